@@ -1,0 +1,1 @@
+"""Stage `chunks`: files become chunks, the unit of meaning. One chunker a small file; `registry` names them all."""

@@ -1,0 +1,67 @@
+"""What a chunker is. Adding a kind of data means one more file beside this one and one line in `registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+from mesh_assets.schemas.rejects import Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One extent to be chunked. `open` gives its bytes from `start` to `stop`, nothing before or after.
+
+    The caller has compared the bytes with what intake read; a chunker trusts `kind`, `format` and `encoding`.
+    """
+
+    dataset: str
+    path: str
+    kind: str
+    format: str
+    encoding: str | None
+    language: str | None
+    start: int
+    stop: int
+    content_hash: str
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(slots=True)
+class Piece:
+    """What a chunker cuts: content with its locator. Bytes and lines count from the start of the *extent*.
+
+    `byte_stop` is exclusive, `line_start` counts from 1, `line_stop` is inclusive. `text` is exactly the decoded
+    bytes of the locator (undecodable ones as surrogates or U+FFFD; the stage replaces surrogates).
+    """
+
+    text: str
+    byte_start: int
+    byte_stop: int
+    line_start: int
+    line_stop: int
+    tokens: int
+    context: str = ""
+    symbol: str | None = None
+    row_start: int | None = None
+    row_stop: int | None = None
+    time_start: datetime | None = None
+    time_stop: datetime | None = None
+
+
+class Chunker(Protocol):
+    """Cuts one kind of file into pieces.
+
+    For plain-text formats the pieces and the part rejects together cover every byte of the extent exactly once, in
+    order. Memory is bounded: a chunker of formats that grow without limit (logs, tables) reads line by line.
+    """
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+        """The pieces of `source`, each of at most about `chunk_tokens` (estimated) with its context.
+
+        A unit that fits is never split. A part that cannot be used (a bad row) comes as a Reject with its bytes.
+        Raises SourceError where the whole extent cannot be chunked.
+        """
+        ...

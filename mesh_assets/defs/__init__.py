@@ -1,0 +1,1 @@
+"""The only place with assets, checks, jobs, sensors and schedules; one folder a stage."""

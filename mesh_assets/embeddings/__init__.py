@@ -1,0 +1,1 @@
+"""Stage `embeddings`: each distinct text of a slice becomes one vector."""

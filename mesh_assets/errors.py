@@ -1,0 +1,83 @@
+"""The errors of the mesh, each with what to do next.
+
+    MeshError
+    ├── SettingsError          a setting that cannot work
+    ├── KeyFormatError         a dataset or slice key that is none
+    ├── LakeError              the store of record
+    │   ├── MissingUpstreamError   a stage asked for a table that is not there
+    │   └── CorruptTableError      a table that cannot be read or breaks its schema
+    ├── SourceError            a file of a drop that cannot be used; becomes a reject
+    │   └── SourceChangedError     it is not the file that intake read
+    ├── ModelError             a local model that cannot be loaded or run
+    ├── IndexDownError         an index that does not answer; its slice is recorded as pending
+    ├── CitationError          a citation that cannot be read or opened
+    └── ServiceError           Dagster's processes could not be started or reached
+
+What a single file does wrong is no exception beyond the function that met it: it becomes a row of the
+rejects table. Only what stops a whole slice, or a command, is raised to the user.
+"""
+
+from __future__ import annotations
+
+
+class MeshError(Exception):
+    """Base of every error that the mesh raises on purpose.
+
+    `message` says what happened and to which file or setting, `remedy` what the user can do about it.
+    """
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+class SettingsError(MeshError):
+    """A setting has a value that cannot work."""
+
+
+class KeyFormatError(MeshError):
+    """A text is no key of a dataset or slice."""
+
+
+class LakeError(MeshError):
+    """The lake cannot be read or written."""
+
+
+class MissingUpstreamError(LakeError):
+    """A table that a stage reads does not exist. It is never read as empty."""
+
+
+class CorruptTableError(LakeError):
+    """A table of the lake is damaged or does not have its schema."""
+
+
+class SourceError(MeshError):
+    """A file of a drop cannot be used. `reason` is the short phrase for the rejects table."""
+
+    def __init__(self, reason: str, message: str, *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.reason = reason
+
+
+class SourceChangedError(SourceError):
+    """A file is not, or no longer, the one that the manifest describes."""
+
+
+class ModelError(MeshError):
+    """A local model cannot be found, loaded or run."""
+
+
+class IndexDownError(MeshError):
+    """An index does not answer. The slice goes on; its index step stays pending."""
+
+
+class CitationError(MeshError):
+    """A citation cannot be parsed, or what it cites cannot be opened."""
+
+
+class ServiceError(MeshError):
+    """Dagster's processes could not be started, or do not answer."""

@@ -1,0 +1,1 @@
+"""Stage `indexes`: the embedded engines, each behind a Protocol that the server twins share."""

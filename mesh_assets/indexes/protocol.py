@@ -1,0 +1,92 @@
+"""What an index is: entries replaced by slice, queries with filters. Ids are chunk ids; texts stay in the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entry that a query found. `score` grows with relevance and is comparable within one query only."""
+
+    chunk_id: str
+    slice: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a query is limited to; None means anything."""
+
+    dataset: str | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the full-text index holds of a chunk."""
+
+    chunk_id: str
+    kind: str
+    path: str
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What replacing a slice left behind: how many entries, and where (file, collection or index)."""
+
+    entries: int
+    location: str
+
+
+class VectorIndex(Protocol):
+    """Vectors by slice. Readers never lock; a slice is replaced in one atomic step."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use, for the UI."""
+        ...
+
+    def replace_slice(
+        self, slice_key: str, model: str, batches: Iterable[tuple[Sequence[str], Sequence[str], NDArray[np.float16]]]
+    ) -> Stored:
+        """Make `batches` of (chunk ids, kinds, vectors) all that the index holds of the slice under `model`.
+
+        An empty iterable leaves the slice without entries. Doing it twice changes nothing. IndexDownError where the
+        engine does not answer.
+        """
+        ...
+
+    def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
+        """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
+        ...
+
+
+class FulltextIndex(Protocol):
+    """Words by slice."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use, for the UI."""
+        ...
+
+    def replace_slice(self, slice_key: str, documents: Iterable[Document]) -> Stored:
+        """Make `documents` all that the index holds of the slice. Doing it twice changes nothing.
+
+        IndexDownError where the engine does not answer, or another writer does not give way in time.
+        """
+        ...
+
+    def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
+        """The entries that match the words of `query` by BM25, best first, ties by chunk id.
+
+        Any text is a query: there is no syntax that could be wrong.
+        """
+        ...

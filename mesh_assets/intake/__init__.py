@@ -1,0 +1,1 @@
+"""Stage : what lies in a drop, planned into slices and read once for hash, kind and encoding."""

@@ -1,0 +1,1 @@
+"""Connections as Dagster resources, one a file, each with its embedded default."""

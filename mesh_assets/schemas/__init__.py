@@ -1,0 +1,26 @@
+"""The tables of the mesh, one module each: columns, key, grain, units.
+
+A schema is written once. It drives the cast when a table is written, the columns shown in the Dagster UI and the
+generated asset check. Adding a column is one line in one file. `TABLES` maps each asset to its table.
+"""
+
+from mesh_assets.schemas.chunks import CHUNKS
+from mesh_assets.schemas.embeddings import EMBEDDINGS
+from mesh_assets.schemas.extents import EXTENTS, SOURCES
+from mesh_assets.schemas.index_states import INDEX_STATES
+from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
+from mesh_assets.schemas.reports import REPORTS
+from mesh_assets.schemas.table import Table
+
+TABLES: dict[str, Table] = {
+    "drop_manifests": EXTENTS,
+    "raw_partitions": SOURCES,
+    "chunk_sets": CHUNKS,
+    "chunk_embeddings": EMBEDDINGS,
+    "chunk_insights": CHUNK_INSIGHTS,
+    "slice_insights": INSIGHTS,
+    "vector_index": INDEX_STATES,
+    "fulltext_index": INDEX_STATES,
+    "slice_reports": REPORTS,
+    "dataset_reports": REPORTS,
+}

@@ -1,0 +1,86 @@
+"""What a stage did with its input: counted while its output streams, and checked afterwards.
+
+Count conservation (decision 4): rows in = rows done + rejects + skipped. A part of an extent that is rejected (a bad
+line of a table) is listed, but does not make the extent a reject.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from mesh_assets.schemas.rejects import Reject
+
+PROGRESS_SECONDS = 5.0
+
+
+def _silent(message: str) -> None:
+    del message
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counts of one stage over one partition, filled in while its output is drained.
+
+    `total` is what `done` counts towards, for the progress lines; `log` receives those, every few seconds.
+    """
+
+    unit: str = "rows"
+    total: int = 0
+    log: Callable[[str], None] = _silent
+    done: int = 0
+    skipped: int = 0
+    bytes_in: int = 0
+    rejects: list[Reject] = field(default_factory=list[Reject])
+    _started: float = field(default_factory=time.monotonic)
+    _logged: float = field(default_factory=time.monotonic)
+
+    @property
+    def rejected(self) -> int:
+        """Rejects that stand for a whole row of the input."""
+        return sum(not reject.is_part for reject in self.rejects)
+
+    def reject(self, reject: Reject) -> None:
+        """Record what could not be processed."""
+        self.rejects.append(reject)
+
+    def advance(self, rows: int = 1, *, read: int = 0) -> None:
+        """Count `rows` of the input as done, and `read` bytes; logs done, total, rate and ETA every few seconds."""
+        self.done += rows
+        self.bytes_in += read
+        now = time.monotonic()
+        if now - self._logged >= PROGRESS_SECONDS:
+            self._logged = now
+            rate = self.done / max(now - self._started, 1e-9)
+            left = max(self.total - self.done, 0) / rate if rate else 0.0
+            self.log(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.1f} a second, about {left:,.0f} s left")
+
+
+@dataclass(slots=True)
+class Produced:
+    """What an asset returns: its rows as a stream, and the outcome that fills up while they are drained.
+
+    `input_hash` identifies what the rows were made from; `extra` goes to the table's footer and may be completed
+    while the stream is drained; `metadata` is called after that, for the asset's metadata in the UI.
+    """
+
+    batches: Iterable[pa.RecordBatch]
+    outcome: Outcome
+    input_hash: str
+    extra: dict[str, object] = field(default_factory=dict[str, object])
+    metadata: Callable[[], dict[str, object]] = dict
+
+
+def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:
+    """`rows` in lists of at most `size`, lazily."""
+    held: list[dict[str, object]] = []
+    for row in rows:
+        held.append(row)
+        if len(held) >= size:
+            yield held
+            held = []
+    if held:
+        yield held

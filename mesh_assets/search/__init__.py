@@ -1,0 +1,1 @@
+"""One query over the indexes. Reads indexes and lake through Protocols; changes nothing."""

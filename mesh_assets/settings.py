@@ -1,0 +1,76 @@
+"""Settings: one class, read from the environment and `.env`, each with its unit and the reason of its default.
+
+Nothing else in the package reads environment variables. Hardware-derived values do not belong here: what is
+set here is what the owner decided.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mesh_assets.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What the owner of the machine can set, as `MESH_<NAME>` in the environment or in `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix="MESH_", env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True)
+
+    state: Annotated[Path, Field(description="Folder of everything the mesh makes: lake, indexes, reports.")] = (
+        PROJECT_ROOT / "data" / "state"
+    )
+    drops: Annotated[Path, Field(description="The drop area: each folder in it is a dataset.")] = (
+        PROJECT_ROOT / "data" / "drops"
+    )
+    slice_mib: Annotated[
+        int, Field(ge=1, le=1024, description="Target size of a slice in MiB; doubles as partitions run out.")
+    ] = 64
+    quiet_seconds: Annotated[
+        float, Field(ge=0, description="A file is taken once it has not changed for this many seconds.")
+    ] = 10.0
+    chunk_tokens: Annotated[
+        int, Field(ge=32, le=8192, description="Largest chunk, in tokens; the default model reads 256.")
+    ] = 256
+    embedding_model: Annotated[
+        str, Field(description="Name or path of a sentence-transformers model; the default ships with a package.")
+    ] = "all-MiniLM-L6-v2"
+    embedding_batch: Annotated[int, Field(ge=1, description="Texts embedded at once.")] = 32
+    threads: Annotated[
+        int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among two runs.")
+    ] = 0
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")] = 3000
+
+    @field_validator("state", "drops")
+    @classmethod
+    def _below_the_project(cls, folder: Path) -> Path:
+        # A relative path means the same from whichever folder a command is called.
+        return PROJECT_ROOT / folder.expanduser()
+
+    @property
+    def slice_bytes(self) -> int:
+        """Target size of a slice in bytes."""
+        return self.slice_mib * MIB
+
+    @property
+    def run_threads(self) -> int:
+        """CPU threads that the models of one run may use; `dagster.yaml` lets two runs work side by side."""
+        return self.threads or max(1, (os.cpu_count() or 2) // 2)
+
+
+def load_settings() -> Settings:
+    """The settings in force; SettingsError names the variable that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(f"MESH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(
+            f"The settings cannot be used: {faults}.", remedy="Correct them in the environment or in `.env`."
+        ) from error
