@@ -1,1 +1,1 @@
-"""The  command, one file a verb group."""
+"""The `mesh` command, one file a verb group."""

@@ -1,1 +1,1 @@
-"""Stage : insights become pages that a person reads; every statement leads back to bytes."""
+"""Stage `reports`: insights become pages that a person reads; every statement leads back to bytes."""
