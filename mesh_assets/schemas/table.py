@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -49,7 +49,7 @@ class Table:
                     f"A batch of table {self.name} lacks the column {column.name}.",
                     remedy="This is a defect of the stage that made it; report it with the run's log.",
                 )
-            array: pa.Array[Any] = batch.column(index)
+            array = cast("pa.Array[Any]", batch.column(index))
             if array.null_count and not column.nullable:
                 raise CorruptTableError(
                     f"A batch of table {self.name} has {array.null_count} nulls in {column.name}.",
