@@ -43,6 +43,11 @@ class Outcome:
         """Rejects that stand for a whole row of the input."""
         return sum(not reject.is_part for reject in self.rejects)
 
+    @property
+    def seconds(self) -> float:
+        """Wall time since the work began."""
+        return time.monotonic() - self._started
+
     def reject(self, reject: Reject) -> None:
         """Record what could not be processed."""
         self.rejects.append(reject)
@@ -59,19 +64,23 @@ class Outcome:
             self.log(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.1f} a second, about {left:,.0f} s left")
 
 
-@dataclass(slots=True)
-class Produced:
-    """What an asset returns: its rows as a stream, and the outcome that fills up while they are drained.
+class StageOutput:
+    """What an asset returns: rows that it `Produced`, or the table that was there where nothing was to be done."""
 
-    `input_hash` identifies what the rows were made from; `extra` goes to the table's footer and may be completed
-    while the stream is drained; `metadata` is called after that, for the asset's metadata in the UI.
+
+@dataclass(slots=True)
+class Produced(StageOutput):
+    """The rows as a stream, and the outcome that fills up while they are drained.
+
+    `input_hash` identifies what the rows were made from. `extra` goes to the table's footer and `metadata` to the UI;
+    both may be completed while the stream is drained. A `content_hash` in `extra` identifies the rows themselves.
     """
 
     batches: Iterable[pa.RecordBatch]
     outcome: Outcome
     input_hash: str
     extra: dict[str, object] = field(default_factory=dict[str, object])
-    metadata: Callable[[], dict[str, object]] = dict
+    metadata: dict[str, object] = field(default_factory=dict[str, object])
 
 
 def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:

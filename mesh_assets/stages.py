@@ -1,0 +1,49 @@
+"""The stages in flow order with their assets and policies: the map of the system.
+
+Nothing runs here. `definitions` applies these policies by selection, the lake derives its paths from `partition`, and
+a test holds that every edge of the asset graph goes forward in this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+OWNER = "team:intelligence-mesh"
+
+
+@dataclass(frozen=True, slots=True)
+class StageAsset:
+    """One asset. A new `version` makes what earlier code wrote stale; `kinds` name the engines, for the UI."""
+
+    name: str
+    partition: Literal["dataset", "slice"]
+    version: str
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of the flow: the asset group, the folder under `defs/` and the folder of pure code have its name."""
+
+    name: str
+    assets: tuple[StageAsset, ...]
+
+
+def _asset(name: str, *kinds: str, version: str = "1", partition: Literal["dataset", "slice"] = "slice") -> StageAsset:
+    return StageAsset(name, partition, version, frozenset(kinds))
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "intake",
+        (_asset("drop_manifests", "file", "parquet", partition="dataset"), _asset("raw_partitions", "file", "parquet")),
+    ),
+    Stage("chunks", (_asset("chunk_sets", "parquet"),)),
+    Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
+    Stage("insights", (_asset("chunk_insights", "parquet"), _asset("slice_insights", "parquet"))),
+    Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
+    Stage("reports", (_asset("slice_reports", "html"), _asset("dataset_reports", "html", partition="dataset"))),
+)
+ASSETS: dict[str, StageAsset] = {asset.name: asset for stage in STAGES for asset in stage.assets}
+SLICE_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if asset.partition == "slice")
