@@ -1,0 +1,257 @@
+"""Tells the kind of a file from its first bytes, and only then from its name. Parses nothing whole.
+
+Rules, in order: magic bytes; an encoding that decodes the sample; the structure of its lines (JSON lines, a table, log
+records); the name; else plain text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+# What is read of a file to tell its kind: some hundred lines of most formats.
+SAMPLE_BYTES = 64 << 10
+_SAMPLE_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """Kind and format of a file; `encoding` is a Python codec, None for binary."""
+
+    kind: str
+    format: str
+    encoding: str | None = None
+
+
+# (offset, bytes, kind, format); the first that fits counts.
+_MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image", "png"),
+    (0, b"\xff\xd8\xff", "image", "jpeg"),
+    (0, b"GIF8", "image", "gif"),
+    (0, b"II*\0", "image", "tiff"),
+    (0, b"MM\0*", "image", "tiff"),
+    (8, b"WEBP", "image", "webp"),
+    (0, b"BM", "image", "bmp"),
+    (8, b"WAVE", "audio", "wav"),
+    (8, b"AVI ", "video", "avi"),
+    (0, b"ID3", "audio", "mp3"),
+    (0, b"\xff\xfb", "audio", "mp3"),
+    (0, b"\xff\xf3", "audio", "mp3"),
+    (0, b"fLaC", "audio", "flac"),
+    (0, b"OggS", "audio", "ogg"),
+    (4, b"ftypM4A", "audio", "m4a"),
+    (4, b"ftyp", "video", "mp4"),
+    (0, b"\x1aE\xdf\xa3", "video", "matroska"),
+    (0, b"PAR1", "structured", "parquet"),
+    (0, b"ARROW1", "structured", "arrow"),
+    (0, b"SQLite format 3\0", "structured", "sqlite"),
+    (0, b"%PDF-", "text", "pdf"),
+    (0, b"{\\rtf", "text", "rtf"),
+    (0, b"PK\x03\x04", "unknown", "zip"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "unknown", "ole"),
+    (0, b"\x1f\x8b", "unknown", "gzip"),
+    (0, b"\x28\xb5\x2f\xfd", "unknown", "zstd"),
+    (0, b"BZh", "unknown", "bzip2"),
+    (0, b"\xfd7zXZ\0", "unknown", "xz"),
+    (0, b"\x7fELF", "unknown", "elf"),
+)
+# A magic of two or three letters that ordinary text may begin with counts only where the sample is binary.
+_WEAK_MAGIC = frozenset({"bmp", "mp3", "bzip2"})
+_ZIP_NAMES = {
+    ".docx": "text",
+    ".pptx": "text",
+    ".epub": "text",
+    ".odt": "text",
+    ".xlsx": "structured",
+    ".ods": "structured",
+}
+_TEXT_NAMES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys((".md", ".markdown", ".mkd"), ("text", "markdown")),
+    ".rst": ("text", "rst"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), ("text", "html")),
+    ".eml": ("text", "email"),
+    ".tex": ("text", "latex"),
+    **dict.fromkeys((".py", ".pyi", ".pyw"), ("code", "python")),
+    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), ("code", "javascript")),
+    **dict.fromkeys((".ts", ".tsx"), ("code", "typescript")),
+    **dict.fromkeys((".c", ".h"), ("code", "c")),
+    **dict.fromkeys((".cc", ".cpp", ".cxx", ".hpp", ".hh"), ("code", "cpp")),
+    **dict.fromkeys((".sh", ".bash", ".zsh"), ("code", "shell")),
+    ".java": ("code", "java"),
+    ".go": ("code", "go"),
+    ".rs": ("code", "rust"),
+    ".rb": ("code", "ruby"),
+    ".php": ("code", "php"),
+    ".sql": ("code", "sql"),
+    ".css": ("code", "css"),
+    **dict.fromkeys((".yaml", ".yml"), ("code", "yaml")),
+    ".toml": ("code", "toml"),
+    **dict.fromkeys((".ini", ".cfg", ".conf"), ("code", "ini")),
+    ".j2": ("code", "jinja"),
+    ".xml": ("structured", "xml"),
+    ".json": ("structured", "json"),
+    **dict.fromkeys((".jsonl", ".ndjson"), ("structured", "jsonl")),
+    ".csv": ("structured", "csv"),
+    **dict.fromkeys((".tsv", ".tab"), ("structured", "tsv")),
+    ".log": ("log", "log"),
+}
+_CODE_FILES = {"makefile": "make", "dockerfile": "docker"}
+_SHEBANG = re.compile(r"#![^\n]{0,200}?\b(python|bash|sh|node|ruby|perl|php)")
+_SHEBANG_FORMATS = {"bash": "shell", "sh": "shell", "node": "javascript"}
+
+# A moment at or near the start of a line, in the notations that logs use.
+_MOMENT = re.compile(
+    r"[^\n]{0,60}?(?:"
+    r"\b\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d"
+    r"|\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d"
+    r"|\b\d\d[-/]\d\d(?:[-/]\d\d)? \d\d:\d\d:\d\d"
+    r"|^\d{6} \d{6} "
+    r"|^\[?1\d{9}(?:\.\d+|\d{3})?\b"
+    r")"
+)
+_TABLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.{0,16})?|1\d{9}(?:\d{3})?|1\d{9}\.\d+")
+# Stack traces and wrapped lines carry no moment, so not every line of a log has one; the first lines do.
+_LOG_SHARE = 0.2
+_LOG_HEAD = 3
+
+
+def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
+    """The kind of the file that begins with `sample` (at most `SAMPLE_BYTES`) and is called `path`.
+
+    `whole` says that the sample is the complete file. Never raises: what fits nothing is `unknown`.
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    magic = next(((k, f) for at, mark, k, f in _MAGIC if sample[at : at + len(mark)] == mark), None)
+    if magic is not None and magic[1] not in _WEAK_MAGIC:
+        return _opened_by_name(magic, suffix)
+    encoding = _encoding(sample, whole=whole)
+    if encoding is None:
+        return Detected(*(magic or ("unknown", "binary")))
+    text = sample.decode(encoding, "replace").removeprefix("\ufeff")
+    lines = text.splitlines()[:_SAMPLE_LINES]
+    if not whole and len(lines) > 1:
+        lines = lines[:-1]  # the last one is probably cut
+    kind, form = _by_structure(lines, suffix) or _by_name(path, suffix, text) or ("text", "plain")
+    return Detected(kind, form, encoding)
+
+
+def _opened_by_name(magic: tuple[str, str], suffix: str) -> Detected:
+    kind, form = magic
+    if form == "zip" and suffix in _ZIP_NAMES:
+        return Detected(_ZIP_NAMES[suffix], suffix[1:])
+    return Detected(kind, form)
+
+
+def _encoding(sample: bytes, *, whole: bool) -> str | None:
+    """The codec that decodes the sample, None for binary."""
+    for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if sample.startswith(mark):
+            return codec
+    if b"\0" in sample:
+        return _utf16_without_mark(sample)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample, final=whole)
+    except UnicodeDecodeError:
+        # Control characters do not occur in any text of one byte a character.
+        controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
+        return "cp1252" if controls * 100 < len(sample) else None
+    return "utf-8"
+
+
+def _utf16_without_mark(sample: bytes) -> str | None:
+    # Western text in UTF-16 has nearly only zeros in one half of its bytes and hardly any in the other.
+    half = max(len(sample) // 2, 1)
+    even, odd = sample[::2].count(0) / half, sample[1::2].count(0) / half
+    if odd > 0.7 and even < 0.05:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.7 and odd < 0.05 else None
+
+
+def _by_structure(lines: list[str], suffix: str) -> tuple[str, str] | None:
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < 2:
+        return None
+    kind, form = _TEXT_NAMES.get(suffix, ("", ""))
+    if kind in ("code", "text"):
+        return None  # programs and marked-up documents quote tables and logs
+    if all(_is_json_object(line) for line in filled[:20]):
+        return "structured", "jsonl"
+    if form in ("json", "xml") and filled[0].lstrip()[:1] in ("{", "[", "<"):
+        return None  # its lines may hold moments or commas, but they are no records
+    table = _table(filled, suffix)
+    if table is not None:
+        return table
+    dated = sum(_MOMENT.match(line) is not None for line in filled)
+    begins = any(_MOMENT.match(line) for line in filled[:_LOG_HEAD])
+    if begins and dated >= 2 and dated >= _LOG_SHARE * len(filled):
+        return "log", "log"
+    return None
+
+
+def _is_json_object(line: str) -> bool:
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _table(lines: list[str], suffix: str) -> tuple[str, str] | None:
+    """A table has the same number of delimiters, more than none, in nearly every line, and a header without moments."""
+    for delimiter, form in ((",", "csv"), ("\t", "tsv"), (";", "csv"), ("|", "csv")):
+        widths = _widths(lines, delimiter)
+        width = max(set(widths), key=widths.count, default=0)
+        named = suffix in (".csv", ".tsv", ".tab")
+        # Without a name that says so, two columns are as likely prose with a comma in each line.
+        if width < (2 if named else 3) or widths.count(width) < (0.6 if named else 0.95) * len(widths):
+            continue
+        if not named and (_MOMENT.match(lines[0]) or any(cell[:1].isdigit() for cell in lines[0].split(delimiter))):
+            continue
+        return ("metric" if _is_series(lines, delimiter, width) else "structured"), form
+    return None
+
+
+def _widths(lines: list[str], delimiter: str) -> list[int]:
+    try:
+        return [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return []
+
+
+def _is_series(lines: list[str], delimiter: str, width: int) -> bool:
+    """Whether the first column is a moment and all others are numbers, below the header."""
+    rows = [row for row in csv.reader(lines[1:], delimiter=delimiter) if len(row) == width]
+    return len(rows) >= 2 and all(
+        _TABLE_MOMENT.fullmatch(row[0].strip()) and all(_is_number(cell) for cell in row[1:]) for row in rows
+    )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _by_name(path: str, suffix: str, text: str) -> tuple[str, str] | None:
+    if suffix in _TEXT_NAMES:
+        return _TEXT_NAMES[suffix]
+    name = PurePosixPath(path).name.lower()
+    if name in _CODE_FILES:
+        return "code", _CODE_FILES[name]
+    shebang = _SHEBANG.match(text)
+    if shebang:
+        return "code", _SHEBANG_FORMATS.get(shebang[1], shebang[1])
+    start = text[:256].lstrip().lower()
+    if start.startswith(("<!doctype html", "<html")):
+        return "text", "html"
+    if start.startswith("<?xml"):
+        return "structured", "xml"
+    return None

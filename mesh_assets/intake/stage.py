@@ -1,0 +1,128 @@
+"""The two tables of intake: the manifest of a dataset, and the sources of a slice as they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from blake3 import blake3
+
+from mesh_assets.errors import SourceError
+from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
+from mesh_assets.intake.languages import language_of
+from mesh_assets.intake.planner import ADDED, CHANGED, DELETED, Extent, Plan, plan_slices
+from mesh_assets.intake.sources import check_identity, open_inside, read_range
+from mesh_assets.intake.walk import Listing
+from mesh_assets.schemas.extents import EXTENTS, SOURCES
+from mesh_assets.schemas.outcome import Outcome, Produced, in_batches
+from mesh_assets.schemas.rejects import Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest to be published, and its slices with the version at which each last changed."""
+
+    produced: Produced
+    slices: dict[str, int]
+
+
+def next_manifest(
+    dataset: str,
+    rows: Sequence[Mapping[str, object]],
+    footer: Mapping[str, Any],
+    listing: Listing,
+    *,
+    target: int,
+) -> Manifest:
+    """The manifest after the one with these `rows` of `EXTENTS` and this footer; both are empty for the first.
+
+    `revision` counts manifests, `version` those in which a slice changed.
+    """
+    previous = [Extent.of_row(row) for row in rows]
+    plan = plan_slices(dataset, previous, listing, version=footer.get("version", 0), target=target)
+    waiting = len(listing.growing - {extent.path for extent in plan.extents})
+    outcome = Outcome("extents", total=len(plan.extents) + len(listing.rejects) + waiting, skipped=waiting)
+    extra: dict[str, object] = {
+        "version": plan.version,
+        "revision": footer.get("revision", 0) + 1,
+        "digest": listing.digest,
+        "slices": plan.slices,
+    }
+    shown: dict[str, object] = {
+        **{change: plan.count(change) for change in (ADDED, CHANGED, DELETED)},
+        "slices": len(plan.slices),
+        "manifest_version": plan.version,
+        "waiting_until_quiet": waiting,
+    }
+    produced = Produced(_manifest_batches(plan, listing.rejects, outcome), outcome, listing.digest, extra, shown)
+    return Manifest(produced, plan.slices)
+
+
+def _manifest_batches(plan: Plan, rejects: Iterable[Reject], outcome: Outcome) -> Iterator[pa.RecordBatch]:
+    for reject in rejects:
+        outcome.reject(reject)
+    for extents in in_batches(extent.row() for extent in plan.extents):
+        yield EXTENTS.batch(extents)
+        outcome.advance(len(extents))
+
+
+def slice_input_hash(extents: Sequence[Extent]) -> str:
+    """Identifies the extents of a slice as the manifest has them."""
+    return blake3(repr(sorted(map(repr, extents))).encode("utf-8", "surrogateescape")).hexdigest(length=16)
+
+
+class SourceReader:
+    """Streams each extent of a slice once: hash, kind, format, encoding, language. Keeps no copy."""
+
+    def __init__(self, root: Path, extents: Sequence[Extent], outcome: Outcome) -> None:
+        self._root = root
+        self._extents = extents
+        self._outcome = outcome
+        self._digest = blake3()
+
+    def batches(self, footer: dict[str, object]) -> Iterator[pa.RecordBatch]:
+        """Batches of `SOURCES`, in the order of the extents; what cannot be read becomes a reject.
+
+        At the end `footer` gets a `content_hash` of what was read by content alone, rejects included: a file that was
+        only touched does not change it, so that the stages behind have nothing to do.
+        """
+        for rows in in_batches(self._rows()):
+            yield SOURCES.batch(rows)
+        footer["content_hash"] = self._digest.hexdigest(length=16)
+
+    def _rows(self) -> Iterator[dict[str, object]]:
+        for extent in self._extents:
+            try:
+                row = self._read(extent)
+            except SourceError as error:
+                self._outcome.reject(Reject(extent.path, error.reason, error.remedy, detail=error.message))
+                self._digest.update(f"{extent.path}\0{extent.start}\0rejected\n".encode())
+                continue
+            facts = "\0".join(
+                str(row[name]) for name in ("path", "start", "content_hash", "kind", "format", "encoding")
+            )
+            self._digest.update(f"{facts}\n".encode())
+            yield row
+            self._outcome.advance(read=extent.stop - extent.start)
+
+    def _read(self, extent: Extent) -> dict[str, object]:
+        hasher = blake3()
+        sample = b""
+        with open_inside(self._root, extent.path) as file:
+            check_identity(file, extent.path, extent.identity, reason="changed since it was listed")
+            for block in read_range(file, extent.path, extent.start, extent.stop):
+                if len(sample) < SAMPLE_BYTES:
+                    sample += block[: SAMPLE_BYTES - len(sample)]
+                hasher.update(block)
+            check_identity(file, extent.path, extent.identity, reason="changed while read")
+        found = detect(sample, extent.path, whole=extent.stop - extent.start <= len(sample))
+        language = (
+            language_of(sample.decode(found.encoding, "ignore")) if found.kind == "text" and found.encoding else None
+        )
+        facts = {"kind": found.kind, "format": found.format, "encoding": found.encoding, "language": language}
+        return {
+            name: value for name, value in extent.row().items() if name not in ("slice", "slice_version", "change")
+        } | {"content_hash": hasher.hexdigest(length=16), **facts}

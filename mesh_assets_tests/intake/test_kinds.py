@@ -1,0 +1,79 @@
+"""Kinds are found by content first, and by name only where the content does not tell."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh_assets.intake.kinds import detect
+
+LOG = "\n".join(f"2026-11-22 10:4{n % 10}:01,123 INFO  worker: job {n} done" for n in range(20))
+TRACE = '2026-11-22 10:40:01 ERROR x\nTraceback (most recent call last):\n  File "a.py", line 1\nValueError: y\n' * 5
+TABLE = "id,name,price\n" + "\n".join(f"{n},item {n},{n}.50" for n in range(20))
+SERIES = "timestamp,value\n" + "\n".join(f"2026-11-22 10:{n:02d}:00,{n}.5" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "kind", "form"),
+    [
+        (LOG, "notes.txt", "log", "log"),
+        (TRACE, "out", "log", "log"),
+        ("Nov 22 10:40:01 host sshd[1]: accepted\nNov 22 10:40:02 host sshd[1]: closed\n", "messages", "log", "log"),
+        (TABLE, "prices.txt", "structured", "csv"),
+        (TABLE.replace(",", "\t"), "x", "structured", "tsv"),
+        (SERIES, "cpu.csv", "metric", "csv"),
+        ('{"a": 1}\n{"a": 2}\n', "events.txt", "structured", "jsonl"),
+        ('{\n "a": ["2026-11-22 10:40:01", 2]\n}\n', "labels.json", "structured", "json"),
+        ("# Title\n\nText, with commas, in each line.\n", "readme.md", "text", "markdown"),
+        ("import os\n\nprint(os)\n", "a.py", "code", "python"),
+        ("#!/usr/bin/env python3\nprint(1)\n", "tool", "code", "python"),
+        ("#!/bin/sh\necho\n", "run", "code", "shell"),
+        ("<!DOCTYPE html><html></html>", "page", "text", "html"),
+        ("A letter.\n\nIt has two paragraphs.\n", "letter.txt", "text", "plain"),
+        ("\ufeffHello, world.\n", "bom.txt", "text", "plain"),
+        ("BMW and ID3 are words.\n", "cars.txt", "text", "plain"),
+    ],
+)
+def test_text(content: str, path: str, kind: str, form: str) -> None:
+    found = detect(content.encode(), path, whole=True)
+    assert (found.kind, found.format, found.encoding) == (kind, form, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "kind", "form"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(20), "photo.txt", "image", "png"),
+        (b"%PDF-1.7\nplain text follows", "a.txt", "text", "pdf"),
+        (b"PAR1" + bytes(20), "x", "structured", "parquet"),
+        (b"PK\x03\x04" + bytes(20), "a.docx", "text", "docx"),
+        (b"PK\x03\x04" + bytes(20), "a.bin", "unknown", "zip"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "s", "audio", "wav"),
+        (b"\0\1\2\3" * 10, "x.txt", "unknown", "binary"),
+    ],
+)
+def test_binary(content: bytes, path: str, kind: str, form: str) -> None:
+    found = detect(content, path, whole=True)
+    assert (found.kind, found.format, found.encoding) == (kind, form, None)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_text_with_and_without_its_mark(codec: str) -> None:
+    found = detect("An ordinary sentence.\n".encode(codec), "a.txt", whole=True)
+    assert (found.kind, found.format) == ("text", "plain")
+    assert found.encoding in ("utf-16-le", "utf-16-be")
+
+
+def test_western_text_that_is_not_utf8_is_still_text() -> None:
+    assert detect("Café crème, déjà vu\n".encode("cp1252"), "a.txt", whole=True).encoding == "cp1252"
+
+
+def test_a_character_cut_by_the_sample_does_not_make_it_binary() -> None:
+    assert detect("naïve é".encode()[:-1], "a.txt", whole=False).encoding == "utf-8"
+
+
+@given(st.binary(max_size=300), st.text(max_size=20), st.booleans())
+def test_any_bytes_have_a_kind_and_their_codec_exists(sample: bytes, path: str, whole: bool) -> None:
+    found = detect(sample, path, whole=whole)
+    if found.encoding:
+        sample.decode(found.encoding, "surrogateescape" if found.encoding == "utf-8" else "replace")
