@@ -1,0 +1,166 @@
+"""Where texts are cut, and pieces that cover a window without gap: shared by the chunkers.
+
+What a unit is (section, function, record, row) belongs to each chunker.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zlib import crc32
+
+from mesh_assets.chunks.protocol import Piece
+from mesh_assets.chunks.tokens import TokenKind, TokenMeter, estimate_tokens
+from mesh_assets.chunks.windows import Window
+
+# A context of fewer tokens than this, left beside a large unit, says nothing.
+MIN_CONTEXT_TOKENS = 8
+# Context may take this share of a chunk that is cut anyway.
+CONTEXT_SHARE = 4
+
+# One unit in so many is an anchor, told by its first characters: rarer ones realign later, and cost fewer chunks.
+UNITS_PER_ANCHOR = 32
+ANCHOR_HEAD = 64
+
+_NOT_SPACE = re.compile(r"\S")
+_PARAGRAPH_ENDS = ("\n\n", "\n\r\n")
+_SENTENCE_ENDS = (". ", ".\n", "? ", "! ", '." ', ".\r\n", "。")
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Cuts one window into pieces, each beginning where the one before it ended."""
+
+    window: Window
+    meter: TokenMeter
+    start: int
+    byte: int
+    line: int
+
+    @classmethod
+    def of(cls, window: Window, kind: TokenKind) -> Cutter:
+        """A cutter at the start of `window`, with tokens as texts of `kind` have them."""
+        return cls(window, TokenMeter(window.text, kind), 0, window.byte_start, window.line)
+
+    def skip(self, stop: int) -> str:
+        """The text from here to the character `stop`; what follows begins there."""
+        text = self.window.text[self.start : stop]
+        if stop == len(self.window.text):
+            # Bytes at the end of an extent that make no whole character are in no text, but belong to the last piece.
+            self.byte = self.window.byte_stop
+        else:
+            self.byte += self.window.codec.size(text)
+        self.line += text.count("\n")
+        self.start = stop
+        return text
+
+    def cut(
+        self,
+        stop: int,
+        *,
+        context: tuple[str, int] = ("", 0),
+        symbol: str | None = None,
+        rows: tuple[int, int] | None = None,
+        times: tuple[datetime, datetime] | None = None,
+    ) -> Piece:
+        """The piece from here to the character `stop`; `context` comes with its tokens."""
+        byte, line = self.byte, self.line
+        tokens = self.meter.tokens(self.start, stop) + context[1]
+        text = self.skip(stop)
+        # A piece that ends with its line break does not reach into the next line.
+        last = max(line, self.line - text.endswith("\n"))
+        piece = Piece(text, byte, self.byte, line, last, tokens, context[0], symbol)
+        if rows is not None:
+            piece.row_start, piece.row_stop = rows
+        if times is not None:
+            piece.time_start, piece.time_stop = times
+        return piece
+
+
+def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit: int) -> Iterator[tuple[int, int]]:
+    """Units that end at the characters `ends`, grouped in order as long as a group fits: (first, stop) of each.
+
+    A unit larger than `limit` is a group of its own. A group that is half full ends before an anchor: a unit that its
+    own content makes one. So groups of equally long rows meet again soon after a row was inserted, and keep their ids.
+    """
+    first = 0
+    while first < len(ends):
+        stop = max(bisect_right(ends, meter.reach(start, limit), first), first + 1)
+        half = max(bisect_right(ends, meter.reach(start, limit // 2), first), first + 1)
+        for unit in range(half, min(stop, len(ends))):
+            if _is_anchor(text[ends[unit - 1] : min(ends[unit], ends[unit - 1] + ANCHOR_HEAD)]):
+                stop = unit
+                break
+        yield first, stop
+        start = ends[stop - 1]
+        first = stop
+
+
+def _is_anchor(head: str) -> bool:
+    # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
+    # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
+    mixed = crc32(head.encode("utf-8", "surrogatepass")) * 0x9E3779B1 & 0xFFFFFFFF
+    return mixed < (1 << 32) // UNITS_PER_ANCHOR
+
+
+def prose_cuts(text: str, meter: TokenMeter, start: int, stop: int, limit: int) -> Iterator[int]:
+    """Where the text from `start` to `stop` is cut so that each part fits; the last cut is `stop`.
+
+    Each part ends at its last paragraph, else sentence, else line, else word, else anywhere. So a paragraph or
+    sentence that fits is never split.
+    """
+    while (furthest := meter.reach(start, limit, stop)) < stop:
+        start = _prose_cut(text, _content_start(text, start, furthest), furthest)
+        yield start
+    yield stop
+
+
+def line_cuts(text: str, meter: TokenMeter, start: int, stop: int, limit: int) -> Iterator[int]:
+    """As `prose_cuts`, but each part ends at its last line, else word, else anywhere."""
+    while (furthest := meter.reach(start, limit, stop)) < stop:
+        start = _line_cut(text, _content_start(text, start, furthest), furthest)
+        yield start
+    yield stop
+
+
+def _content_start(text: str, start: int, stop: int) -> int:
+    """Where white space at `start` ends: a cut within it would make a piece of nothing else."""
+    if not text[start].isspace():
+        return start
+    word = _NOT_SPACE.search(text, start, stop)
+    return stop if word is None else word.start()
+
+
+def _prose_cut(text: str, start: int, furthest: int) -> int:
+    for end in _PARAGRAPH_ENDS:
+        at = text.rfind(end, start, furthest)
+        if at >= 0:
+            return at + len(end)
+    best = -1
+    for end in _SENTENCE_ENDS:
+        at = text.rfind(end, max(best, start), furthest)
+        if at >= 0:
+            best = max(best, at + len(end))
+    return best if best > start else _line_cut(text, start, furthest)
+
+
+def _line_cut(text: str, start: int, furthest: int) -> int:
+    for end in ("\n", " ", ","):
+        at = text.rfind(end, start, furthest)
+        if at >= 0:
+            return at + 1
+    return furthest
+
+
+def fitted_context(context: str, room: int, kind: TokenKind) -> tuple[str, int]:
+    """`context` with its tokens, shortened to `room` tokens; none where the room is too small to say anything."""
+    tokens = estimate_tokens(context, kind)
+    if tokens > room and room < MIN_CONTEXT_TOKENS:
+        return "", 0
+    while tokens > room:
+        context = context[: min(len(context) - 1, len(context) * room // tokens)].rstrip()
+        tokens = estimate_tokens(context, kind)
+    return context, tokens

@@ -1,0 +1,203 @@
+"""JSON lines, one object a line, and JSON documents by their top-level elements.
+
+A line that is no JSON is a reject. A document that does not parse, or is too large to parse, is cut at its lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import cast
+
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.tables import SAMPLE, time_range
+from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.windows import text_windows
+from mesh_assets.schemas.rejects import Reject
+
+# A larger document is cut at its lines; parsed JSON takes about ten times its size in memory.
+MAX_PARSED_BYTES = 16 << 20
+# Keys of the first object that are said as context.
+MAX_KEYS = 40
+# Characters of a key that are kept as symbol.
+MAX_KEY = 120
+
+_SPACE = re.compile(r"[ \t\r\n\ufeff]*")
+_COMMA = re.compile(r"[ \t\r\n]*(,?)[ \t\r\n]*")
+_COLON = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
+_NOTHING = object()
+_DECODER = json.JSONDecoder(strict=False)
+
+
+class JsonLinesChunker:
+    """Cuts texts whose format is jsonl."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+        """Groups of lines, with the keys of the first object as context; a line that is no JSON is a reject."""
+        context = ("", 0)
+        parser: TimestampParser | None = None
+        row = 0
+        for window in text_windows(source):
+            text = window.text
+            if window.byte_start == 0:
+                parser = TimestampParser.detect(text[:SAMPLE].splitlines())
+                if parser is not None and parser.format == "epoch":
+                    parser = None
+            ends, good = _lines(text)
+            if not window.final and len(ends) > 1 and not text.endswith("\n"):
+                window.held = len(text) - ends[-2]
+                del ends[-1], good[-1]
+            if not context[0] and True in good:
+                index = good.index(True)
+                keys = _keys(_value(text[ends[index - 1] if index else 0 : ends[index]]))
+                context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
+            cutter = Cutter.of(window, "structured")
+            for first, last in _runs(good):
+                if good[first]:
+                    rows = _Rows(ends[first:last], row, context, parser)
+                    yield from _pieces(cutter, rows, chunk_tokens)
+                    row += last - first
+                else:
+                    yield _bad_lines(cutter, source.path, ends[last - 1])
+
+
+class JsonChunker:
+    """Cuts texts whose format is json."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
+        """Groups of elements. `symbol` is the first one's key, `context` the keys of a list's first object."""
+        if source.stop - source.start > MAX_PARSED_BYTES:
+            for window in text_windows(source):
+                yield from _by_lines(Cutter.of(window, "structured"), chunk_tokens)
+            return
+        for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
+            cutter = Cutter.of(window, "structured")
+            rows = _elements(window.text, chunk_tokens)
+            yield from _by_lines(cutter, chunk_tokens) if rows is None else _pieces(cutter, rows, chunk_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Elements that end at the characters `ends`; the first has the number `first`, in an object each has its key."""
+
+    ends: list[int]
+    first: int
+    context: tuple[str, int]
+    times: TimestampParser | None = None
+    keys: tuple[str, ...] = ()
+
+
+def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
+    text = cutter.window.text
+    for first, last in grouped(text, rows.ends, cutter.start, cutter.meter, limit - rows.context[1]):
+        stop = rows.ends[last - 1]
+        numbers = (rows.first + first, rows.first + last)
+        times = time_range(rows.times, text[cutter.start : stop]) if rows.times else None
+        symbol = rows.keys[first] if rows.keys else None
+        context, room = rows.context, limit - rows.context[1]
+        if cutter.meter.fits(cutter.start, stop, limit):
+            room = limit
+            context = fitted_context(context[0], limit - cutter.meter.tokens(cutter.start, stop), "structured")
+        for cut in line_cuts(text, cutter.meter, cutter.start, stop, room):
+            yield cutter.cut(cut, context=context, symbol=symbol, rows=None if rows.keys else numbers, times=times)
+
+
+def _by_lines(cutter: Cutter, limit: int) -> Iterator[Piece]:
+    text = cutter.window.text
+    for cut in line_cuts(text, cutter.meter, 0, len(text), limit):
+        yield cutter.cut(cut)
+
+
+def _runs(flags: list[bool]) -> Iterator[tuple[int, int]]:
+    """Runs of equal flags: (first, stop) of each."""
+    first = 0
+    for _, run in groupby(flags):
+        stop = first + len(list(run))
+        yield first, stop
+        first = stop
+
+
+def _lines(text: str) -> tuple[list[int], list[bool]]:
+    """Where each line ends and whether it is JSON. Blank lines belong to the line before, the first to that after."""
+    ends: list[int] = []
+    good: list[bool] = []
+    at = 0
+    while at < len(text):
+        line = text[at : text.find("\n", at) + 1 or len(text)]
+        at += len(line)
+        is_blank = line.isspace()
+        if is_blank and ends:
+            ends[-1] = at
+        elif not is_blank or at == len(text):
+            ends.append(at)
+            good.append(is_blank or _value(line) is not _NOTHING)
+    return ends, good
+
+
+def _value(text: str) -> object:
+    """What `text` says in JSON, `_NOTHING` where it is none, or nested too deeply for a parser."""
+    try:
+        return cast("object", _DECODER.decode(text.strip("\ufeff \t\r\n")))
+    except (ValueError, RecursionError):
+        return _NOTHING
+
+
+def _keys(value: object) -> str:
+    """The keys of an object, as context; nothing for any other value."""
+    if not isinstance(value, dict):
+        return ""
+    return ", ".join(islice(cast("dict[str, object]", value), MAX_KEYS))
+
+
+def _elements(text: str, limit: int) -> _Rows | None:
+    """The top-level elements of a document, None where it is no list and no object, or does not parse."""
+    at = cast("re.Match[str]", _SPACE.match(text)).end()
+    close = {"[": "]", "{": "}"}.get(text[at : at + 1])
+    if close is None:
+        return None
+    ends: list[int] = []
+    keys: list[str] = []
+    context = ("", 0)
+    try:
+        at = cast("re.Match[str]", _SPACE.match(text, at + 1)).end()
+        while text[at : at + 1] != close:
+            if close == "}":
+                key, at = _DECODER.raw_decode(text, at)
+                keys.append(str(key)[:MAX_KEY])
+                colon = _COLON.match(text, at)
+                if colon is None:
+                    return None
+                at = colon.end()
+            value, at = _DECODER.raw_decode(text, at)
+            if not ends and close == "]":
+                context = fitted_context(_keys(value), limit // CONTEXT_SHARE, "structured")
+            comma = cast("re.Match[str]", _COMMA.match(text, at))
+            at = comma.end()
+            ends.append(at)
+            if not comma[1] and text[at : at + 1] != close:
+                return None
+    except (ValueError, RecursionError):
+        return None
+    if not ends or text[at + 1 :].strip():
+        return None
+    ends[-1] = len(text)
+    return _Rows(ends, 0, context, keys=tuple(keys))
+
+
+def _bad_lines(cutter: Cutter, path: str, stop: int) -> Reject:
+    """One reject for all lines up to the character `stop`: a file that is no JSON at all is not a million rejects."""
+    line, start = cutter.line, cutter.byte
+    text = cutter.skip(stop)
+    last = line + text.rstrip().count("\n")
+    return Reject(
+        path=path,
+        reason="not JSON",
+        remedy="Correct or delete it; the other lines of the file are used.",
+        detail=f"line {line}" if last == line else f"lines {line} to {last}",
+        byte_start=start,
+        byte_stop=cutter.byte,
+    )

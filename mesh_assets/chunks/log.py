@@ -1,0 +1,51 @@
+"""Logs: windows of records with their time range. What a record is belongs to `log_records`.
+
+Records are grouped while they fit; one that fits, stack trace included, is never split, and one that does not is a
+chunk of its own, cut at lines.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mesh_assets.chunks.cutting import Cutter, grouped, line_cuts
+from mesh_assets.chunks.log_records import SAMPLE, record_stamps
+from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.windows import text_windows
+
+
+class LogChunker:
+    """Cuts logs of any format."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
+        """Windows of records. A year that the log does not write is taken from the file's last modification."""
+        parser: TimestampParser | None = None
+        for window in text_windows(source):
+            if window.byte_start == 0:
+                sample = window.text[:SAMPLE].splitlines()
+                parser = TimestampParser.detect(sample, latest=last_modified(source))
+            found = record_stamps(window.text, parser)
+            ends = [start for start, _ in found[1:]] + [len(window.text)]
+            cutter = Cutter.of(window, "log")
+            for first, stop in grouped(window.text, ends, 0, cutter.meter, chunk_tokens):
+                if stop == len(ends) and first > 0 and not window.final:
+                    # The last record may go on in the next window.
+                    window.held = len(window.text) - cutter.start
+                    break
+                moments = [stamp.time for _, stamp in found[first:stop] if stamp is not None]
+                times = (min(moments), max(moments)) if moments else None
+                for cut in line_cuts(window.text, cutter.meter, cutter.start, ends[stop - 1], chunk_tokens):
+                    yield cutter.cut(cut, times=times)
+
+
+def last_modified(source: Source) -> datetime | None:
+    """When the file of `source` was last modified; None where its stream is no file of the operating system."""
+    with source.open() as stream:
+        try:
+            return datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, UTC)
+        except (AttributeError, io.UnsupportedOperation, OSError, OverflowError, ValueError):
+            return None

@@ -1,0 +1,151 @@
+"""Records of a log: one event with its time, level and text, its continuation lines (stack traces) included.
+
+Works on any text of a log: a window of a file or the text of one chunk. How records are put into chunks belongs to
+`log`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from mesh_assets.chunks.timestamps import Stamp, TimestampParser
+
+# Levels by rising severity, after WARNING and ERR were written WARN and ERROR.
+LEVELS = (
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "SEVERE", "CRITICAL", "FATAL", "ALERT", "EMERG",
+)  # fmt: skip
+# What a person would call an error.
+ERROR_LEVELS = frozenset(LEVELS[LEVELS.index("ERROR") :])
+
+# Characters of a record, from its start, in which its level stands; later words are prose.
+_LEVEL_HEAD = 240
+_SAME_LEVEL = {"WARNING": "WARN", "ERR": "ERROR", "EMERGENCY": "EMERG", "CRIT": "CRITICAL"}
+_LETTERS = {"V": "TRACE", "D": "DEBUG", "I": "INFO", "W": "WARN", "E": "ERROR", "F": "FATAL"}
+_NAMES = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|CRIT|FATAL|ALERT|EMERG|EMERGENCY"
+# A level is a word in capitals, or in any case where its place says so: `[error]`, `level=error`, `"level":"error"`.
+_LEVEL = re.compile(
+    rf"\b({_NAMES})\b|(?i:[\[<]|\b(?:level|lvl|severity)\W{{1,4}})(?i:[a-z_0-9]{{1,32}}:)?((?i:{_NAMES}))\b", re.ASCII
+)
+# Android: process and thread, then a letter.
+_LETTER = re.compile(r" {1,8}[0-9]{1,8} {1,8}[0-9]{1,8} ([VDIWEF]) ", re.ASCII)
+# Access logs: the request in quotes, then the status and the size.
+_STATUS = re.compile(r'" ([1-5])[0-9]{2} (?:[0-9]{1,19}|-)(?: |$)', re.MULTILINE)
+
+# Lines of a log without timestamps that continue the line before. A Python traceback runs to its exception's line.
+_CONTINUED = r"[ \t\r\n}\])]|Caused by:|\.\.\. [0-9]|During handling of the above|The above exception was"
+_START = re.compile(
+    rf"^(?:Traceback \(most recent call last\)[^\n]*\n(?:[ \t][^\n]*\n)*[^\n]*|(?!{_CONTINUED})(?P<start>[^\n]+))",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One event. Bytes count from the start of the text it was found in, lines from 1; `text` keeps its line ends.
+
+    `time` is UTC, None where the text has no timestamps or starts within a record. `level` is one of `LEVELS` or None.
+    """
+
+    time: datetime | None
+    level: str | None
+    byte_start: int
+    byte_stop: int
+    line_start: int
+    text: str
+    stamp_start: int = 0
+    stamp_stop: int = 0
+
+    @property
+    def message(self) -> str:
+        """The first line without its timestamp: what two events of a kind have in common."""
+        stop = self.text.find("\n")
+        line = self.text if stop < 0 else self.text[:stop]
+        before = line[: self.stamp_start].strip(" \t\ufeff[(\"'")
+        after = line[self.stamp_stop :].lstrip(" \t])',;:-|").rstrip()
+        return f"{before} {after}" if before else after
+
+
+def iter_records(
+    text: str,
+    *,
+    parser: TimestampParser | None = None,
+    default_year: int | None = None,
+    latest: datetime | None = None,
+    encoding: str = "utf-8",
+) -> Iterator[LogRecord]:
+    """The records of `text`, in order; together they are all of it.
+
+    `parser` is the file's; without one it is detected from the text, with `default_year` and `latest` as
+    `TimestampParser.detect` reads them (for a chunk, pass its `time_stop` as `latest`). Offsets are those of the text
+    in `encoding`; U+FFFD, which stands for an undecodable byte, counts with its own size.
+    """
+    parser = parser or TimestampParser.detect(text[:SAMPLE].splitlines(), default_year=default_year, latest=latest)
+    stamps = record_stamps(text, parser)
+    ascii_only = text.isascii() and encoding in _ASCII_SUPERSETS
+    byte, line = 0, 1
+    for index, stamp in enumerate(stamps):
+        stop = stamps[index + 1][0] if index + 1 < len(stamps) else len(text)
+        start, found = stamp
+        part = text[start:stop]
+        size = len(part) if ascii_only else len(part.encode(encoding, "replace"))
+        yield LogRecord(
+            time=found.time if found else None,
+            level=level_of(part, found.stop - start if found else 0),
+            byte_start=byte,
+            byte_stop=byte + size,
+            line_start=line,
+            text=part,
+            stamp_start=found.start - start if found else 0,
+            stamp_stop=found.stop - start if found else 0,
+        )
+        byte += size
+        line += part.count("\n")
+
+
+# Characters that show the format of a text of which no sample was given.
+SAMPLE = 1 << 16
+_ASCII_SUPERSETS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "iso-8859-1", "cp1252"})
+
+
+def record_stamps(text: str, parser: TimestampParser | None) -> list[tuple[int, Stamp | None]]:
+    """Where each record of `text` starts (character), with its timestamp; the first one always starts at 0.
+
+    With timestamps, a line without one continues the record before it. Without, a line that is indented, or that
+    continues a stack trace, does.
+    """
+    if not text:
+        return []
+    starts: list[tuple[int, Stamp | None]]
+    if parser is None:
+        starts = [(match.start(), None) for match in _START.finditer(text) if match["start"] is not None]
+    else:
+        starts = [(stamp.line, stamp) for stamp in parser.stamps(text)]
+    if not starts or starts[0][0] > 0:
+        starts.insert(0, (0, None))
+    return starts
+
+
+def level_of(record: str, after: int = 0) -> str | None:
+    """The level of `record`, looked for behind the character `after` (the end of its timestamp).
+
+    An access log's status says it: 5xx is ERROR, 4xx is WARN.
+    """
+    stop = record.find("\n", after)
+    line_stop = len(record) if stop < 0 else stop
+    status = _STATUS.search(record, after, min(line_stop, after + 4096))
+    if status is not None:
+        return {"5": "ERROR", "4": "WARN"}.get(status[1])
+    letter = _LETTER.match(record, after)
+    if letter is not None:
+        return _LETTERS[letter[1]]
+    # java.util.logging writes the level on the second line, so the head is not cut at the line's end.
+    found = _LEVEL.search(record, after, after + _LEVEL_HEAD)
+    if found is None and after:
+        found = _LEVEL.search(record, 0, after)
+    if found is None:
+        return None
+    name = (found[1] or found[2]).upper()
+    return _SAME_LEVEL.get(name, name)

@@ -1,0 +1,203 @@
+"""Tables as text: CSV and TSV, in groups of rows with their header as context.
+
+A row is never split where it fits, also where a quoted cell holds line breaks. The header's own bytes belong to the
+first chunk. JSON lines and documents belong to `json_text`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.windows import Window, text_windows
+
+# Characters that show the dialect, the header and the times of a table.
+SAMPLE = 1 << 14
+# A quote that is not closed within this many characters is part of its cell, and the row ends with its line.
+MAX_QUOTED = 1 << 16
+DELIMITERS = ",;\t|"
+# A longer cell is no name of a column.
+MAX_NAME = 80
+
+_DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a table is written: what separates its cells, whether its first row names its columns, how its times read."""
+
+    delimiter: str
+    header: bool
+    times: TimestampParser | None
+
+    @classmethod
+    def of(cls, sample: str, form: str) -> Dialect:
+        """The dialect of the table that `sample` begins."""
+        delimiter = "\t" if form == "tsv" else _delimiter(sample)
+        rows = _sample_rows(sample, delimiter)
+        lines = sample.splitlines()
+        parser = TimestampParser.detect(lines[1:] or lines)
+        # Numbers of ten digits are mostly no times.
+        return cls(delimiter, _has_header(rows), parser if parser and parser.format != "epoch" else None)
+
+
+class TableChunker:
+    """Cuts texts whose format is csv or tsv."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
+        """Groups of rows. `row_start` and `row_stop` count data rows; the header is none."""
+        dialect = Dialect(",", header=False, times=None)
+        context = ("", 0)
+        row = 0
+        for window in text_windows(source):
+            text = window.text
+            if window.byte_start == 0:
+                dialect = Dialect.of(text[:SAMPLE], source.format)
+            ends = row_ends(text, dialect.delimiter, final=window.final)
+            if window.byte_start == 0 and dialect.header:
+                header = text[: ends[0]].strip(" \t\r\n\ufeff")
+                context = fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
+                row = -1
+            row = yield from _row_pieces(window, ends, row, dialect.times, context, chunk_tokens)
+
+
+def _row_pieces(
+    window: Window,
+    ends: list[int],
+    row: int,
+    parser: TimestampParser | None,
+    context: tuple[str, int],
+    limit: int,
+) -> Generator[Piece, None, int]:
+    """Pieces of the rows that end at `ends`; the first has the number `row`, -1 for the header. Returns the next."""
+    cutter = Cutter.of(window, "structured")
+    for first, last in grouped(window.text, ends, 0, cutter.meter, limit - context[1]):
+        if last == len(ends) and first > 0 and not window.final:
+            # The last row may go on in the next window, or others may join it.
+            window.held = len(window.text) - cutter.start
+            return row + first
+        # The chunk that holds the header needs no context.
+        around = context if row + first >= 0 else ("", 0)
+        rows = max(row + first, 0), row + last
+        stop = ends[last - 1]
+        times = time_range(parser, window.text[cutter.start : stop]) if parser else None
+        room = limit - around[1]
+        if cutter.meter.fits(cutter.start, stop, limit):
+            left = limit - cutter.meter.tokens(cutter.start, stop)
+            around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
+        for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
+            yield cutter.cut(cut, context=around, rows=rows, times=times)
+    return row + len(ends)
+
+
+def time_range(parser: TimestampParser, text: str) -> tuple[datetime, datetime] | None:
+    """Earliest and latest moment of the rows in `text`."""
+    moments = [stamp.time for stamp in parser.stamps(text)]
+    return (min(moments), max(moments)) if moments else None
+
+
+def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:
+    """Where each row of `text` ends (character), its line break included: line breaks within quotes end none.
+
+    A quote that is open at the end of the text belongs to its cell, unless more text follows (not `final`).
+    """
+    ends: list[int] = []
+    start = opened = 0
+    is_open = False
+    while start < len(text):
+        stop = text.find("\n", start) + 1 or len(text)
+        if is_open or text.find('"', start, stop) >= 0:
+            is_open = _stays_open(text, start, stop, delimiter, is_open=is_open)
+        if not is_open:
+            ends.append(stop)
+            opened = stop
+        elif stop - opened > MAX_QUOTED or (stop == len(text) and final):
+            is_open = False
+            stop = text.find("\n", opened) + 1 or len(text)
+            ends.append(stop)
+            opened = stop
+        start = stop
+    if opened < len(text):
+        ends.append(len(text))
+    return ends
+
+
+def _stays_open(text: str, start: int, stop: int, delimiter: str, *, is_open: bool) -> bool:
+    """Whether a quoted cell is open at the end of the line from `start` to `stop`. Quotes within a cell open none."""
+    at = start
+    while at < stop:
+        if not is_open:
+            if text[at] != '"':
+                at = text.find(delimiter, at, stop) + 1 or stop
+                continue
+            is_open, at = True, at + 1
+        at = text.find('"', at, stop) + 1
+        if at == 0:
+            return True
+        if text[at : at + 1] == '"':
+            at += 1
+        else:
+            is_open = False
+            at = text.find(delimiter, at, stop) + 1 or stop
+    return is_open
+
+
+def _delimiter(sample: str) -> str:
+    """The delimiter that cuts most rows into the same number of cells, of those the one that makes more cells.
+
+    Not csv.Sniffer: its expressions take quadratic time, and it takes letters and spaces for delimiters.
+    """
+    best = (0.0, 0, ",")
+    for delimiter in DELIMITERS:
+        widths = Counter(len(row) for row in _sample_rows(sample, delimiter))
+        width, count = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(0, 0))
+        if width > 1:
+            best = max(best, (count / widths.total(), width, delimiter), key=lambda found: found[:2])
+    return best[2]
+
+
+def _sample_rows(sample: str, delimiter: str) -> list[list[str]]:
+    """The first rows of the sample, without a last one that the sample cuts."""
+    ends = row_ends(sample, delimiter)
+    parts = [sample[start:stop].strip("\r\n\ufeff") for start, stop in pairwise([0, *ends[:20]])]
+    rows: list[list[str]] = []
+    for part in parts:
+        try:
+            rows += csv.reader([part.replace("\n", " ").replace("\r", " ")], delimiter=delimiter)
+        except csv.Error:
+            continue
+    return rows
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names columns: short words, all different, none of them a number or a date.
+
+    Years may be names too, beside a word: that is a wide table.
+    """
+    names = [cell.strip() for cell in rows[0]] if rows else []
+    words = [name for name in names if name and not _is_value(name)]
+    others = [name for name in names if name and _is_value(name)]
+    distinct = len(set(names)) == len(names)
+    years = all(len(name) == 4 and name.isdecimal() and name[:2] in ("18", "19", "20") for name in others)
+    return distinct and bool(words) and years and all(len(name) <= MAX_NAME for name in words)
+
+
+def _is_value(cell: str) -> bool:
+    """Whether `cell` is a number, or begins as a date or a time."""
+    return _DATE.match(cell) is not None or _is_number(cell)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""The stage gives stable ids, true locators and one row of rejects for each extent that it could not use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import BinaryIO
+
+import pyarrow as pa
+import pytest
+
+from mesh_assets.chunks import stage
+from mesh_assets.chunks.protocol import Source
+from mesh_assets.chunks.stage import chunk_batches
+from mesh_assets.errors import SourceError
+from mesh_assets.schemas.chunks import CHUNKS
+from mesh_assets.schemas.outcome import Outcome
+from mesh_assets_tests.chunks.sources import source
+
+
+def run(*sources: Source, tokens: int = 64) -> tuple[list[dict[str, object]], Outcome]:
+    outcome = Outcome(unit="extents", total=len(sources))
+    batches = list(chunk_batches(sources, slice_key="set.000001", chunk_tokens=tokens, outcome=outcome))
+    assert all(batch.schema == CHUNKS.schema for batch in batches)
+    table = pa.Table.from_batches(batches, schema=CHUNKS.schema)
+    return table.to_pylist(), outcome
+
+
+def ids(text: str, **changes: object) -> list[object]:
+    rows, _ = run(replace(source(text), **changes))
+    return [row["chunk_id"] for row in rows]
+
+
+TEXT = "".join(f"Paragraph {n} " + "says a word " * (n * 7 % 11) + "and ends.\n\n" for n in range(200))
+
+
+FILES = {
+    ("text", "plain"): TEXT,
+    ("text", "markdown"): "".join(
+        f"# Part {n}\n\nWords on part {n}. " + "They go on. " * 12 + "\n\n" for n in range(60)
+    ),
+    ("code", "python"): "".join(
+        f"def f{n}(a):\n" + f"    a += {n}\n" * (n % 9) + "    return a\n\n\n" for n in range(90)
+    ),
+    ("log", "log"): "".join(f"2026-11-22 10:{n // 60:02}:{n % 60:02} INFO request served\n" for n in range(1500)),
+    ("structured", "csv"): "id,name\n" + "".join(f"{n:06},row\n" for n in range(2000)),
+    ("structured", "jsonl"): "".join(f'{{"id": {n:06}, "name": "row"}}\n'.replace(" 0", " 1") for n in range(2000)),
+}
+
+
+@pytest.mark.parametrize(("kind", "form"), FILES)
+def test_a_line_inserted_near_the_top_changes_few_ids(kind: str, form: str) -> None:
+    first, second, rest = FILES[kind, form].partition("\n")
+    texts = (first + second + rest, first + second + rest[: rest.find("\n") + 1] + rest)
+    before, after = ({row["chunk_id"] for row in run(source(text, kind, form), tokens=128)[0]} for text in texts)
+    assert len(before) >= 25
+    assert len(after - before) <= len(before) / 3
+
+
+def test_equal_contents_have_ids_of_their_own_and_a_second_run_the_same() -> None:
+    text = "# A\n\nSame words in each of these sections, said again and again and again here.\n\n" * 30
+    rows, _ = run(source(text, "text", "markdown"))
+    again, _ = run(source(text, "text", "markdown"))
+    assert rows == again
+    assert len({row["chunk_id"] for row in rows}) == len(rows) > 5
+    assert len({row["text"] for row in rows}) < len(rows)
+
+
+def test_ids_depend_on_dataset_path_and_extent() -> None:
+    every = [ids(TEXT), ids(TEXT, dataset="other"), ids(TEXT, path="b"), ids(TEXT, start=5, stop=5 + len(TEXT))]
+    assert len({tuple(each) for each in every}) == 4
+    assert all(len(str(each)) == 32 for each in every[0])
+
+
+def test_locators_count_from_the_start_of_the_file() -> None:
+    rows, _ = run(source('{"a": 1}\nbad\n', "structured", "jsonl", start=1000))
+    assert (rows[0]["byte_start"], rows[0]["byte_stop"], rows[0]["extent_start"]) == (1000, 1009, 1000)
+    _, outcome = run(source('{"a": 1}\nbad\n', "structured", "jsonl", start=1000))
+    (reject,) = outcome.rejects
+    assert (reject.byte_start, reject.byte_stop, reject.detail) == (1009, 1013, "line 2")
+    assert (outcome.done, outcome.rejected, outcome.bytes_in) == (1, 0, 13)
+
+
+def test_what_has_no_chunker_is_a_reject_with_a_remedy() -> None:
+    given = [source(b"\x89PNG", "image", "png"), source("<p>", "text", "html"), source("x", "unknown", "unknown")]
+    rows, outcome = run(*given, source("fine\n"))
+    assert [row["text"] for row in rows] == ["fine\n"]
+    reasons = [reject.reason for reject in outcome.rejects]
+    assert reasons == ["no chunker for image", "no chunker for html", "no chunker for unknown"]
+    assert all("chunker" in reject.remedy for reject in outcome.rejects)
+    assert outcome.done + outcome.rejected == 4
+
+
+def test_white_space_and_undecodable_bytes_are_content() -> None:
+    rows, outcome = run(source(" \n\n"), source(b"caf\xe9 \xff\n", path="b"))
+    assert [row["text"] for row in rows] == [" \n\n", "caf\ufffd \ufffd\n"]
+    assert outcome.done == 2
+
+
+def test_an_empty_extent_is_done_without_chunks() -> None:
+    rows, outcome = run(source(""))
+    assert (rows, outcome.done) == ([], 1)
+
+
+def failing(size: int) -> Source:
+    """An extent of `size` bytes whose file disappears after half of them."""
+
+    class Vanishing(BinaryIO):
+        left = size // 2
+
+        def read(self, wanted: int = -1) -> bytes:
+            if self.left <= 0:
+                raise OSError(5, "Input/output error")
+            self.left -= wanted
+            return b"A sentence. " * (wanted // 12)
+
+        def __exit__(self, *exc: object) -> None:
+            return None
+
+        def __enter__(self) -> BinaryIO:
+            return self
+
+    return replace(source("", path="gone"), stop=size, open=Vanishing)
+
+
+def test_an_extent_that_fails_midway_leaves_no_chunk() -> None:
+    rows, outcome = run(failing(10 << 20), source("fine\n"))
+    assert [row["path"] for row in rows] == ["a/file"]
+    assert [(reject.path, reject.reason) for reject in outcome.rejects] == [("gone", "cannot be read")]
+
+
+def test_a_large_extent_that_fails_stops_the_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "WHOLE_BYTES", 1 << 20)
+    with pytest.raises(SourceError, match="gone"):
+        run(failing(10 << 20))
+
+
+def test_batches_are_bounded() -> None:
+    text = "".join(f"Paragraph {n} is here.\n\n" for n in range(30000))
+    batches = list(chunk_batches([source(text)], slice_key="s.000001", chunk_tokens=32, outcome=Outcome()))
+    assert len(batches) > 1
+    assert max(batch.num_rows for batch in batches) <= stage.BATCH_ROWS

@@ -1,0 +1,121 @@
+"""Documents are cut where a reader would: at headings, paragraphs and sentences, each chunk knowing its headings."""
+
+from __future__ import annotations
+
+from mesh_assets.chunks.tokens import estimate_tokens
+from mesh_assets_tests.chunks.sources import cut
+
+FILLER = "The quick brown fox jumps over the lazy dog near the river bank. " * 5
+GUIDE = f"""# Guide
+
+## Install
+
+{FILLER}
+
+```sh
+# not a heading
+make install
+```
+
+## Use
+
+{FILLER}
+
+Details
+-------
+
+{FILLER}
+
+Reference
+=========
+
+{FILLER}
+"""
+
+
+def test_each_section_is_a_chunk_under_its_headings() -> None:
+    pieces = cut(GUIDE, "text", "markdown", tokens=128)
+    assert [piece.symbol for piece in pieces] == [
+        "Guide",
+        "Guide > Use",
+        "Guide > Details",
+        "Reference",
+    ]
+    assert pieces[0].text.startswith("# Guide") and "# not a heading" in pieces[0].text
+    assert pieces[1].context == "Guide > Use"
+    assert pieces[2].text.startswith("Details\n----")
+
+
+def test_a_fence_hides_headings_until_it_closes() -> None:
+    text = f"# A\n{FILLER}\n~~~~\n# no\n```\n# no\n~~~\n# no\n~~~~\n# B\n{FILLER}"
+    assert [piece.symbol for piece in cut(text, "text", "markdown", tokens=256)] == ["A", "B"]
+
+
+def test_front_matter_tables_and_rules_are_no_headings() -> None:
+    text = (
+        f"---\ntitle: x\n---\n\n{FILLER}\n\n---\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- item\n---\n\n#hashtag\n{FILLER}"
+    )
+    assert {piece.symbol for piece in cut(text, "text", "markdown", tokens=512)} == {None}
+
+
+def test_tiny_siblings_share_a_chunk_under_their_parent() -> None:
+    text = "# Changes\n\n" + "".join(f"## 1.{n}\n\nFixed a bug.\n\n" for n in range(12))
+    pieces = cut(text, "text", "markdown", tokens=128)
+    assert len(pieces) <= 3
+    assert {piece.symbol for piece in pieces} == {"Changes"}
+
+
+def test_a_section_that_fits_is_never_split_and_a_larger_one_keeps_its_paragraphs() -> None:
+    paragraphs = [f"Paragraph {n}. " + "Some words that say something here. " * 6 for n in range(9)]
+    text = "# A\n\n" + "\n\n".join(paragraphs) + "\n"
+    pieces = cut(text, "text", "markdown", tokens=128)
+    assert len(pieces) > 2
+    assert all(any(paragraph.strip() in piece.text for piece in pieces) for paragraph in paragraphs)
+    assert all(piece.tokens <= 128 for piece in pieces)
+
+
+def test_a_long_paragraph_is_cut_at_sentences_then_words() -> None:
+    pieces = cut("One sentence follows another one here. " * 60, tokens=64)
+    assert all(piece.text.rstrip().endswith(".") for piece in pieces)
+    words = cut("word " * 500, tokens=64)
+    assert all(piece.text.endswith("word ") for piece in words)
+    assert len(cut("x" * 20000, tokens=64)) > 10
+
+
+def test_restructured_text_has_its_headings_by_order_of_adornment() -> None:
+    text = f"=====\nTitle\n=====\n\n{FILLER}\n\nPart\n----\n\n{FILLER}\n\n"
+    text += f"More\n~~~~\n\n{FILLER}\n\nNext\n----\n\n{FILLER}\n"
+    assert [piece.symbol for piece in cut(text, "text", "rst", tokens=128)] == [
+        "Title",
+        "Title > Part",
+        "Title > Part > More",
+        "Title > Next",
+    ]
+
+
+def test_plain_text_groups_paragraphs_that_fit() -> None:
+    text = "".join(f"Paragraph {n} says little.\n\n" for n in range(40))
+    pieces = cut(text, tokens=64)
+    assert 4 <= len(pieces) <= 12
+    assert all(piece.text.endswith("\n\n") for piece in pieces)
+
+
+def test_lines_count_from_one_and_belong_to_their_piece() -> None:
+    first, *_, last = cut("a line\n\n" * 100, tokens=32)
+    assert first.line_start == 1
+    assert last.line_stop == 200
+
+
+def test_a_long_heading_leaves_room_for_content() -> None:
+    pieces = cut("# " + "very " * 200 + "\n\n" + FILLER * 10, "text", "markdown", tokens=64)
+    assert all(piece.tokens <= 64 for piece in pieces)
+
+
+def test_estimates_are_near_what_the_tokenizer_of_the_default_model_counts() -> None:
+    # Counted with the tokenizer of all-MiniLM-L6-v2, without its two special tokens.
+    counted = {
+        "The quick brown fox jumps over the lazy dog near the river bank.": 14,
+        "Revenue rose by 12.5% to $1,204 million in the third quarter of 2023.": 20,
+    }
+    for text, tokens in counted.items():
+        assert abs(estimate_tokens(text, "text") - tokens) <= 0.3 * tokens
