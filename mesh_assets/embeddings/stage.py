@@ -1,0 +1,127 @@
+"""The stage `embeddings`: chunks stream in, one vector a chunk streams out. No model is known here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.schemas.chunks import embedding_text
+from mesh_assets.schemas.embeddings import EMBEDDINGS
+from mesh_assets.schemas.outcome import Outcome
+
+# Distinct texts whose vectors are remembered: 154 MB at 384 dimensions in float16.
+REMEMBERED = 200_000
+# Texts encoded between two looks at the clock, so that progress shows on a CPU that does ten a second.
+_PIECE = 128
+_HASH_BYTES = 16
+
+Vectors = NDArray[np.float16]
+
+
+def embedding_batches(
+    chunks: Iterable[pa.RecordBatch],
+    encoder: Encoder,
+    outcome: Outcome,
+    *,
+    group: int = 2048,
+    remembered: int = REMEMBERED,
+) -> Iterator[pa.RecordBatch]:
+    """Batches of the table `EMBEDDINGS`, a row for each row of `chunks` and in their order.
+
+    At most `group` rows are encoded together, shortest text first (padding costs time). A text is embedded once as
+    long as it is among the last `remembered` distinct ones; one that comes back later is embedded again, to the same
+    vector. So memory is bounded by a group and the remembered vectors. ModelError where the encoder cannot run.
+    """
+    memory = _Memory(remembered)
+    for batch in _groups(chunks, group):
+        yield _embedded(batch, encoder, memory, outcome)
+
+
+def _groups(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, size - sum(b.num_rows for b in held))
+            start += part.num_rows
+            held.append(part)
+            if sum(b.num_rows for b in held) == size:
+                yield _joined(held)
+                held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def _embedded(chunks: pa.RecordBatch, encoder: Encoder, memory: _Memory, outcome: Outcome) -> pa.RecordBatch:
+    contexts = cast("list[str]", chunks.column("context").to_pylist())
+    texts = cast("list[str]", chunks.column("text").to_pylist())
+    embedded = [embedding_text(context, text) for context, text in zip(contexts, texts, strict=True)]
+    hashes = [blake3(text.encode("utf-8")).digest(length=_HASH_BYTES) for text in embedded]
+    rows_of = Counter(hashes)
+    found = {digest: vector for digest in rows_of if (vector := memory.get(digest)) is not None}
+    outcome.advance(sum(rows_of[digest] for digest in found))
+    fresh = {digest: text for digest, text in zip(hashes, embedded, strict=True) if digest not in found}
+    order = sorted(fresh, key=lambda digest: len(fresh[digest]))
+    for start in range(0, len(order), _PIECE):
+        piece = order[start : start + _PIECE]
+        vectors = encoder.encode([fresh[digest] for digest in piece]).astype(np.float16)
+        found.update(zip(piece, vectors, strict=True))
+        outcome.advance(sum(rows_of[digest] for digest in piece))
+    for digest in order:
+        memory.put(digest, found[digest])
+    vectors = np.stack([found[digest] for digest in hashes])
+    columns: list[pa.Array[Any]] = [
+        cast("pa.Array[Any]", chunks.column("chunk_id")),
+        cast("pa.Array[Any]", chunks.column("kind")),
+        pa.array([digest.hex() for digest in hashes]),
+        cast("pa.Array[Any]", pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])),
+    ]
+    return EMBEDDINGS.cast(pa.RecordBatch.from_arrays(columns, names=EMBEDDINGS.schema.names))
+
+
+class _Memory:
+    """Vectors by text hash, at most `capacity` of them: a ring in one array, the oldest gives way."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._rows: dict[bytes, int] = {}
+        self._hashes: list[bytes] = []
+        self._vectors: Vectors = np.empty((0, 0), np.float16)
+        self._oldest = 0
+
+    def get(self, digest: bytes) -> Vectors | None:
+        """A copy of the vector: its place in the ring may be taken while the caller holds it."""
+        row = self._rows.get(digest)
+        return None if row is None else self._vectors[row].copy()
+
+    def put(self, digest: bytes, vector: Vectors) -> None:
+        if not self._capacity:
+            return
+        if len(self._hashes) < self._capacity:
+            row = len(self._hashes)
+            self._hashes.append(digest)
+            self._grow(row + 1, vector.size)
+        else:
+            row = self._oldest
+            self._oldest = (row + 1) % self._capacity
+            del self._rows[self._hashes[row]]
+            self._hashes[row] = digest
+        self._rows[digest] = row
+        self._vectors[row] = vector
+
+    def _grow(self, rows: int, dimension: int) -> None:
+        if rows > len(self._vectors):
+            larger = np.empty((min(max(1024, 2 * rows), self._capacity), dimension), np.float16)
+            larger[: len(self._vectors)] = self._vectors.reshape(-1, dimension)
+            self._vectors = larger
