@@ -1,0 +1,116 @@
+"""What is in the slice: counts by kind, format and language, its span of time, its largest files."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights.locators import ChunkText, chunk_texts
+from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.wording import plural, share, size
+
+_LARGEST = 5
+
+
+class OverviewInsight:
+    """Counts chunks, files and bytes. The chunks of a file come together, so that files need no memory."""
+
+    def __init__(self) -> None:
+        self._chunks = 0
+        self._files = 0
+        self._kinds: Counter[str] = Counter()
+        self._formats: Counter[str] = Counter()
+        self._languages: Counter[str] = Counter()
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+        self._largest: list[tuple[int, int, ChunkText]] = []
+        self._open: ChunkText | None = None
+        self._open_bytes = 0
+
+    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+        """Count the chunks."""
+        formats = cast("list[str]", chunks.column("format").to_pylist())
+        languages = cast("list[str | None]", chunks.column("language").to_pylist())
+        for chunk, form, language in zip(chunk_texts(chunks), formats, languages, strict=True):
+            count = chunk.byte_stop - chunk.byte_start
+            self._chunks += 1
+            self._kinds[chunk.kind] += count
+            self._formats[form] += count
+            if self._open is None or chunk.path != self._open.path:
+                self._close_file()
+                self._files += 1
+                self._open = chunk
+                if language:
+                    self._languages[language] += 1
+            self._open_bytes += count
+        for name in ("time_start", "time_stop"):
+            for moment in cast("list[datetime | None]", chunks.column(name).to_pylist()):
+                if moment is not None:
+                    self._first = moment if self._first is None else min(self._first, moment)
+                    self._last = moment if self._last is None else max(self._last, moment)
+
+    def _close_file(self) -> None:
+        if self._open is not None:
+            heapq.heappush(self._largest, (self._open_bytes, -self._files, self._open))
+            if len(self._largest) > _LARGEST:
+                heapq.heappop(self._largest)
+        self._open_bytes = 0
+
+    def conclude(self) -> Iterable[Insight]:
+        """One insight on the whole, one on the largest files."""
+        self._close_file()
+        self._open = None
+        if self._chunks:
+            yield self._whole()
+            yield from self._largest_files()
+
+    def _whole(self) -> Insight:
+        total = sum(self._kinds.values())
+        kinds = ", ".join(f"{kind} {share(count, total)}" for kind, count in self._kinds.most_common())
+        span = ""
+        if self._first is not None and self._last is not None:
+            span = f" It is about the time from {self._first:%Y-%m-%d %H:%M} to {self._last:%Y-%m-%d %H:%M} UTC."
+        spoken = [language for language, _ in self._languages.most_common(5)]
+        languages = f" {'Languages' if len(spoken) > 1 else 'Language'}: {', '.join(spoken)}." if spoken else ""
+        return Insight(
+            kind=self._kind(),
+            type="overview",
+            title="What is in here",
+            statement=f"{plural(self._chunks, 'chunk')} of {plural(self._files, 'file')}, {size(total)}: {kinds}."
+            f"{span}{languages}",
+            score=0.2,
+            value={
+                "chunks": self._chunks,
+                "files": self._files,
+                "bytes": total,
+                "bytes_by_kind": dict(self._kinds.most_common()),
+                "bytes_by_format": dict(self._formats.most_common()),
+                "files_by_language": dict(self._languages.most_common()),
+            },
+            time_start=self._first,
+            time_stop=self._last,
+        )
+
+    def _kind(self) -> str:
+        return next(iter(self._kinds)) if len(self._kinds) == 1 else "mixed"
+
+    def _largest_files(self) -> Iterator[Insight]:
+        ranked = sorted(self._largest, key=lambda item: item[:2], reverse=True)
+        if self._files > 1:
+            listed = ", ".join(f"{chunk.path} ({size(count)})" for count, _, chunk in ranked)
+            yield Insight(
+                kind=self._kind(),
+                type="overview",
+                title="Largest files",
+                statement=f"The largest files are {listed}.",
+                score=0.15,
+                value={"files": {chunk.path: count for count, _, chunk in ranked}},
+                evidence=tuple(chunk.cite_opening() for _, _, chunk in ranked),
+            )

@@ -1,0 +1,53 @@
+"""`slice_insights`: runs the registered accumulators over the chunks of a slice and writes what they conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.registry import slice_accumulators
+from mesh_assets.schemas.insights import INSIGHTS
+from mesh_assets.schemas.outcome import Outcome
+
+
+def slice_insight_batches(
+    aligned: Iterable[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]],
+    *,
+    dataset: str,
+    slice_key: str,
+    outcome: Outcome,
+) -> Iterator[pa.RecordBatch]:
+    """One batch of `INSIGHTS`, best score first. `outcome` advances with each chunk.
+
+    `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension). A
+    slice without chunks has no insights, and no batch.
+    """
+    accumulators = slice_accumulators()
+    for chunks, insights, vectors in aligned:
+        for accumulator in accumulators:
+            accumulator.observe(chunks, insights, vectors)
+        for _ in range(chunks.num_rows):
+            outcome.advance()
+    found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
+    if found:
+        yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])
+
+
+def _with_own_titles(insights: Iterable[Insight]) -> list[Insight]:
+    """Best first; a title that its type has already gets a number, because the id of an insight comes from both."""
+    ranked = sorted(insights, key=lambda insight: (-insight.score, insight.type, insight.title))
+    titles: set[tuple[str, str]] = set()
+    named: list[Insight] = []
+    for insight in ranked:
+        title, number = insight.title, 1
+        while (insight.type, title) in titles:
+            number += 1
+            title = f"{insight.title} ({number})"
+        titles.add((insight.type, title))
+        named.append(replace(insight, title=title))
+    return named

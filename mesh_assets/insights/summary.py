@@ -1,0 +1,155 @@
+"""An extractive summary: sentences of the slice itself that say most of what it says, none saying the same.
+
+Of prose, its sentences; of code, those of its docstrings and comments. Lines of logs and tables summarise nothing and
+are left out: `logs` and `tables` speak for them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights.locators import ChunkText, chunk_texts, shorten
+from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.sampling import Reservoir
+from mesh_assets.insights.secrets import mask
+from mesh_assets.insights.stop_words import STOP_WORDS
+
+SENTENCES = {"text": 5, "code": 3}
+# Chunks of one kind whose sentences are weighed; more change the choice little and cost time.
+_SAMPLE = 500
+_MAX_SENTENCES = 3000
+# Weight of what a sentence says against what the chosen ones say already (Carbonell and Goldstein 1998).
+_DIVERSITY = 0.35
+# Where a sentence ends: at its mark before a blank, or at a break of paragraph, list or heading.
+_END = re.compile(r"[.!?](?=[\s\"')\]]|$)|\n[ \t]*(?=\n|[#*|>+-])|(?<=:)\n")
+_LEAD = re.compile(r"[\s*/\"'>-]{0,80}")
+_WORD = re.compile(r"[^\W\d_]{3,30}")
+_DOC = re.compile(r"(?:\"\"\"|'''|/\*\*)(?P<doc>(?:(?!\"\"\"|'''|\*/).){10,1500})", re.DOTALL)
+_MARKUP = re.compile(r"[{}<>|\\=_#`~]|https?:|\[\d")
+
+
+class _Sentence(NamedTuple):
+    chunk: ChunkText
+    start: int
+    stop: int
+    words: frozenset[str]
+    chunk_index: int
+
+
+class SummaryInsight:
+    """Samples chunks of prose and of code with their vectors, and picks their sentences at the end."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, Reservoir[tuple[ChunkText, NDArray[np.float16]]]] = {
+            kind: Reservoir(_SAMPLE) for kind in SENTENCES
+        }
+
+    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+        """Sample the chunks."""
+        for chunk, vector in zip(chunk_texts(chunks), vectors, strict=True):
+            sample = self._samples.get(chunk.kind)
+            at = sample.place() if sample is not None else None
+            if sample is not None and at is not None:
+                sample.put(at, (chunk, vector.astype(np.float16)))
+
+    def conclude(self) -> Iterable[Insight]:
+        """The sentences of each kind, the most central first."""
+        for kind, sample in self._samples.items():
+            if sample.items:
+                vectors = np.stack([vector for _, vector in sample.items]).astype(np.float32)
+                yield from _summary(kind, [chunk for chunk, _ in sample.items], vectors)
+
+
+def _summary(kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32]) -> Iterator[Insight]:
+    centre = vectors.mean(axis=0)
+    central = vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9))
+    sentences: list[_Sentence] = []
+    for index in cast("list[int]", np.argsort(-central, kind="stable").tolist()):
+        if len(sentences) >= _MAX_SENTENCES:
+            break
+        sentences.extend(_sentences(chunks[index], index))
+    if not sentences:
+        return
+    for rank, at in enumerate(_chosen(sentences, central, vectors, SENTENCES[kind])):
+        sentence = sentences[at]
+        chunk = sentence.chunk
+        yield Insight(
+            kind=kind,
+            type="summary",
+            title=f"Summary of the {'prose' if kind == 'text' else 'code'}, sentence {rank + 1}",
+            statement=shorten(mask(chunk.text, sentence.start, sentence.stop), 400),
+            score=0.45 - 0.01 * rank,
+            value={"path": chunk.path, "rank": rank + 1},
+            evidence=(chunk.cite(sentence.start, sentence.stop),),
+        )
+
+
+def _sentences(chunk: ChunkText, index: int) -> Iterator[_Sentence]:
+    """The sentences of `chunk` that read well alone."""
+    if chunk.kind == "code":
+        parts = [match.span("doc") for match in _DOC.finditer(chunk.text)]
+    else:
+        parts = [(0, len(chunk.text))]
+    for first, last in parts:
+        before = first
+        for match in _END.finditer(chunk.text, first, last):
+            lead = _LEAD.match(chunk.text, before, match.end())
+            start = lead.end() if lead else before
+            before = match.end()
+            words = _telling_words(chunk.text[start:before])
+            if words:
+                yield _Sentence(chunk, start, before, words, index)
+            if chunk.kind == "code":
+                break  # the first sentence of a docstring says what it is
+
+
+def _telling_words(text: str) -> frozenset[str]:
+    """The words of a sentence that carry meaning; none where it would not read well alone."""
+    if not 40 <= len(text) <= 350 or not text[0].isupper() or text[-1] not in ".!?" or _MARKUP.search(text):
+        return frozenset()
+    words = _WORD.findall(text)
+    telling = frozenset(word.lower() for word in words) - STOP_WORDS
+    return telling if len(words) >= 6 and len(telling) >= 3 else frozenset()
+
+
+def _chosen(
+    sentences: list[_Sentence], central: NDArray[np.float32], vectors: NDArray[np.float32], count: int
+) -> list[int]:
+    """Places of the sentences by maximal marginal relevance."""
+    spread: Counter[str] = Counter()
+    for sentence in sentences:
+        spread.update(sentence.words)
+    # Words of many sentences carry the subject; those of one only, a detail. The root keeps long sentences in bounds.
+    relevance = np.array(
+        [
+            sum(math.log1p(spread[word] - 1) for word in s.words)
+            / math.sqrt(len(s.words) + 4)
+            * (0.5 + central[s.chunk_index])
+            for s in sentences
+        ]
+    )
+    relevance = relevance / max(float(relevance.max()), 1e-9)
+    worth = relevance.copy()
+    picked: list[int] = []
+    seen: list[frozenset[str]] = []
+    while len(picked) < min(count, len(sentences)):
+        best = int(np.argmax(worth))
+        if not math.isfinite(worth[best]):
+            break
+        picked.append(best)
+        seen.append(sentences[best].words)
+        latest = sentences[best]
+        for i, sentence in enumerate(sentences):
+            common = len(sentence.words & latest.words) / len(sentence.words | latest.words)
+            near = float(vectors[sentence.chunk_index] @ vectors[latest.chunk_index])
+            alike = max(common, 0.5 * near)
+            worth[i] = -math.inf if common > 0.5 else min(worth[i], relevance[i] - _DIVERSITY * alike)
+    return picked
