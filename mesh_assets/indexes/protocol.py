@@ -87,6 +87,8 @@ class FulltextIndex(Protocol):
     def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries that match the words of `query` by BM25, best first, ties by chunk id.
 
-        Any text is a query: there is no syntax that could be wrong.
+        Any text is a query: there is no syntax that could be wrong. A score is the share of the query that the entry
+        answers: BM25 divided by the sum of the inverse document frequencies of the query's words, also of those that
+        no entry holds. It is about 1 where an entry of usual length holds each word once.
         """
         ...

@@ -1,0 +1,104 @@
+"""Indexes in memory: what the engines promise in the fewest lines. For tests, and for running without a disk."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
+from mesh_assets.indexes.words import all_words, query_words
+from mesh_assets.slices import SliceKey
+
+# Okapi BM25 with the constants of Lucene and tantivy.
+_K1, _B = 1.2, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    chunk_id: str
+    kind: str
+    values: NDArray[np.float32]
+
+
+class InMemoryVectorIndex:
+    """A VectorIndex that compares with every vector, by exact cosine."""
+
+    def __init__(self) -> None:
+        self._slices: dict[tuple[str, str], list[_Vector]] = {}
+
+    @property
+    def engine(self) -> str:
+        """`memory`."""
+        return "memory"
+
+    def replace_slice(
+        self, slice_key: str, model: str, batches: Iterable[tuple[Sequence[str], Sequence[str], NDArray[np.float16]]]
+    ) -> Stored:
+        """See the Protocol."""
+        SliceKey.parse(slice_key)
+        entries = [
+            _Vector(chunk_id, kind, vector.astype(np.float32))
+            for ids, kinds, vectors in batches
+            for chunk_id, kind, vector in zip(ids, kinds, vectors, strict=True)
+        ]
+        self._slices[slice_key, model] = entries
+        return Stored(entries=len(entries), location="memory")
+
+    def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
+        """See the Protocol."""
+        hits = [
+            Hit(entry.chunk_id, slice_key, round(float(entry.values @ vector), 6))
+            for (slice_key, of_model), entries in self._slices.items()
+            for entry in entries
+            if of_model == model and _passes(where, slice_key, entry.kind)
+        ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+
+
+class InMemoryFulltextIndex:
+    """A FulltextIndex over word counts, scored by BM25 (Robertson and Zaragoza 2009); words are not stemmed."""
+
+    def __init__(self) -> None:
+        self._slices: dict[str, list[tuple[Document, Counter[str]]]] = {}
+
+    @property
+    def engine(self) -> str:
+        """`memory`."""
+        return "memory"
+
+    def replace_slice(self, slice_key: str, documents: Iterable[Document]) -> Stored:
+        """See the Protocol."""
+        SliceKey.parse(slice_key)
+        entries = [(d, Counter(all_words(f"{d.path} {d.symbol} {d.text}"))) for d in documents]
+        self._slices[slice_key] = entries
+        return Stored(entries=len(entries), location="memory")
+
+    def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
+        """See the Protocol."""
+        everything = [(key, document, words) for key, held in self._slices.items() for document, words in held]
+        mean = sum(words.total() for *_, words in everything) / max(len(everything), 1)
+        wanted = Counter(query_words(query))
+        weights: dict[str, float] = {}
+        for word, count in wanted.items():
+            holding = sum(word in words for *_, words in everything)
+            weights[word] = count * math.log(1 + (len(everything) - holding + 0.5) / (holding + 0.5))
+        whole = sum(weights.values())
+        hits: list[Hit] = []
+        for slice_key, document, words in everything:
+            length = _K1 * (1 - _B + _B * words.total() / mean) if mean else 1.0
+            score = sum(weight * words[w] * (_K1 + 1) / (words[w] + length) for w, weight in weights.items())
+            if score > 0 and _passes(where, slice_key, document.kind):
+                hits.append(Hit(document.chunk_id, slice_key, score / whole))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+
+
+def _passes(where: Filter | None, slice_key: str, kind: str) -> bool:
+    if where is None:
+        return True
+    dataset = SliceKey.parse(slice_key).dataset
+    return where.dataset in (None, dataset) and where.kind in (None, kind)

@@ -1,0 +1,178 @@
+"""What the embedded vector index adds: near-exact recall, readers beside a writer, crashes, damaged files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mesh_assets.errors import IndexDownError
+from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
+
+
+def only_file(root: Path) -> Path:
+    (file,) = (path for path in root.rglob("*") if path.is_file())
+    return file
+
+
+def test_recall_against_exact_search_is_at_least_95_percent(tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    centres = random.normal(size=(200, 384))
+    values = unit(centres[random.integers(200, size=20_000)] + 0.7 * random.normal(size=(20_000, 384)))
+    index = FaissVectorIndex(tmp_path)
+    for part in range(4):
+        rows = slice(part * 5000, (part + 1) * 5000)
+        index.replace_slice(f"a.{part:06d}", MODEL, [batch(values[rows], part * 5000)])
+    queries = unit(values[:30] + 0.02 * random.normal(size=(30, 384)))
+    recalled = 0
+    for query in queries:
+        exact = np.argsort(-(values @ query), kind="stable")[:10]
+        recalled += len({ids(1, int(row))[0] for row in exact} & set(found(index, query)))
+    assert recalled / 300 >= 0.95
+
+
+def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
+    parts = [batch(vectors(10)), batch(vectors(5, 1), 10, "code")]
+    FaissVectorIndex(tmp_path / "x").replace_slice("a.000001", MODEL, parts)
+    whole = (parts[0][0] + list(parts[1][0]), [*parts[0][1], *parts[1][1]], np.concatenate([parts[0][2], parts[1][2]]))
+    FaissVectorIndex(tmp_path / "y", run_id="other").replace_slice("a.000001", MODEL, [whole])
+    assert only_file(tmp_path / "x").read_bytes() == only_file(tmp_path / "y").read_bytes()
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, -1])
+def test_a_truncated_file_is_named_with_what_to_do(tmp_path: Path, length: int) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    file = only_file(tmp_path)
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(IndexDownError, match=r"a\.000001\.vectors.*materialize") as caught:
+        found(index, vectors(1)[0])
+    assert "rebuilt" in caught.value.remedy
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    assert len(found(index, vectors(1)[0])) == 9
+
+
+@pytest.mark.parametrize("content", [b"x" * 4096, b"MESHVEC1" + b"\0" * 200 + b"\xff\xff\xff\x7fMESHVEC1"])
+def test_a_foreign_file_is_named(tmp_path: Path, content: bytes) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    only_file(tmp_path).write_bytes(content)
+    with pytest.raises(IndexDownError, match=r"a\.000001\.vectors"):
+        found(index, vectors(1)[0])
+
+
+def test_a_query_of_another_length_is_refused(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    with pytest.raises(IndexDownError, match="64 dimensions"):
+        found(index, vectors(1, dimension=8)[0])
+
+
+def test_a_slice_that_goes_away_between_listing_and_opening_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
+    index.replace_slice("a.000002", MODEL, [batch(vectors(3), 3)])
+    listed = list(index._paths(MODEL, index_filter()))
+    listed[0].unlink()
+    monkeypatch.setattr(index, "_paths", lambda *_: listed)
+    assert set(found(index, vectors(1)[0])) == set(ids(3, 3))
+
+
+def index_filter() -> object:
+    from mesh_assets.indexes.protocol import Filter
+
+    return Filter()
+
+
+def test_readers_see_all_of_the_old_or_all_of_the_new_while_a_writer_replaces(tmp_path: Path) -> None:
+    values = vectors(500)
+    versions = [batch(values), batch(values, 1000)]
+    FaissVectorIndex(tmp_path).replace_slice("a.000001", MODEL, [versions[0]])
+    expected = [set(ids(500)), set(ids(500, 1000))]
+    stop = threading.Event()
+    seen: list[set[str]] = []
+    faults: list[Exception] = []
+
+    def read() -> None:
+        reader = FaissVectorIndex(tmp_path)
+        while not stop.is_set():
+            try:
+                seen.append(set(found(reader, values[0], 500)))
+            except Exception as error:  # noqa: BLE001
+                faults.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    for turn in range(20):
+        FaissVectorIndex(tmp_path).replace_slice("a.000001", MODEL, [versions[(turn + 1) % 2]])
+    stop.set()
+    for thread in readers:
+        thread.join()
+    assert not faults
+    assert seen
+    assert all(result in expected for result in seen)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+def batches():
+    for part in range(100):
+        if part == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield [f"{part:032x}"], ["text"], np.ones((1, 64), np.float16)
+FaissVectorIndex(Path(sys.argv[1]), run_id="killed").replace_slice("a.000001", sys.argv[2], batches())
+"""
+
+
+def test_a_writer_that_is_killed_leaves_the_former_entries_and_its_leftover_goes(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5), 50)])
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), MODEL], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert set(found(index, vectors(1)[0])) == set(ids(5, 50))
+    (leftover,) = tmp_path.rglob("*.partial")
+    assert "killed" in leftover.name
+    os.utime(leftover, (0, 0))
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5), 60)])
+    assert only_file(tmp_path).suffix == ".vectors"
+    assert set(found(index, vectors(1)[0])) == set(ids(5, 60))
+
+
+def test_a_source_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+    def failing() -> Iterator[Batch]:
+        yield batch(vectors(3))
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        FaissVectorIndex(tmp_path).replace_slice("a.000001", MODEL, failing())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_folder_that_cannot_be_written_means_that_the_index_is_down(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("a file where the folder should be")
+    with pytest.raises(IndexDownError, match="pending"):
+        FaissVectorIndex(tmp_path / "root").replace_slice("a.000001", MODEL, [batch(vectors(3))])
+
+
+def test_more_slices_than_files_are_kept_open_are_all_searched(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    values = vectors(300, dimension=8)
+    for i in range(300):
+        index.replace_slice(f"a.{i:06d}", MODEL, [batch(values[i : i + 1], i)])
+    for row in (0, 150, 299):
+        assert found(index, values[row], 1) == ids(1, row)
+    assert len(index._mapped) <= 256

@@ -1,0 +1,160 @@
+"""What every vector index promises, whichever engine is behind it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mesh_assets.errors import KeyFormatError
+from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets.indexes.fakes import InMemoryVectorIndex
+from mesh_assets.indexes.protocol import Filter, VectorIndex
+
+Batch = tuple[Sequence[str], Sequence[str], NDArray[np.float16]]
+MODEL = "some/model@1"
+ENGINES: dict[str, Callable[[Path], VectorIndex]] = {
+    "faiss": FaissVectorIndex,
+    "memory": lambda _: InMemoryVectorIndex(),
+}
+
+
+@pytest.fixture(params=list(ENGINES))
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> VectorIndex:
+    return ENGINES[request.param](tmp_path)
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def vectors(rows: int, seed: int = 0, dimension: int = 64) -> NDArray[np.float32]:
+    return unit(np.random.default_rng(seed).normal(size=(rows, dimension)))
+
+
+def ids(rows: int, first: int = 0) -> list[str]:
+    return [f"{first + i:032x}" for i in range(rows)]
+
+
+def batch(values: NDArray[np.floating], first: int = 0, kind: str = "text") -> Batch:
+    return ids(len(values), first), [kind] * len(values), values.astype(np.float16)
+
+
+def found(index: VectorIndex, query: NDArray[np.float32], limit: int = 10, **where: str) -> list[str]:
+    return [hit.chunk_id for hit in index.search(MODEL, query, limit=limit, where=Filter(**where))]
+
+
+def test_the_nearest_entry_comes_first_with_its_cosine(index: VectorIndex) -> None:
+    values = vectors(50)
+    stored = index.replace_slice("a.000001", MODEL, [batch(values[:30]), batch(values[30:], 30)])
+    assert stored.entries == 50
+    assert stored.location
+    hits = index.search(MODEL, values[42], limit=5)
+    assert (hits[0].chunk_id, hits[0].slice) == (ids(50)[42], "a.000001")
+    assert hits[0].score == pytest.approx(1.0, abs=1e-3)
+    expected = np.sort(values @ values[42])[::-1][:5]
+    np.testing.assert_allclose([hit.score for hit in hits], expected, atol=2e-3)
+
+
+def test_an_index_without_anything_finds_nothing(index: VectorIndex) -> None:
+    assert index.search(MODEL, vectors(1)[0], limit=5) == []
+
+
+def test_fewer_entries_than_asked_for_are_all_found(index: VectorIndex) -> None:
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
+    assert len(found(index, vectors(1)[0], limit=500)) == 3
+
+
+def test_replacing_twice_changes_nothing(index: VectorIndex) -> None:
+    values = vectors(20)
+    first = index.replace_slice("a.000001", MODEL, [batch(values)])
+    hits = index.search(MODEL, values[0], limit=20)
+    assert index.replace_slice("a.000001", MODEL, [batch(values)]) == first
+    assert index.search(MODEL, values[0], limit=20) == hits
+
+
+def test_replacing_removes_what_the_slice_held_before_and_nothing_else(index: VectorIndex) -> None:
+    values = vectors(6)
+    index.replace_slice("a.000001", MODEL, [batch(values[:2])])
+    index.replace_slice("a.000002", MODEL, [batch(values[2:4], 2)])
+    assert set(found(index, values[0])) == set(ids(4))
+    index.replace_slice("a.000001", MODEL, [batch(values[4:], 4)])
+    assert set(found(index, values[0])) == set(ids(4, 2))
+
+
+@pytest.mark.parametrize("nothing", [[], [([], [], np.empty((0, 64), np.float16))]])
+def test_a_slice_replaced_by_nothing_is_empty(index: VectorIndex, nothing: list[Batch]) -> None:
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5))])
+    assert index.replace_slice("a.000001", MODEL, nothing).entries == 0
+    assert found(index, vectors(1)[0]) == []
+
+
+def test_filters_limit_to_a_dataset_and_a_kind(index: VectorIndex) -> None:
+    values = vectors(40)
+    mixed = (ids(10), ["text", "code"] * 5, values[:10].astype(np.float16))
+    index.replace_slice("a.000001", MODEL, [mixed, batch(values[10:20], 10, "log")])
+    index.replace_slice("a-b.000001", MODEL, [batch(values[20:], 20, "code")])
+    assert set(found(index, values[0], 99, dataset="a")) == set(ids(20))
+    assert set(found(index, values[0], 99, kind="code")) == {*ids(10)[1::2], *ids(20, 20)}
+    assert set(found(index, values[0], 99, dataset="a", kind="code")) == set(ids(10)[1::2])
+    assert found(index, values[0], 99, kind="image") == []
+    assert found(index, values[0], 99, dataset="../a") == []
+
+
+def test_vectors_of_another_model_are_not_compared(index: VectorIndex) -> None:
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
+    index.replace_slice("a.000001", "other", [batch(vectors(3, dimension=32), 3)])
+    assert set(found(index, vectors(1)[0])) == set(ids(3))
+    assert {h.chunk_id for h in index.search("other", vectors(1, dimension=32)[0], limit=9)} == set(ids(3, 3))
+
+
+def test_equal_entries_come_in_the_order_of_their_ids(index: VectorIndex) -> None:
+    same = np.repeat(vectors(1), 300, axis=0)
+    shuffled = np.random.default_rng(1).permutation(300)
+    names = [ids(300)[i] for i in shuffled]
+    index.replace_slice("a.000001", MODEL, [(names[:140], ["text"] * 140, same[:140].astype(np.float16))])
+    index.replace_slice("a.000002", MODEL, [(names[140:], ["text"] * 160, same[140:].astype(np.float16))])
+    hits = index.search(MODEL, same[0], limit=300)
+    assert [hit.chunk_id for hit in hits] == ids(300)
+
+
+def test_a_key_that_is_none_is_refused(index: VectorIndex) -> None:
+    with pytest.raises(KeyFormatError):
+        index.replace_slice("../a", MODEL, [])
+
+
+def test_a_source_that_fails_leaves_the_former_entries(index: VectorIndex) -> None:
+    def failing() -> Iterator[Batch]:
+        yield batch(vectors(3), 10)
+        raise RuntimeError("the lake went away")
+
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
+    with pytest.raises(RuntimeError):
+        index.replace_slice("a.000001", MODEL, failing())
+    assert set(found(index, vectors(1)[0])) == set(ids(3))
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["a.000001", "a.000002", "b.000001"]), st.integers(0, 5), st.integers(0, 30)),
+        max_size=8,
+    ),
+    query=st.integers(0, 34),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_engine_answers_as_the_fake_does_after_any_replacements(
+    steps: list[tuple[str, int, int]], query: int
+) -> None:
+    values = vectors(35, dimension=20)
+    with tempfile.TemporaryDirectory() as folder:
+        engine, fake = FaissVectorIndex(Path(folder)), InMemoryVectorIndex()
+        for key, rows, first in steps:
+            for index in (engine, fake):
+                index.replace_slice(key, MODEL, [batch(values[first : first + rows], first)])
+            assert found(engine, values[query], 40) == found(fake, values[query], 40)
