@@ -1,0 +1,244 @@
+"""What a report holds, and how it is laid out from rows of insights and rejects. How it looks belongs to the renderers.
+
+A report is bounded whatever it is made of: each section shows its strongest entries and says how many more there are.
+Text of drops stays as it is here; `html` and `markdown` make it inert.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from mesh_assets.reports.merging import SUMMED, Entry
+from mesh_assets.reports.prose import amount, moment, shorten, size, span
+from mesh_assets.reports.rows import Gathered, Unread, gather, read_rejects
+from mesh_assets.reports.values import shown
+from mesh_assets.schemas.insights import FINDING_SCORE
+
+# A person reads about a dozen findings; one sort of finding must not crowd out the others.
+TOP_FINDINGS = 12
+TOP_FINDINGS_OF_A_TYPE = 4
+SECTION_ENTRIES = 10
+UNREAD_REASONS = 15
+# Keys of slices that a list names before it says how many more there are.
+NAMED_SLICES = 5
+
+# Sections between "What stands out" and "What could not be read": key, title, how the types of their insights start.
+_SECTIONS = (
+    ("contents", "What is in here", "overview"),
+    ("summary", "In short", "summary"),
+    ("topics", "Topics", "topic"),
+    ("logs", "Logs", "log"),
+    ("tables", "Tables", "table"),
+    ("code", "Code", "code"),
+    ("entities", "Names and identifiers", "entit"),
+    ("others", "Also noticed", ""),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the caller knows of the subject. `slices` are its keys; `size` counts bytes read.
+
+    `made` is when its insights were made, so that the same insights give the same report. `engines` are pairs of a
+    role and what ran in it, version included: (`Embedding model`, `all-MiniLM-L6-v2`). `not_done` are keys of slices
+    that have no insights yet, `outside` names services on other machines that received data.
+    """
+
+    dataset: str
+    slices: tuple[str, ...]
+    files: int
+    size: int
+    chunks: int
+    made: datetime
+    engines: tuple[tuple[str, str], ...] = ()
+    not_done: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: a sentence, then entries, what could not be read, and facts. `more` entries are not shown."""
+
+    key: str
+    title: str
+    lead: str = ""
+    entries: tuple[Entry, ...] = ()
+    more: int = 0
+    unread: tuple[Unread, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report about `subject`, the key of a slice or dataset. `findings` counts all, also those not shown."""
+
+    title: str
+    subject: str
+    lead: str
+    findings: int
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+
+
+def slice_report(
+    facts: Facts, insights: Iterable[pa.RecordBatch], rejects: Mapping[str, Iterable[pa.RecordBatch]]
+) -> Report:
+    """The report of one slice: rows of `INSIGHTS`, and by the asset that made them rows of `REJECTS`."""
+    (key,) = facts.slices
+    return _report(f"Slice {key}", key, facts, gather(insights, merging=False), read_rejects(rejects))
+
+
+def dataset_report(
+    facts: Facts, insights: Iterable[pa.RecordBatch], rejects: Mapping[str, Iterable[pa.RecordBatch]]
+) -> Report:
+    """The report of a dataset: rows of `INSIGHTS` of all its slices, and by asset rows of `REJECTS`.
+
+    Batches are read once, in order, and not kept: of each slice no more than its key stays in memory.
+    """
+    gathered = gather(insights, merging=True)
+    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, read_rejects(rejects))
+
+
+def _report(title: str, subject: str, facts: Facts, gathered: Gathered, unread: list[Unread]) -> Report:
+    findings, others = gathered.findings.entries(), gathered.others.entries()
+    total = sum(gathered.findings.counts().values())
+    top = _top(findings)
+    sections = [_standing_out(top, total, facts)]
+    listed = [entry for entry in findings if entry not in top] + others
+    counts = gathered.findings.counts() + gathered.others.counts() - Counter(entry.type for entry in top)
+    sections += _insight_sections(listed, counts)
+    if unread:
+        sections.append(_unread_section(unread))
+    sections.append(_how_made(facts))
+    return Report(
+        title=title,
+        subject=subject,
+        lead=_lead(facts, total, sum(group.count for group in unread)),
+        findings=total,
+        facts=_key_figures(facts, gathered, total),
+        sections=tuple(sections),
+    )
+
+
+def _top(findings: list[Entry]) -> list[Entry]:
+    """The strongest findings, at most a few of a type."""
+    of_type: Counter[str] = Counter()
+    top: list[Entry] = []
+    for entry in sorted(findings, key=lambda entry: entry.rank):
+        of_type[entry.type] += 1
+        if of_type[entry.type] <= TOP_FINDINGS_OF_A_TYPE and len(top) < TOP_FINDINGS:
+            top.append(entry)
+    return top
+
+
+def _standing_out(top: list[Entry], total: int, facts: Facts) -> Section:
+    if top:
+        lead = "Most deserving of attention first. Open the evidence of a finding to see the bytes that it rests on."
+        if rest := total - len(top):
+            lead += f" Of {amount(rest, 'further finding')} the strongest are listed by sort below."
+    elif facts.chunks:
+        lead = f"Nothing to report: no insight reached the score of a finding, {FINDING_SCORE:g}."
+    else:
+        lead = "Nothing to report: nothing in here could be read as content."
+    return Section("findings", "What stands out", lead, _for_people(top))
+
+
+def _insight_sections(listed: list[Entry], counts: Counter[str]) -> list[Section]:
+    """Everything that is not ranked on top, by the section that its type belongs to; sums before single things."""
+    by_section: dict[str, list[Entry]] = {}
+    total: Counter[str] = Counter()
+    for entry in sorted(listed, key=lambda entry: (entry.type not in SUMMED, entry.rank)):
+        by_section.setdefault(_section_of(entry.type), []).append(entry)
+    for type_, n in counts.items():
+        total[_section_of(type_)] += n
+    return [
+        Section(
+            key,
+            title,
+            entries=_for_people(by_section[key][:SECTION_ENTRIES]),
+            more=total[key] - min(len(by_section[key]), SECTION_ENTRIES),
+        )
+        for key, title, _ in _SECTIONS
+        if key in by_section
+    ]
+
+
+def _section_of(type_: str) -> str:
+    return next(key for key, _, start in _SECTIONS if type_.startswith(start))
+
+
+def _for_people(entries: list[Entry]) -> tuple[Entry, ...]:
+    """`entries` with breakdowns as long as a person reads."""
+    return tuple(
+        replace(entry, values=replace(entry.values, breakdowns=tuple(map(shown, entry.values.breakdowns))))
+        for entry in entries
+    )
+
+
+def _unread_section(unread: list[Unread]) -> Section:
+    total = sum(group.count for group in unread)
+    lead = f"{amount(total, 'part')} of the drop could not be processed. Nothing was left out silently: each is below."
+    return Section(
+        "unread",
+        "What could not be read",
+        lead,
+        more=sum(group.count for group in unread[UNREAD_REASONS:]),
+        unread=tuple(unread[:UNREAD_REASONS]),
+    )
+
+
+def _how_made(facts: Facts) -> Section:
+    if facts.outside:
+        where = f"Local models and algorithms made this report. Data went to {', '.join(facts.outside)} as configured."
+    else:
+        where = (
+            "Local models and algorithms on this machine made this report. "
+            "No language model was asked, and nothing left the machine."
+        )
+    rows = [("Insights made", moment(facts.made)), ("Dataset", facts.dataset), ("Slices", _named(facts.slices))]
+    if facts.not_done:
+        rows.append(("Slices not done", _named(facts.not_done)))
+    rows += facts.engines
+    rows.append(
+        (
+            "Scores",
+            f"From 0 to 1: how much something deserves a person's time, not how probable it is. "
+            f"Findings have {FINDING_SCORE:g} or more.",
+        )
+    )
+    return Section("made", "How this was made", where, facts=tuple(rows))
+
+
+def _named(slices: tuple[str, ...]) -> str:
+    names = ", ".join(slices[:NAMED_SLICES])
+    left = len(slices) - NAMED_SLICES
+    return f"{names} and {left:,} more" if left > 0 else names or "none"
+
+
+def _lead(facts: Facts, findings: int, unread: int) -> str:
+    sentences = [f"{amount(findings, 'finding')} in {amount(facts.files, 'file')} ({size(facts.size)})."]
+    if facts.not_done:
+        verb = "is" if len(facts.not_done) == 1 else "are"
+        sentences.append(f"{amount(len(facts.not_done), 'slice')} {verb} not done yet and not part of this report.")
+    if unread:
+        sentences.append(f"{amount(unread, 'part')} could not be read; why and what to do is below.")
+    return " ".join(sentences)
+
+
+def _key_figures(facts: Facts, gathered: Gathered, findings: int) -> tuple[tuple[str, str], ...]:
+    figures = [
+        ("Findings", f"{findings:,}"),
+        ("Files", f"{facts.files:,}"),
+        ("Size", size(facts.size)),
+        ("Chunks", f"{facts.chunks:,}"),
+    ]
+    if len(facts.slices) > 1 or facts.not_done:
+        figures.append(("Slices", f"{len(facts.slices):,}"))
+    if gathered.time_start or gathered.time_stop:
+        figures.append(("Time covered", span(gathered.time_start, gathered.time_stop)))
+    return tuple((name, shorten(value, 200)) for name, value in figures)
