@@ -1,0 +1,50 @@
+"""Atomic files: written beside under a temporary name that holds the run id, synced, then renamed.
+
+A reader sees the old file or the new one, never a part; a kill leaves a temporary that nobody reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mesh_assets.errors import LakeError
+
+
+@contextmanager
+def publishing(path: Path, run_id: str) -> Generator[Path]:
+    """A temporary path to write to; it becomes `path` when the block ends, and goes when it fails.
+
+    LakeError where the disk refuses (full, read-only); `path` then is as it was.
+    """
+    temporary = path.parent / f".{path.name}.{run_id[:36]}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise LakeError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            remedy="Make room or allow writing there (`df -h`, `ls -ld`), then run it again: nothing was changed.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def publish_text(path: Path, text: str, run_id: str) -> None:
+    """Write `text` to `path` as UTF-8, atomically."""
+    with publishing(path, run_id) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""What reports are made of, gathered from the lake: facts, insights and rejects of a slice or of a whole dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from mesh_assets.reports.model import Facts
+from mesh_assets.stages import SLICE_ASSETS
+from mesh_assets.storage.lake import Lake
+
+# Tables whose rows or rejects go into a report: all of a slice but the report itself.
+_SOURCES = tuple(asset for asset in SLICE_ASSETS if asset != "slice_reports")
+
+
+def facts(lake: Lake, dataset: str, slices: Sequence[str], *, not_done: Sequence[str] = ()) -> Facts:
+    """Counts and engines of finished slices; MissingUpstreamError where one of them is not."""
+    sources = [lake.read("raw_partitions", key).footer for key in slices]
+    chunks = [lake.read("chunk_sets", key).footer for key in slices]
+    insights = [lake.read("slice_insights", key).footer for key in slices]
+    made = max((footer.made_at for footer in insights), default=0.0)
+    return Facts(
+        dataset=dataset,
+        slices=tuple(slices),
+        files=sum(footer.rows for footer in sources),
+        size=sum(footer.bytes_in for footer in sources),
+        chunks=sum(footer.rows for footer in chunks),
+        made=datetime.fromtimestamp(made, UTC),
+        engines=tuple(_engines(lake, slices)),
+        not_done=tuple(not_done),
+    )
+
+
+def insights(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The insights of slices, one slice after the other."""
+    for key in slices:
+        yield from lake.read("slice_insights", key).batches()
+
+
+def rejects(lake: Lake, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:
+    """The rejects of slices by the asset that made them."""
+    return {asset: _rejects_of(lake, asset, slices) for asset in _SOURCES}
+
+
+def dataset_rejects(lake: Lake, dataset: str, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:
+    """The rejects of slices, and what the walk of the dataset could not use."""
+    return {"drop_manifests": lake.rejects("drop_manifests", dataset), **rejects(lake, slices)}
+
+
+def _rejects_of(lake: Lake, asset: str, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for key in slices:
+        yield from lake.rejects(asset, key)
+
+
+def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
+    roles = (("Embedding model", "chunk_embeddings", "model"), ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"))
+    for role, asset, setting in roles:
+        used = {str(lake.read(asset, key).footer.extra["settings"][setting]) for key in slices}
+        if used:
+            yield role, ", ".join(sorted(used))
+    for role, asset in (("Vector index", "vector_index"), ("Full-text index", "fulltext_index")):
+        states = [lake.read(asset, key).rows()[0] for key in slices]
+        pending = sum(state["state"] != "ready" for state in states)
+        used = {f"{state['engine']}" for state in states}
+        if used:
+            yield role, ", ".join(sorted(used)) + (f"; {pending} slices pending" if pending else "")

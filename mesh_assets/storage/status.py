@@ -1,0 +1,79 @@
+"""What `mesh status` tells of each dataset, from the lake alone: slices, chunks, rejects, rate and time left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from mesh_assets.slices import LOOSE_FILES
+from mesh_assets.stages import SLICE_ASSETS
+from mesh_assets.storage.lake import Footer, Lake, LakeTable
+from mesh_assets.storage.progress import dataset_progress
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetStatus:
+    """Counts of one dataset. `bytes_per_second` is that of its finished slices, one after the other."""
+
+    dataset: str
+    files: int
+    bytes: int
+    slices: int
+    finished: int
+    chunks: int
+    rejects: int
+    bytes_left: int
+    bytes_per_second: float | None
+    has_report: bool
+    unfinished: tuple[str, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether every slice is at its version and the dataset has its report."""
+        return not self.unfinished and (self.has_report or not self.slices)
+
+
+def statuses(lake: Lake) -> list[DatasetStatus]:
+    """One status for each dataset that has a manifest."""
+    return [dataset_status(lake, dataset) for dataset in lake.datasets("drop_manifests")]
+
+
+def dataset_status(lake: Lake, dataset: str) -> DatasetStatus:
+    """The status of one dataset."""
+    progress = dataset_progress(lake, dataset)
+    manifest = lake.read("drop_manifests", dataset)
+    files, sizes = _sizes(manifest)
+    footers = {key: _footers(lake, key) for key in progress.finished}
+    seconds = sum(footer.seconds for slice_footers in footers.values() for footer in slice_footers.values())
+    read = sum(sizes.get(key, 0) for key in footers)
+    report = lake.find("dataset_reports", dataset)
+    return DatasetStatus(
+        dataset=dataset,
+        files=files,
+        bytes=sum(sizes.values()),
+        slices=len(progress.versions),
+        finished=len(progress.finished),
+        chunks=sum(found["chunk_sets"].rows for found in footers.values() if "chunk_sets" in found),
+        rejects=_rejects(manifest.footer, footers),
+        bytes_left=sum(sizes.get(key, 0) for key in progress.unfinished),
+        bytes_per_second=read / seconds if seconds and read else None,
+        has_report=dataset == LOOSE_FILES or (report is not None and report.footer.extra["state"] == progress.digest),
+        unfinished=tuple(progress.unfinished),
+    )
+
+
+def _sizes(manifest: LakeTable) -> tuple[int, dict[str, int]]:
+    """How many extents are there, and the bytes of each slice that has some."""
+    live = pl.scan_parquet(manifest.path).filter(pl.col("change") != "deleted")
+    sizes = live.group_by("slice").agg(pl.len(), (pl.col("stop") - pl.col("start")).sum().alias("bytes")).collect()
+    return int(sizes["len"].sum()), dict(zip(sizes["slice"].to_list(), sizes["bytes"].to_list(), strict=True))
+
+
+def _footers(lake: Lake, slice_key: str) -> dict[str, Footer]:
+    tables = {asset: lake.find(asset, slice_key) for asset in SLICE_ASSETS}
+    return {asset: table.footer for asset, table in tables.items() if table is not None}
+
+
+def _rejects(manifest: Footer, slices: dict[str, dict[str, Footer]]) -> int:
+    return manifest.reject_rows + sum(footer.reject_rows for footers in slices.values() for footer in footers.values())

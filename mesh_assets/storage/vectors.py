@@ -1,0 +1,33 @@
+"""Vectors between Arrow and numpy, and tables of one slice side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.errors import CorruptTableError
+from mesh_assets.storage.lake import LakeTable
+
+
+def vectors_of(batch: pa.RecordBatch) -> NDArray[np.float16]:
+    """The column `vector` of a batch of `EMBEDDINGS`, shape (rows, dimension)."""
+    column = cast("pa.ListArray[Any]", batch.column(batch.schema.get_field_index("vector")))
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+
+
+def aligned(
+    chunks: LakeTable, insights: LakeTable, embeddings: LakeTable
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]]:
+    """Batches of the three tables of one slice, row beside row; CorruptTableError where they do not match."""
+    if not chunks.footer.rows == insights.footer.rows == embeddings.footer.rows:
+        raise CorruptTableError(
+            f"The tables of {chunks.footer.partition} do not have the same chunks.",
+            remedy="Materialize the slice again from chunk_sets on.",
+        )
+    streams = zip(chunks.batches(), insights.batches(), embeddings.batches(["vector"]), strict=True)
+    for chunk_rows, insight_rows, vector_rows in streams:
+        yield chunk_rows, insight_rows, vectors_of(vector_rows).astype(np.float32)

@@ -1,0 +1,158 @@
+"""The store of record: a stage's table appears whole or not at all, and says what it was made from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pytest
+
+from mesh_assets.defs.partitions import SLICES
+from mesh_assets.errors import CorruptTableError, KeyFormatError, LakeError, MissingUpstreamError
+from mesh_assets.schemas import TABLES
+from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.schemas.rejects import Reject
+from mesh_assets.storage.files import publish_text
+from mesh_assets.storage.io_manager import ParquetIOManager
+from mesh_assets.storage.lake import Lake
+
+KEY = "d.000000"
+
+
+def _insight_rows(count: int) -> list[dict[str, object]]:
+    return [{"chunk_id": f"{n:032x}", "keyphrases": [], "entities": []} for n in range(count)]
+
+
+def _produced(rows: int, *, batch: int = 100, fail: bool = False, rejects: int = 0) -> Produced:
+    outcome = Outcome(total=rows + rejects)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        everything = _insight_rows(rows)
+        for start in range(0, rows, batch):
+            yield TABLES["chunk_insights"].batch(everything[start : start + batch])
+            outcome.advance(len(everything[start : start + batch]))
+        for number in range(rejects):
+            outcome.reject(Reject(f"bad \udcff {number}", "reason", "remedy"))
+        if fail:
+            raise RuntimeError("the stage failed")
+
+    return Produced(batches(), outcome, "input")
+
+
+def _publish(lake: Lake, produced: Produced, run_id: str = "run") -> None:
+    lake.publish("chunk_insights", KEY, produced, version="1", run_id=run_id)
+
+
+def test_a_table_is_read_as_it_was_published(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    _publish(lake, _produced(250, rejects=3))
+    table = lake.read("chunk_insights", KEY)
+    assert table.rows() == _insight_rows(250)
+    assert [batch.num_rows for batch in table.batches(rows=60)] == [60, 60, 60, 60, 10]
+    assert table.rows(["chunk_id"], where=("chunk_id", f"{7:032x}")) == [{"chunk_id": f"{7:032x}"}]
+    footer = table.footer
+    assert (footer.rows, footer.rows_in, footer.done, footer.rejects) == (250, 253, 250, 3)
+    assert footer.conserved
+    rejects = [row for found in lake.rejects("chunk_insights", KEY) for row in found.to_pylist()]
+    assert [row["path"] for row in rejects] == [f"bad \\xff {n}" for n in range(3)]
+
+
+def test_batches_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_assets.storage.lake._ROW_GROUP_BYTES", 1)
+    lake = Lake(tmp_path)
+    _publish(lake, _produced(250, batch=37))
+    found = list(lake.read("chunk_insights", KEY).batches(rows=100))
+    assert [batch.num_rows for batch in found] == [100, 100, 50]
+    assert [row for batch in found for row in batch.to_pylist()] == _insight_rows(250)
+
+
+def test_a_stage_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    _publish(lake, _produced(10, rejects=1))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RuntimeError):
+        _publish(lake, _produced(20, fail=True), run_id="second")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_is_an_error_with_a_remedy_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_text(tmp_path / "a.txt", "old", "run")
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(LakeError, match="No space left"):
+        publish_text(tmp_path / "a.txt", "new", "run")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_what_is_missing_or_damaged_is_never_read_as_empty(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with pytest.raises(MissingUpstreamError, match="Materialize chunk_insights"):
+        lake.read("chunk_insights", KEY)
+    path = lake.path("chunk_insights", KEY)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1 nonsense")
+    with pytest.raises(CorruptTableError):
+        lake.read("chunk_insights", KEY)
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+    with pytest.raises(CorruptTableError, match="not written by the mesh"):
+        lake.read("chunk_insights", KEY)
+
+
+@pytest.mark.parametrize("key", ["../evil", "a/b.000000", "d", "d.1", "", "d.000000/..", "<b>.000000"])
+def test_no_key_leads_out_of_the_lake(tmp_path: Path, key: str) -> None:
+    with pytest.raises(KeyFormatError):
+        Lake(tmp_path).path("chunk_sets", key)
+    if key != "d":
+        with pytest.raises(KeyFormatError):
+            Lake(tmp_path).path("dataset_reports", f"{key}/")
+
+
+def test_a_null_where_none_may_be_is_refused(tmp_path: Path) -> None:
+    rows = pa.RecordBatch.from_pylist(
+        [{"chunk_id": None, "keyphrases": [], "entities": []}], schema=TABLES["chunk_insights"].schema.remove_metadata()
+    )
+    with pytest.raises(CorruptTableError, match="chunk_id"):
+        TABLES["chunk_insights"].cast(rows)
+
+
+class TestIOManager:
+    """Assets get a slice's table by the type that they annotate."""
+
+    def test_inputs_by_annotated_type(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        seen: dict[str, int] = {}
+
+        @dg.asset(name="chunk_insights", partitions_def=SLICES)
+        def upstream() -> Produced:
+            return _produced(5)
+
+        @dg.asset(name="slice_insights", partitions_def=SLICES, io_manager_key="plain")
+        def downstream(chunk_insights: pl.LazyFrame) -> None:
+            seen["polars"] = chunk_insights.collect().height
+
+        @dg.asset(name="slice_reports", partitions_def=SLICES, io_manager_key="plain")
+        def by_duckdb(chunk_insights: duckdb.DuckDBPyRelation) -> None:
+            seen["duckdb"] = chunk_insights.count("*").fetchall()[0][0]
+
+        @dg.asset(name="vector_index", partitions_def=SLICES, io_manager_key="plain")
+        def by_scanner(chunk_insights: pads.Dataset) -> None:
+            seen["arrow"] = chunk_insights.count_rows()
+
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_dynamic_partitions("slices", [KEY])
+            result = dg.materialize(
+                [upstream, downstream, by_duckdb, by_scanner],
+                partition_key=KEY,
+                instance=instance,
+                resources={"io_manager": ParquetIOManager(lake), "plain": dg.mem_io_manager},
+            )
+        assert seen == {"polars": 5, "duckdb": 5, "arrow": 5}
+        metadata = result.asset_materializations_for_node("chunk_insights")[0].metadata
+        assert metadata["rows"].value == 5
+        assert metadata["rejects"].value == 0
