@@ -1,0 +1,92 @@
+"""Checks of every asset, generated from its schema and its footer."""
+
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from mesh_assets.defs.partitions import DATASETS, SLICES
+from mesh_assets.schemas import TABLES
+from mesh_assets.stages import ASSETS
+from mesh_assets.storage.lake import Lake, LakeTable
+
+
+def checks_of(asset: str) -> dg.AssetChecksDefinition:
+    """Two blocking checks of an asset, by partition: nothing was lost, and the table has its schema."""
+    partitions = SLICES if ASSETS[asset].partition == "slice" else DATASETS
+    specs = [
+        dg.AssetCheckSpec(name, asset=asset, blocking=True, description=description, partitions_def=partitions)
+        for name, description in (
+            ("conservation", "Rows in are rows done, rejects or skipped: nothing was lost."),
+            ("schema", "The file has exactly the columns of its schema, and no null where none may be."),
+        )
+    ]
+
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
+    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+        table = lake.read(asset, context.partition_key)
+        yield _conservation(asset, table)
+        yield _schema(asset, table)
+
+    return check
+
+
+def _conservation(asset: str, table: LakeTable) -> dg.AssetCheckResult:
+    footer = table.footer
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="conservation",
+        passed=footer.conserved,
+        metadata={
+            "rows_in": footer.rows_in,
+            "done": footer.done,
+            "rejects": footer.rejects,
+            "skipped": footer.skipped,
+        },
+    )
+
+
+def _schema(asset: str, table: LakeTable) -> dg.AssetCheckResult:
+    expected = TABLES[asset]
+    with pq.ParquetFile(table.path) as file:
+        found, metadata = file.schema_arrow.remove_metadata(), file.metadata
+    nulls: dict[str, int] = {}
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            statistics = column.statistics
+            if statistics is not None:
+                name = column.path_in_schema
+                nulls[name] = nulls.get(name, 0) + (statistics.null_count or 0)
+    wrong = [c.name for c in expected.columns if not c.nullable and nulls.get(c.name, 0)]
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="schema",
+        passed=found.equals(expected.schema) and not wrong,
+        metadata={"columns": len(found), "nulls_where_none_may_be": ", ".join(wrong) or "none"},
+    )
+
+
+def index_ready(asset: str) -> dg.AssetChecksDefinition:
+    """Warns while an index does not hold a slice because its engine was down."""
+
+    @dg.asset_check(asset=asset, name="ready", partitions_def=SLICES, description="The index holds the slice.")
+    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        state = lake.read(asset, context.partition_key).rows()[0]
+        return dg.AssetCheckResult(
+            passed=state["state"] == "ready",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"engine": state["engine"], "detail": state["detail"]},
+        )
+
+    return check
+
+
+with warnings.catch_warnings():
+    # Partitions of checks are a preview; without them a check of one slice shows for all.
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    CHECKS = [
+        *(checks_of(asset) for asset in ASSETS),
+        *(index_ready(asset) for asset in ("vector_index", "fulltext_index")),
+    ]

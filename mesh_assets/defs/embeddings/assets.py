@@ -1,0 +1,29 @@
+"""Assets of the stage `embeddings`."""
+
+import dagster as dg
+
+from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.produce import produce
+from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.embeddings.stage import embedding_batches
+from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.storage.lake import Lake, LakeTable
+
+
+@dg.asset(partitions_def=SLICES)
+def chunk_embeddings(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    lake: dg.ResourceParam[Lake],
+    encoder: dg.ResourceParam[Encoder],
+) -> StageOutput:
+    """One vector a chunk, computed on this machine. Equal texts of a slice are embedded once."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: embedding_batches(chunk_sets.batches(), encoder, outcome),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+        settings={"model": encoder.model},
+    )

@@ -1,0 +1,25 @@
+"""Sensors of the stage `indexes`: slices whose index was down are brought in later."""
+
+import dagster as dg
+
+from mesh_assets.defs.jobs import index_job
+from mesh_assets.storage.lake import Lake
+
+INDEXES = ("vector_index", "fulltext_index")
+
+
+@dg.sensor(job=index_job, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
+def index_catch_up(lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
+    """Asks for the index of every slice that is pending because its engine was down."""
+    requests: dict[str, dg.RunRequest] = {}
+    for asset in INDEXES:
+        for dataset in lake.datasets("drop_manifests"):
+            for key in lake.read("drop_manifests", dataset).footer.extra["slices"]:
+                state = lake.find(asset, key)
+                if state is not None and state.footer.skipped:
+                    # Once for each time that it stayed pending.
+                    requests[key] = dg.RunRequest(f"{key}@{state.footer.run_id}", partition_key=key)
+    return dg.SensorResult(list(requests.values()), skip_reason=None if requests else "No index is pending.")
+
+
+SENSORS = (index_catch_up,)

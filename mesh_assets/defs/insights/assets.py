@@ -1,0 +1,51 @@
+"""Assets of the stage `insights`."""
+
+import dagster as dg
+
+from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.produce import produce
+from mesh_assets.insights.chunk_stage import insight_batches
+from mesh_assets.insights.slice_stage import slice_insight_batches
+from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.slices import SliceKey
+from mesh_assets.storage.lake import Lake, LakeTable
+from mesh_assets.storage.vectors import aligned
+
+
+@dg.asset(partitions_def=SLICES)
+def chunk_insights(
+    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
+) -> StageOutput:
+    """Keyphrases and named things of each chunk, found by algorithms on this machine."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: insight_batches(chunk_sets.batches(), outcome),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+    )
+
+
+@dg.asset(partitions_def=SLICES)
+def slice_insights(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    chunk_insights: LakeTable,
+    chunk_embeddings: LakeTable,
+    lake: dg.ResourceParam[Lake],
+) -> StageOutput:
+    """What is in the slice and what stands out: topics, a summary, statistics, and findings such as log incidents."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: slice_insight_batches(
+            aligned(chunk_sets, chunk_insights, chunk_embeddings),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+        ),
+        upstream=[chunk_sets, chunk_insights, chunk_embeddings],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+    )

@@ -1,0 +1,56 @@
+"""Assets of the stage `intake`."""
+
+import dagster as dg
+
+from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES, SLICES_NAME
+from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.intake.planner import Extent, target_bytes
+from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
+from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.settings import Settings
+from mesh_assets.slices import SliceKey
+from mesh_assets.storage.lake import Lake
+
+
+@dg.asset(partitions_def=DATASETS)
+def drop_manifests(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    drop_area: dg.ResourceParam[DropArea],
+    settings: dg.ResourceParam[Settings],
+) -> Produced:
+    """What lies in a dataset's folder, what changed since the last look, and which slice each file belongs to.
+
+    Materialize it to pick up new drops at once: it walks the folder, plans the slices and adds their partitions.
+    """
+    dataset = context.partition_key
+    before = lake.find("drop_manifests", dataset)
+    partitions = len(context.instance.get_dynamic_partitions(SLICES_NAME))
+    manifest = next_manifest(
+        dataset,
+        before.rows() if before else [],
+        before.footer.extra if before else {},
+        drop_area.listing(dataset),
+        target=target_bytes(settings.slice_bytes, partitions),
+    )
+    context.instance.add_dynamic_partitions(SLICES_NAME, sorted(manifest.slices))
+    return manifest.produced
+
+
+@dg.asset(partitions_def=SLICES, deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
+def raw_partitions(
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], drop_area: dg.ResourceParam[DropArea]
+) -> Produced:
+    """Each file of the slice, read once: its content hash, kind, format, encoding and language. No copy is kept.
+
+    What cannot be read, or changed while it was read, is a reject with its reason and remedy.
+    """
+    slice_key = SliceKey.parse(context.partition_key)
+    rows = lake.read("drop_manifests", slice_key.dataset).rows(where=("slice", str(slice_key)))
+    extents = [Extent.of_row(row) for row in rows]
+    live = [extent for extent in extents if extent.is_live]
+    outcome = Outcome("files", total=len(live), log=context.log.info)
+    reader = SourceReader(drop_area.folder_of(slice_key.dataset), live, outcome)
+    version = max((extent.slice_version for extent in extents), default=0)
+    extra: dict[str, object] = {"slice_version": version}
+    return Produced(reader.batches(extra), outcome, slice_input_hash(extents), extra, {"slice_version": version})

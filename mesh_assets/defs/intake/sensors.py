@@ -1,0 +1,65 @@
+"""Sensors of the stage `intake`: what is new in the drop area, and which slices are to be done."""
+
+import json
+import time
+
+import dagster as dg
+
+from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
+from mesh_assets.defs.partitions import DATASETS
+from mesh_assets.intake.drop_area import DropArea, DropWatch
+from mesh_assets.settings import Settings
+from mesh_assets.storage.lake import Lake
+
+# Dagster ends a tick after 60 s; a walk that needs longer goes on in the next tick.
+WALK_SECONDS = 10.0
+# Enough to keep every machine busy until the next tick, and little beside the tick's own time.
+REQUESTS_PER_TICK = 500
+
+
+@dg.sensor(job=manifest_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def drop_sensor(
+    context: dg.SensorEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    drop_area: dg.ResourceParam[DropArea],
+    settings: dg.ResourceParam[Settings],
+) -> dg.SensorResult:
+    """Watches the drop area by `stat` alone and asks for the manifest of each dataset in which something changed."""
+    footers = {dataset: lake.read("drop_manifests", dataset).footer for dataset in lake.datasets("drop_manifests")}
+    digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
+    watch = DropWatch(drop_area, settings.state / "walks")
+    cursor, requests = context.cursor or "", list[dg.RunRequest]()
+    for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
+        cursor = dataset
+        if digest is not None:
+            # The revision makes the key new when a change is taken back: a run key is never run twice.
+            revision = footers[dataset].extra["revision"] if dataset in footers else 0
+            requests.append(
+                dg.RunRequest(f"{dataset}@{revision}:{digest}", partition_key=dataset, tags={DATASET_TAG: dataset})
+            )
+    return dg.SensorResult(
+        requests,
+        skip_reason=None if requests else f"Nothing new in {drop_area.root}.",
+        cursor=cursor,
+        dynamic_partitions_requests=[DATASETS.build_add_request([str(r.partition_key) for r in requests])],
+    )
+
+
+@dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def slice_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
+    """Asks for every slice whose version in the manifest is newer than the last one asked for."""
+    asked: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
+    requests: list[dg.RunRequest] = []
+    for dataset in lake.datasets("drop_manifests"):
+        slices: dict[str, int] = lake.read("drop_manifests", dataset).footer.extra["slices"]
+        due = sorted([version, key] for key, version in slices.items() if [version, key] > asked.get(dataset, [0, ""]))
+        # What does not fit into this tick is asked for in the next one.
+        for version, key in due[: REQUESTS_PER_TICK - len(requests)]:
+            tags = {DATASET_TAG: dataset, VERSION_TAG: str(version)}
+            requests.append(dg.RunRequest(f"{key}@{version}", partition_key=str(key), tags=tags))
+            asked[dataset] = [version, key]
+    skip = None if requests else "Every slice was asked for at its present version."
+    return dg.SensorResult(requests, skip_reason=skip, cursor=json.dumps(asked))
+
+
+SENSORS = (drop_sensor, slice_sensor)

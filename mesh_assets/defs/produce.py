@@ -1,0 +1,41 @@
+"""How every stage turns its inputs into a table: nothing where it is up to date, else a stream with its counts."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import dagster as dg
+import pyarrow as pa
+from blake3 import blake3
+
+from mesh_assets.schemas.outcome import Outcome, Produced, StageOutput
+from mesh_assets.stages import ASSETS
+from mesh_assets.storage.lake import Lake, LakeTable, UpToDate
+
+
+def input_hash(asset: str, upstream: Sequence[LakeTable], settings: Mapping[str, object]) -> str:
+    """Identifies what a table is made from: the rows before it, the settings that matter, the version of its code."""
+    identity = [ASSETS[asset].version, [table.footer.content_hash for table in upstream], settings]
+    return blake3(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest(length=16)
+
+
+def produce(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    rows: Callable[[Outcome], Iterator[pa.RecordBatch]],
+    *,
+    upstream: Sequence[LakeTable],
+    total: int,
+    unit: str,
+    settings: Mapping[str, object] | None = None,
+) -> StageOutput:
+    """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
+
+    A table that had to skip rows (its index was down) is never up to date.
+    """
+    asset = context.asset_key.to_user_string()
+    identity = input_hash(asset, upstream, settings or {})
+    found = lake.find(asset, context.partition_key)
+    if found is not None and found.footer.input_hash == identity and not found.footer.skipped:
+        return UpToDate(found)
+    outcome = Outcome(unit=unit, total=total, log=context.log.info)
+    return Produced(rows(outcome), outcome, identity, {"settings": dict(settings or {})})

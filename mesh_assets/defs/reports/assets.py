@@ -1,0 +1,82 @@
+"""Assets of the stage `reports`. They are always written anew: that costs little, and the last table of a slice says
+at which version of the manifest everything before it is."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES
+from mesh_assets.defs.produce import input_hash
+from mesh_assets.reports.model import Report, dataset_report, slice_report
+from mesh_assets.reports.rendering import render, report_batch
+from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.settings import Settings
+from mesh_assets.slices import SliceKey
+from mesh_assets.storage import report_inputs
+from mesh_assets.storage.files import publish_text
+from mesh_assets.storage.lake import Lake, LakeTable
+from mesh_assets.storage.progress import dataset_progress
+
+
+@dg.asset(partitions_def=SLICES, deps=["vector_index", "fulltext_index"])
+def slice_reports(
+    context: dg.AssetExecutionContext,
+    slice_insights: LakeTable,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Produced:
+    """What a person should know of the slice: what stands out, what is in it, what could not be read.
+
+    Every statement opens the bytes that it rests on.
+    """
+    key = context.partition_key
+    dataset = SliceKey.parse(key).dataset
+    report = slice_report(
+        report_inputs.facts(lake, dataset, [key]), slice_insights.batches(), report_inputs.rejects(lake, [key])
+    )
+    before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
+    upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
+    extra: dict[str, object] = {"slice_version": upstream[0].footer.extra["slice_version"]}
+    return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
+
+
+@dg.asset(partitions_def=DATASETS, deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
+def dataset_reports(
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> Produced:
+    """What a person should know of the whole dataset, synthesized from the insights of its slices."""
+    dataset = context.partition_key
+    progress = dataset_progress(lake, dataset)
+    slices = sorted(progress.finished)
+    report = dataset_report(
+        report_inputs.facts(lake, dataset, slices, not_done=progress.unfinished),
+        report_inputs.insights(lake, slices),
+        report_inputs.dataset_rejects(lake, dataset, slices),
+    )
+    upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
+    rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
+    return _published(context, settings, report, dataset, upstream, rows, {"state": progress.digest})
+
+
+def _published(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    report: Report,
+    name: str,
+    upstream: Sequence[LakeTable],
+    insights: int,
+    extra: dict[str, object],
+) -> Produced:
+    """The report as files, and its row; the row is published last and so vouches for the files."""
+    rendered = render(report)
+    html = settings.state / "reports" / f"{name}.html"
+    publish_text(html, rendered.html, context.run.run_id)
+    publish_text(html.with_name(f"{html.stem}.md"), rendered.markdown, context.run.run_id)
+    outcome = Outcome("insights", total=insights, done=insights)
+    shown: dict[str, object] = {
+        "findings": report.findings,
+        "report": dg.MetadataValue.md(rendered.ui),
+        "html": dg.MetadataValue.path(str(html)),
+    }
+    identity = input_hash(context.asset_key.to_user_string(), upstream, {})
+    return Produced([report_batch(report, rendered, f"{name}.html")], outcome, identity, extra, shown)

@@ -1,0 +1,22 @@
+"""The IO manager in use. Every run opens it, so it is also where a run takes the lock that shows it is alive."""
+
+from collections.abc import Callable, Generator
+from typing import cast
+
+import dagster as dg
+
+from mesh_assets.settings import Settings
+from mesh_assets.storage.io_manager import ParquetIOManager
+from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.run_locks import run_lock
+
+
+def io_manager_resource(settings: Settings, lake: Lake) -> dg.IOManagerDefinition:
+    """`ParquetIOManager` over the lake, with the run's lock held while the run lives."""
+
+    def connect(context: dg.InitResourceContext) -> Generator[ParquetIOManager]:
+        with run_lock(settings.state / "locks", context.run.run_id if context.run else "without-run"):
+            yield ParquetIOManager(lake)
+
+    # A generator function is a resource with an end; its type does not say so.
+    return dg.IOManagerDefinition(cast("Callable[[dg.InitResourceContext], dg.IOManager]", connect))
