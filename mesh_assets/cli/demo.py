@@ -1,0 +1,83 @@
+"""`mesh demo`: the main job on real input, without keys, servers or questions."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from mesh_assets.cli.console import console, duration
+from mesh_assets.cli.samples import SAMPLE_DATASETS, SEARCHES, drop_samples
+from mesh_assets.cli.services import Services, dagster_services
+from mesh_assets.cli.status import run_counts, status_table
+from mesh_assets.cli.up import serve
+from mesh_assets.errors import ServiceError
+from mesh_assets.settings import Settings, load_settings
+from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.status import DatasetStatus, dataset_status
+
+# On two cores it takes about three minutes; beyond this something is wrong and waiting would not mend it.
+GIVE_UP_SECONDS = 900
+POLL_SECONDS = 2
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the report instead of serving on.")] = False,
+) -> None:
+    """Drop the samples, let the sensors find them, wait until everything is made, and show where it is."""
+    settings = load_settings()
+    started = time.monotonic()
+    console.print("Starting Dagster …")
+    with dagster_services(settings) as services:
+        console.print(f"Dagster is up: {services.url}")
+        copied = drop_samples(settings)
+        console.print(f"{copied} sample files dropped into {settings.drops}; the sensor looks every ten seconds.")
+        wait_until_done(settings, services, SAMPLE_DATASETS)
+        console.print(f"\nDone after {duration(time.monotonic() - started)}.")
+        _say_where(settings, services)
+        if not once:
+            console.print("\nThe UI keeps running. Ctrl-C ends it.")
+            serve(services)
+
+
+def wait_until_done(settings: Settings, services: Services, datasets: tuple[str, ...]) -> None:
+    """Show progress until each dataset has its report; ServiceError where a slice failed for good or time is out."""
+    lake = Lake(settings.state / "lake")
+    end = time.monotonic() + GIVE_UP_SECONDS
+    with Live(console=console, refresh_per_second=4, transient=False) as live:
+        while time.monotonic() < end:
+            services.check()
+            found = [dataset_status(lake, name) for name in lake.datasets("drop_manifests")]
+            counts = run_counts(found)
+            live.update(status_table(found, counts) if found else "waiting for the sensor to find the drops …")
+            of_samples = [status for status in found if status.dataset in datasets]
+            if len(of_samples) == len(datasets) and all(status.done for status in of_samples):
+                return
+            _check_failures(of_samples, counts, services)
+            time.sleep(POLL_SECONDS)
+    raise ServiceError(
+        f"The demo was not done after {duration(GIVE_UP_SECONDS)}.", remedy=f"See {services.log}, then run it again."
+    )
+
+
+def _check_failures(found: list[DatasetStatus], counts: dict[str, dict[str, int]], services: Services) -> None:
+    failed = [status.dataset for status in found if counts[status.dataset]["failed"]]
+    at_work = any(counts[status.dataset][state] for status in found for state in ("running", "queued"))
+    if failed and not at_work:
+        raise ServiceError(
+            f"Slices of {', '.join(failed)} failed.",
+            remedy=f"The reasons are in the runs ({services.url}/runs) and in {services.log}.",
+        )
+
+
+def _say_where(settings: Settings, services: Services) -> None:
+    console.print(f"UI        {services.url}/asset-groups")
+    for dataset in SAMPLE_DATASETS:
+        path = Path(settings.state, "reports", f"{dataset}.html")
+        console.print(f"report    {path}", soft_wrap=True)
+    console.print("searches to try:")
+    for query in SEARCHES:
+        console.print(f"  .venv/bin/mesh search {query!r}", soft_wrap=True)

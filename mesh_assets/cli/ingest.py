@@ -1,0 +1,45 @@
+"""`mesh ingest`: copies a file or folder into the drop area as a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from mesh_assets.cli.console import console, errors, print_json, safe, size
+from mesh_assets.intake.incoming import Copied, bring_in
+from mesh_assets.settings import load_settings
+from mesh_assets.slices import dataset_key
+
+
+def ingest(
+    path: Annotated[Path, typer.Argument(help="File or folder to read.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset; by default that of the folder.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Copy a file or folder into the drop area, where the sensor finds it. Doing it twice copies nothing."""
+    settings = load_settings()
+    name = dataset or path.resolve().stem
+    key = dataset_key(name)
+    # The folder is called like the key, so that a name with a slash or dots leads nowhere else.
+    with errors.status("Copying …") as shown:
+
+        def progress(copied: Copied) -> None:
+            shown.update(f"{copied.copied:,} files copied, {size(copied.bytes)}")
+
+        copied = bring_in(path, settings.drops / key, settings.drops, progress=progress)
+    if json:
+        print_json({"dataset": key, **asdict(copied)})
+        return
+    console.print(
+        f"{copied.copied:,} files copied ({size(copied.bytes)}), {copied.present:,} were there already: "
+        f"dataset [bold]{escape(key)}[/]"
+    )
+    for left_out in copied.left_out[:5]:
+        console.print(f"left out, no regular file: {escape(safe(left_out))}")
+    if len(copied.left_out) > 5:
+        console.print(f"left out: {len(copied.left_out) - 5:,} more")
+    console.print("`mesh up` reads it as long as it runs; `mesh status` shows how far it is.")

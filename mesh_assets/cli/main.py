@@ -1,0 +1,31 @@
+"""The `mesh` command: puts the verbs together and turns errors into sentences with a remedy."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from mesh_assets.cli import demo, ingest, report, search, show, status, up
+from mesh_assets.errors import MeshError
+
+verbs = typer.Typer(
+    help="Intelligence Mesh: reads what you drop in a folder, on your own hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for command in (up.up, demo.demo, ingest.ingest, status.status, search.search, show.show, report.report):
+    verbs.command()(command)
+
+
+def app() -> None:
+    """Entry point: an error that the mesh knows is printed as what happened and what to do, with status 1."""
+    try:
+        verbs()
+    except MeshError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]{escape(error.message)}[/]\n{escape(error.remedy)}", highlight=False)
+        sys.exit(1)

@@ -1,0 +1,58 @@
+"""`mesh search`: one query over both indexes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from mesh_assets.cli.console import console, errors, print_json, safe
+from mesh_assets.indexes.protocol import Filter
+from mesh_assets.resources.encoder import connect_encoder
+from mesh_assets.resources.fulltext_index import connect_fulltext_index
+from mesh_assets.resources.vector_index import connect_vector_index
+from mesh_assets.search.hybrid import SearchResult
+from mesh_assets.search.hybrid import search as run_search
+from mesh_assets.settings import load_settings
+from mesh_assets.storage.chunk_store import LakeChunks
+from mesh_assets.storage.lake import Lake
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="Words, or a question.")],
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind: text, code, log, structured, metric.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Hits to show.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find chunks by their words and by their meaning; each hit shows its file, its lines and how to open it."""
+    settings = load_settings()
+    with errors.status("Searching …"):
+        result = run_search(
+            query,
+            encoder=connect_encoder(settings),
+            vectors=connect_vector_index(settings),
+            words=connect_fulltext_index(settings),
+            chunks=LakeChunks(Lake(settings.state / "lake")),
+            limit=limit,
+            where=Filter(dataset, kind),
+        )
+    for note in result.notes:
+        errors.print(escape(note), style="yellow")
+    if json:
+        print_json([asdict(hit) | {"citation": str(hit.citation)} for hit in result.hits])
+    else:
+        _print_hits(result)
+
+
+def _print_hits(result: SearchResult) -> None:
+    if not result.hits:
+        console.print("Nothing found. `mesh status` shows what was read so far.")
+    for rank, hit in enumerate(result.hits, 1):
+        symbol = f" · {hit.symbol}" if hit.symbol else ""
+        place = f"{hit.dataset}/{hit.path}:{hit.line_start}{symbol}"
+        console.print(f"[bold]{rank}. {escape(safe(place))}[/] [dim]{hit.score:.2f} {escape(hit.why)}[/]")
+        console.print(f"   {escape(safe(hit.snippet))}", soft_wrap=True)
+        console.print(f"   [dim]mesh show '{escape(safe(str(hit.citation)))}'[/]", soft_wrap=True)

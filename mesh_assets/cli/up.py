@@ -1,0 +1,29 @@
+"""`mesh up`: Dagster's web server and daemon on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+
+from mesh_assets.cli.console import console
+from mesh_assets.cli.services import Services, dagster_services
+from mesh_assets.settings import load_settings
+
+
+def up() -> None:
+    """Start the Dagster UI and its daemon on 127.0.0.1: drops are picked up as long as it runs. Ctrl-C ends it."""
+    settings = load_settings()
+    console.print("Starting Dagster …")
+    with dagster_services(settings) as services:
+        console.print(f"The mesh is up: {services.url}\nDrop folders into {settings.drops}. Ctrl-C ends it.")
+        serve(services)
+    console.print("The mesh is down. What was running is resumed at the next start.")
+
+
+def serve(services: Services) -> None:
+    """Wait until Ctrl-C; ServiceError where Dagster ends by itself."""
+    try:
+        while True:
+            services.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
