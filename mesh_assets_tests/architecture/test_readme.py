@@ -1,0 +1,48 @@
+"""The README names nothing that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer
+
+from mesh_assets.cli.main import verbs
+from mesh_assets.settings import PROJECT_ROOT, Settings
+
+README = (PROJECT_ROOT / "README.md").read_text()
+QUOTED = set(re.findall(r"`([^`\n]+)`", README)) | set(re.findall(r"^\.venv/bin/[^\n]+", README, re.MULTILINE))
+# Made by the commands that the README tells, so not there in a fresh clone.
+MADE = ("data/drops", "data/state", ".venv", ".env")
+
+
+def test_paths_exist() -> None:
+    paths = {text for text in QUOTED if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", text)}
+    paths = {p for p in paths if "/" in p or p.endswith((".py", ".yaml", ".lock", ".md"))}
+    assert len(paths) > 10
+    for path in paths:
+        if path == "shop.py":
+            path = "data/samples/shop-service/shop.py"
+        assert path.startswith(MADE) or Path(PROJECT_ROOT, path).exists(), path
+    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert Path(PROJECT_ROOT, image).is_file(), image
+
+
+def test_commands_exist() -> None:
+    known = set(typer.main.get_command(verbs).commands)  # type: ignore[attr-defined]
+    named = set(re.findall(r"\bmesh ([a-z]+)\b", "\n".join(QUOTED)))
+    assert {"up", "demo", "ingest", "status", "search", "show", "report"} == known
+    assert named <= known, named - known
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z-]+)", " ".join(QUOTED))) <= targets
+
+
+def test_the_settings_table_is_complete() -> None:
+    rows = dict(re.findall(r"^\| `(MESH_\w+)` \| `([^`]+)` \|", README, re.MULTILINE))
+    expected = {}
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = str(default.relative_to(PROJECT_ROOT)) if isinstance(default, Path) else str(default)
+        expected[f"MESH_{name.upper()}"] = shown
+        assert field.description in README, name
+    assert rows == expected
