@@ -79,7 +79,7 @@ def _insight(strength: float, group: list[Deviation]) -> Insight:
         title=f"{_title(carrier if carrier and carrier.is_new else main)} in {main.source}, {start:%Y-%m-%d %H:%M}",
         statement=" ".join((first, *more)),
         score=0.5 + 0.49 * (1 - math.exp(-strength / 8)),
-        value=_value(strength, main, group),
+        value=_value(main, group),
         evidence=tuple(_evidence(said)),
         time_start=start,
         time_stop=stop,
@@ -182,12 +182,11 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _value(strength: float, main: Deviation, group: list[Deviation]) -> dict[str, object]:
+def _value(main: Deviation, group: list[Deviation]) -> dict[str, object]:
     plot = main.plot
     stamps = [_moment(time).isoformat() for time in plot.times]
     unit = "typical value" if main.kind == "shift" else f"{_what(main)} in {duration(plot.seconds)}"
     return {
-        "strength": round(strength, 3),
         "deviations": [
             {
                 "source": d.source,
@@ -206,11 +205,11 @@ def _value(strength: float, main: Deviation, group: list[Deviation]) -> dict[str
 
 
 def _evidence(said: list[Deviation]) -> list[Citation]:
-    """The first lines of each deviation that is named, none twice."""
+    """The first lines of each deviation that is named, the main one's before the others', none twice."""
     cited: dict[tuple[str, int], Citation] = {}
     for depth in range(3):
         for deviation in said:
             if depth < len(deviation.shown) and len(cited) < _MAX_CITATIONS:
                 citation = deviation.shown[depth].citation()
                 cited.setdefault((citation.path, citation.byte_start), citation)
-    return sorted(cited.values(), key=lambda c: (c.path != said[0].source, c.path, c.byte_start))
+    return list(cited.values())

@@ -81,14 +81,14 @@ def _summary(kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32]) -
     for rank, at in enumerate(_chosen(sentences, central, vectors, SENTENCES[kind])):
         sentence = sentences[at]
         chunk = sentence.chunk
+        cited = chunk.cite(sentence.start, sentence.stop)
         yield Insight(
             kind=kind,
             type="summary",
-            title=f"Summary of the {'prose' if kind == 'text' else 'code'}, sentence {rank + 1}",
+            title=f"{chunk.path}, line {cited.line_start}",
             statement=shorten(mask(chunk.text, sentence.start, sentence.stop), 400),
             score=0.45 - 0.01 * rank,
-            value={"path": chunk.path, "rank": rank + 1},
-            evidence=(chunk.cite(sentence.start, sentence.stop),),
+            evidence=(cited,),
         )
 
 

@@ -84,7 +84,7 @@ class TopicInsight:
             title=", ".join(names),
             statement=f"About {share(count, total)} of the chunks are about {_listed(names)}, most clearly {files}.",
             score=0.3 + 0.15 * count / total,
-            value={"phrases": names, "share": count / total, "sampled_chunks": total},
+            value={"share": round(count / total, 3)},
             evidence=tuple(chunk.cite_opening() for chunk in shown),
         )
 
