@@ -1,0 +1,130 @@
+"""Sensors ask for what is due, once, and for nothing that is not; a part that is down stops nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mesh_assets.defs.intake import sensors
+from mesh_assets.embeddings.fake_encoder import FakeEncoder
+from mesh_assets.errors import IndexDownError, ModelError
+from mesh_assets.indexes.fakes import InMemoryFulltextIndex
+from mesh_assets.indexes.protocol import Document, Stored
+from mesh_assets_tests.flow.location import Location
+
+
+class SwitchedIndex(InMemoryFulltextIndex):
+    """A full-text index that can be switched off."""
+
+    is_down = False
+
+    def replace_slice(self, slice_key: str, documents: Iterable[Document]) -> Stored:
+        if self.is_down:
+            raise IndexDownError("The index does not answer.", remedy="Start it.")
+        return super().replace_slice(slice_key, documents)
+
+
+class PickyEncoder(FakeEncoder):
+    """A model that breaks over one word."""
+
+    broken = True
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.broken and any("kaput" in text for text in texts):
+            raise ModelError("The model broke.", remedy="Mend it.")
+        return super().encode(texts)
+
+
+@pytest.fixture
+def locations(tmp_path: Path) -> Iterator[Location]:
+    location = Location(tmp_path, {"encoder": PickyEncoder(), "words": SwitchedIndex()}, {"slice_mib": 1})
+    yield location
+    location.instance.dispose()
+
+
+def _drop(location: Location, name: str, text: str) -> Path:
+    path = location.settings.drops / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_an_index_that_is_down_never_fails_a_slice_and_is_brought_in_later(locations: Location) -> None:
+    index = locations.overrides["words"]
+    assert isinstance(index, SwitchedIndex)
+    index.is_down = True
+    _drop(locations, "notes/a.md", "# Storm\n\nThe harbour was closed.\n")
+    for name in ("drop_sensor", "slice_sensor"):
+        job = locations.defs.resolve_sensor_def(name).job_name
+        results = [locations.run(job, request) for request in locations.tick(name)]
+    assert results[0].success
+    ready = [e for e in results[0].get_asset_check_evaluations() if e.check_name == "ready"]
+    assert {e.asset_key.to_user_string(): e.passed for e in ready} == {"fulltext_index": False, "vector_index": True}
+    state = locations.lake.read("fulltext_index", "notes.000000")
+    assert (state.rows()[0]["state"], state.footer.skipped) == ("pending", 1)
+    assert state.footer.conserved
+    index.is_down = False
+    (request,) = locations.tick("index_catch_up")
+    locations.run("index_job", request)
+    assert locations.lake.read("fulltext_index", "notes.000000").rows()[0]["state"] == "ready"
+    assert locations.tick("index_catch_up") == []
+    assert [hit.slice for hit in index.search("harbour", limit=5)] == ["notes.000000"]
+
+
+def test_a_slice_that_failed_for_good_does_not_keep_the_others_from_their_report(locations: Location) -> None:
+    _drop(locations, "notes/a.md", "# Fine\n\nAll is well here.\n" + "x" * 900_000)
+    _drop(locations, "notes/b.md", "# Bad\n\nThis one is kaput.\n" + "x" * 900_000)
+    runs = locations.settle(raise_on_error=False)
+    assert sum(key.startswith("notes.00000") for key in runs) == 2
+    report = locations.lake.read("dataset_reports", "notes").rows()[0]["markdown"]
+    assert "notes.000001" in report
+    encoder = locations.overrides["encoder"]
+    assert isinstance(encoder, PickyEncoder)
+    encoder.broken = False
+    locations.run("slice_job", dg.RunRequest(partition_key="notes.000001"))
+    assert any(key.startswith("notes@") for key in locations.settle())
+    assert "not yet" not in locations.lake.read("dataset_reports", "notes").rows()[0]["markdown"]
+
+
+def test_many_slices_are_asked_for_in_several_ticks_and_each_once(
+    locations: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "REQUESTS_PER_TICK", 2)
+    for number in range(5):
+        _drop(locations, f"big/{number}.txt", f"{number}\n" + "x" * 900_000)
+    locations.run("manifest_job", locations.tick("drop_sensor")[0])
+    asked = [[r.partition_key for r in locations.tick("slice_sensor")] for _ in range(4)]
+    assert [len(keys) for keys in asked] == [2, 2, 1, 0]
+    assert len({key for keys in asked for key in keys}) == 5
+
+
+def test_a_dataset_folder_that_vanished_deletes_nothing(locations: Location) -> None:
+    path = _drop(locations, "notes/a.md", "# A\n\nStill known.\n")
+    locations.settle()
+    path.parent.rename(locations.folder / "elsewhere")
+    assert locations.settle() == []
+    result = locations.run("manifest_job", dg.RunRequest(partition_key="notes"), raise_on_error=False)
+    assert not result.success
+    assert locations.lake.read("chunk_sets", "notes.000000").footer.rows == 1
+
+
+def test_the_nightly_schedule_asks_for_every_dataset(locations: Location) -> None:
+    _drop(locations, "notes/a.md", "# A\n\nOne.\n")
+    _drop(locations, "loose.txt", "outside\n")
+    locations.settle()
+    schedule = locations.defs.resolve_schedule_def("nightly_reports")
+    context = dg.build_schedule_context(
+        instance=locations.instance,
+        instance_ref=locations.instance.get_ref(),
+        repository_def=locations.defs.get_repository_def(),
+        resources={"lake": locations.lake},
+        scheduled_execution_time=datetime(2026, 1, 2, 3, tzinfo=UTC),
+    )
+    requests = schedule.evaluate_tick(context).run_requests
+    assert [request.partition_key for request in requests or []] == ["notes"]
