@@ -15,9 +15,10 @@ from mesh_assets.cli.services import Services, dagster_services
 from mesh_assets.cli.status import run_counts, status_table
 from mesh_assets.cli.up import serve
 from mesh_assets.errors import ServiceError
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
-from mesh_assets.storage.status import DatasetStatus, dataset_status
+from mesh_assets.storage.status import DatasetStatus, statuses
 
 # On two cores it takes about three minutes; beyond this something is wrong and waiting would not mend it.
 GIVE_UP_SECONDS = 900
@@ -46,11 +47,12 @@ def demo(
 def wait_until_done(settings: Settings, services: Services, datasets: tuple[str, ...]) -> None:
     """Show progress until each dataset has its report; ServiceError where a slice failed for good or time is out."""
     lake = Lake(settings.state / "lake")
+    area = DropArea(settings.drops, settings.quiet_seconds)
     end = time.monotonic() + GIVE_UP_SECONDS
     with Live(console=console, refresh_per_second=4, transient=False) as live:
         while time.monotonic() < end:
             services.check()
-            found = [dataset_status(lake, name) for name in lake.datasets("drop_manifests")]
+            found = statuses(lake, area)
             counts = run_counts(found)
             live.update(status_table(found, counts) if found else "waiting for the sensor to find the drops …")
             of_samples = [status for status in found if status.dataset in datasets]

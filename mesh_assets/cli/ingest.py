@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from mesh_assets.cli.console import console, errors, print_json, safe, size
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.incoming import Copied, bring_in
 from mesh_assets.settings import load_settings
 from mesh_assets.slices import dataset_key
@@ -24,13 +25,14 @@ def ingest(
     settings = load_settings()
     name = dataset or path.resolve().stem
     key = dataset_key(name)
-    # The folder is called like the key, so that a name with a slash or dots leads nowhere else.
+    # A new folder is called like the key, so that a name with a slash or dots leads nowhere else.
+    folder = DropArea(settings.drops, settings.quiet_seconds).folders().get(key, key)
     with errors.status("Copying …") as shown:
 
         def progress(copied: Copied) -> None:
             shown.update(f"{copied.copied:,} files copied, {size(copied.bytes)}")
 
-        copied = bring_in(path, settings.drops / key, settings.drops, progress=progress)
+        copied = bring_in(path, folder, settings.drops, progress=progress)
     if json:
         print_json({"dataset": key, **asdict(copied)})
         return

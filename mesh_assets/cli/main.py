@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from mesh_assets.cli import demo, ingest, report, search, show, status, up
+from mesh_assets.cli.console import errors, safe
 from mesh_assets.errors import MeshError
 
 verbs = typer.Typer(
@@ -26,6 +26,5 @@ def app() -> None:
     try:
         verbs()
     except MeshError as error:
-        console = Console(stderr=True)
-        console.print(f"[bold red]{escape(error.message)}[/]\n{escape(error.remedy)}", highlight=False)
+        errors.print(f"[bold red]{escape(safe(error.message))}[/]\n{escape(safe(error.remedy))}", soft_wrap=True)
         sys.exit(1)

@@ -33,6 +33,7 @@ def drop_samples(settings: Settings) -> int:
     ]
     new = 0
     for dataset, source, below in sources:
-        folder = settings.drops / dataset / below
-        new += bring_in(source, folder, settings.drops, progress=lambda _: None, skip=("__pycache__",)).copied
+        new += bring_in(
+            source, f"{dataset}/{below}", settings.drops, progress=lambda _: None, skip=("__pycache__",)
+        ).copied
     return new

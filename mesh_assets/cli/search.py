@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from mesh_assets.cli.console import console, errors, print_json, safe
 from mesh_assets.indexes.protocol import Filter
+from mesh_assets.reports.prose import show_command
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.vector_index import connect_vector_index
@@ -40,7 +41,7 @@ def search(
             where=Filter(dataset, kind),
         )
     for note in result.notes:
-        errors.print(escape(note), style="yellow")
+        errors.print(escape(safe(note)), style="yellow", soft_wrap=True)
     if json:
         print_json([asdict(hit) | {"citation": str(hit.citation)} for hit in result.hits])
     else:
@@ -55,4 +56,4 @@ def _print_hits(result: SearchResult) -> None:
         place = f"{hit.dataset}/{hit.path}:{hit.line_start}{symbol}"
         console.print(f"[bold]{rank}. {escape(safe(place))}[/] [dim]{hit.score:.2f} {escape(hit.why)}[/]")
         console.print(f"   {escape(safe(hit.snippet))}", soft_wrap=True)
-        console.print(f"   [dim]mesh show '{escape(safe(str(hit.citation)))}'[/]", soft_wrap=True)
+        console.print(f"   [dim]{escape(show_command(hit.citation))}[/]", soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mesh_assets.cli.console import console, duration, print_json, size
 from mesh_assets.cli.home import use_dagster_home
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
@@ -23,7 +24,7 @@ CONCURRENT_RUNS = 2
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show each dataset: its slices by state, chunks, rejects, and when it will be done."""
     settings = load_settings()
-    found = statuses(Lake(settings.state / "lake"))
+    found = statuses(Lake(settings.state / "lake"), DropArea(settings.drops, settings.quiet_seconds))
     runs = run_counts(found)
     if json:
         rows = [asdict(s) | {"done": s.done, "runs": runs[s.dataset], "seconds_left": seconds_left(s)} for s in found]
@@ -89,6 +90,6 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) ->
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
             duration(left) if left else "",
-            "ready" if dataset.done else "",
+            "ready" if dataset.done else escape(dataset.problem),
         )
     return table

@@ -25,8 +25,8 @@ slice_job = dg.define_asset_job(
 )
 index_job = dg.define_asset_job(
     "index_job",
-    selection=["vector_index", "fulltext_index"],
-    description="Bring the indexes of one slice up to date from the lake.",
+    selection=["vector_index", "fulltext_index", "slice_reports"],
+    description="Bring the indexes of one slice, and what its report says of them, up to date from the lake.",
     op_retry_policy=_RETRY,
 )
 report_job = dg.define_asset_job(

@@ -27,15 +27,19 @@ def produce(
     total: int,
     unit: str,
     settings: Mapping[str, object] | None = None,
+    is_there: Callable[[LakeTable], bool] = lambda _: True,
 ) -> StageOutput:
     """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
 
-    A table that had to skip rows (its index was down) is never up to date.
+    A table that had to skip rows (its index was down), or has rejects that may pass, is never up to date; nor is one
+    whose result outside the lake is gone, which `is_there` tells.
     """
     asset = context.asset_key.to_user_string()
     identity = input_hash(asset, upstream, settings or {})
     found = lake.find(asset, context.partition_key)
-    if found is not None and found.footer.input_hash == identity and not found.footer.skipped:
-        return UpToDate(found)
+    if found is not None and found.footer.input_hash == identity:
+        incomplete = found.footer.skipped or found.footer.passing
+        if not incomplete and is_there(found):
+            return UpToDate(found)
     outcome = Outcome(unit=unit, total=total, log=context.log.info)
     return Produced(rows(outcome), outcome, identity, {"settings": dict(settings or {})})

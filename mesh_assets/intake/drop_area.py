@@ -30,12 +30,18 @@ class DropArea:
     quiet_seconds: float
 
     def folders(self) -> dict[str, str]:
-        """Each dataset's key with the name of its folder, sorted by key; empty where there is no drop area yet."""
-        return dict(sorted((dataset_key(entry.name), entry.name) for entry in self._entries() if _is_dataset(entry)))
+        """Each dataset's key with the name of its folder, sorted by key; empty where there is no drop area yet.
+
+        Of two folders with one key (`my notes`, and one called like its slug) the first by name counts; the other is
+        among `loose`.
+        """
+        names = sorted((entry.name for entry in self._entries() if _is_dataset(entry)), reverse=True)
+        return dict(sorted({dataset_key(name): name for name in names}.items()))
 
     def loose(self) -> list[Reject]:
         """What lies directly in the drop area and so belongs to no dataset."""
-        found = [entry for entry in self._entries() if not _is_dataset(entry)]
+        taken = set(self.folders().values())
+        found = [entry for entry in self._entries() if not _is_dataset(entry) or entry.name not in taken]
         return [_loose_reject(entry) for entry in sorted(found, key=lambda entry: entry.name)]
 
     def folder_of(self, dataset: str) -> Path:
@@ -126,6 +132,8 @@ def _is_dataset(entry: os.DirEntry[str]) -> bool:
 def _loose_reject(entry: os.DirEntry[str]) -> Reject:
     if entry.is_symlink():
         return Reject(entry.name, "symbolic link", "Links are never followed: drop a copy of what it points to.")
+    if _is_dataset(entry):
+        return Reject(entry.name, "another folder has its key", "Rename it, or move its files into the other folder.")
     return Reject(
         entry.name, "outside any dataset", "Move it into a folder of the drop area: each folder there is a dataset."
     )

@@ -26,9 +26,9 @@ class Copied:
 
 
 def bring_in(
-    source: Path, folder: Path, drops: Path, *, progress: Callable[[Copied], None], skip: Collection[str] = ()
+    source: Path, folder: str, drops: Path, *, progress: Callable[[Copied], None], skip: Collection[str] = ()
 ) -> Copied:
-    """Copy a file, or everything below a folder, into the dataset folder; links and devices are left out.
+    """Copy a file, or everything below a folder, into `folder` of the drop area; links and devices are left out.
 
     Folders called as in `skip` are passed over. A file with equal content is not touched, so that bringing the same
     twice changes nothing. SourceError where the source cannot be read or there is no room.
@@ -36,11 +36,12 @@ def bring_in(
     if not source.exists():
         raise SourceError("missing", f"{source} does not exist.", remedy="Check the path.")
     copied = Copied()
+    drops = drops.resolve()
     staging = drops / INCOMING / uuid.uuid4().hex
     staging.mkdir(parents=True)
     try:
         for path, name in _regular_files(source, copied, skip):
-            _bring_one(path, folder / name, staging, copied)
+            _bring_one(path, drops / folder / name, staging, copied)
             progress(copied)
     except OSError as error:
         raise SourceError(
@@ -68,11 +69,17 @@ def _regular_files(source: Path, copied: Copied, skip: Collection[str]) -> Itera
 
 
 def _bring_one(path: Path, target: Path, staging: Path, copied: Copied) -> None:
-    if target.is_file() and filecmp.cmp(path, target, shallow=False):
+    if not target.is_symlink() and target.is_file() and filecmp.cmp(path, target, shallow=False):
         copied.present += 1
         return
     beside = staging / "file"
     shutil.copy2(path, beside, follow_symlinks=False)
+    if target.parent.resolve() != target.parent.absolute():
+        raise SourceError(
+            "symbolic link",
+            f"{target.parent} lies behind a symbolic link.",
+            remedy="Remove the link: nothing is written outside the drop area.",
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     beside.replace(target)
     copied.copied += 1

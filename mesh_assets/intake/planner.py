@@ -49,6 +49,7 @@ class Extent:
             "size": self.identity.size,
             "mtime_ns": self.identity.mtime_ns,
             "inode": self.identity.inode,
+            "ctime_ns": self.identity.ctime_ns,
             "slice": self.slice,
             "slice_version": self.slice_version,
             "change": self.change,
@@ -57,13 +58,14 @@ class Extent:
     @classmethod
     def of_row(cls, row: Mapping[str, object]) -> Extent:
         """The extent in a row of the table `EXTENTS`."""
-        whole = {name: int(str(row[name])) for name in ("start", "stop", "size", "mtime_ns", "inode", "slice_version")}
+        names = ("start", "stop", "size", "mtime_ns", "inode", "ctime_ns", "slice_version")
+        whole = {name: int(str(row[name])) for name in names}
         return cls(
             path=str(row["path"]),
             start=whole["start"],
             stop=whole["stop"],
             unit=str(row["unit"]),
-            identity=Identity(whole["size"], whole["mtime_ns"], whole["inode"]),
+            identity=Identity(whole["size"], whole["mtime_ns"], whole["inode"], whole["ctime_ns"]),
             slice=str(row["slice"]),
             slice_version=whole["slice_version"],
             change=str(row["change"]),
@@ -95,7 +97,8 @@ def target_bytes(slice_bytes: int, partitions: int) -> int:
 def plan_slices(dataset: str, previous: Sequence[Extent], listing: Listing, *, version: int, target: int) -> Plan:
     """The manifest after `previous` (of `version`) for what `listing` found, slices of `target` bytes.
 
-    A growing file that is known stays as it was; one that is new waits for a later walk.
+    A known file that is growing, or lies in a folder that could not be read this time, stays as it was; a growing one
+    that is new waits for a later walk.
     """
     known = {extent.path: extent for extent in previous if extent.is_live}
     listed = {file.path: file for file in listing.files}
@@ -112,7 +115,7 @@ def plan_slices(dataset: str, previous: Sequence[Extent], listing: Listing, *, v
 
 def _compare(extent: Extent, found: ListedFile | None, listing: Listing) -> Extent:
     if found is None:
-        change = SAME if extent.path in listing.growing else DELETED
+        change = SAME if listing.may_still_hold(extent.path) else DELETED
         return replace(extent, change=change)
     if found.identity == extent.identity:
         return replace(extent, change=SAME)

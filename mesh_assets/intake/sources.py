@@ -30,16 +30,20 @@ READ_BYTES = 1 << 20  # large enough that system calls do not show, small beside
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells a file from what it was: size in bytes, modification time in ns, inode."""
+    """What tells a file from what it was: size in bytes, modification and change time in ns, inode.
+
+    The change time also tells an edit after which the modification time was set back, and a file that may be read now.
+    """
 
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Identity:
         """The identity in an answer of `os.stat`."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 def open_folder(root: Path, folder: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,20 @@ def next_manifest(
 ) -> Manifest:
     """The manifest after the one with these `rows` of `EXTENTS` and this footer; both are empty for the first.
 
-    `revision` counts manifests, `version` those in which a slice changed.
+    `revision` counts manifests, `version` those in which a slice changed. Both start with the time, so that a dataset
+    whose state was deleted goes on above what the sensors remember of it.
     """
     previous = [Extent.of_row(row) for row in rows]
-    plan = plan_slices(dataset, previous, listing, version=footer.get("version", 0), target=target)
-    waiting = len(listing.growing - {extent.path for extent in plan.extents})
-    outcome = Outcome("extents", total=len(plan.extents) + len(listing.rejects) + waiting, skipped=waiting)
+    start = int(time.time())
+    plan = plan_slices(dataset, previous, listing, version=footer.get("version", start), target=target)
+    known = {extent.path for extent in previous if extent.is_live}
+    listed = {file.path for file in listing.files}
+    waiting = len(listing.growing - known)
+    total = len(listed | known) + len(listing.rejects) + waiting
+    outcome = Outcome("extents", total=total, skipped=waiting)
     extra: dict[str, object] = {
         "version": plan.version,
-        "revision": footer.get("revision", 0) + 1,
+        "revision": footer.get("revision", start) + 1,
         "digest": listing.digest,
         "slices": plan.slices,
     }
@@ -57,16 +63,20 @@ def next_manifest(
         "manifest_version": plan.version,
         "waiting_until_quiet": waiting,
     }
-    produced = Produced(_manifest_batches(plan, listing.rejects, outcome), outcome, listing.digest, extra, shown)
+    batches = _manifest_batches(plan, known | listed, listing.rejects, outcome)
+    produced = Produced(batches, outcome, listing.digest, extra, shown)
     return Manifest(produced, plan.slices)
 
 
-def _manifest_batches(plan: Plan, rejects: Iterable[Reject], outcome: Outcome) -> Iterator[pa.RecordBatch]:
+def _manifest_batches(
+    plan: Plan, paths: Collection[str], rejects: Iterable[Reject], outcome: Outcome
+) -> Iterator[pa.RecordBatch]:
     for reject in rejects:
         outcome.reject(reject)
-    for extents in in_batches(extent.row() for extent in plan.extents):
-        yield EXTENTS.batch(extents)
-        outcome.advance(len(extents))
+    for rows in in_batches(extent.row() for extent in plan.extents):
+        yield EXTENTS.batch(rows)
+        # Rows of emptied slices stand for no file of this walk or the last.
+        outcome.advance(sum(row["path"] in paths for row in rows))
 
 
 def slice_input_hash(extents: Sequence[Extent]) -> str:

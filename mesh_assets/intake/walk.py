@@ -6,6 +6,7 @@ digest does not depend on the order of folders: equal digests mean that nothing 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -64,14 +65,14 @@ class Walk:
         try:
             descriptor = open_folder(root, folder)
         except OSError as error:
-            self._reject(visitor, _unreadable_folder(folder, error))
+            self._unread(folder, error, visitor)
             return
         try:
             with os.scandir(descriptor) as entries:
                 for entry in entries:
                     self._take(entry, f"{folder}/{entry.name}" if folder else entry.name, visitor)
         except OSError as error:
-            self._reject(visitor, _unreadable_folder(folder, error))
+            self._unread(folder, error, visitor)
         finally:
             os.close(descriptor)
 
@@ -82,8 +83,11 @@ class Walk:
             return
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             return  # it vanished between listing and stat: the same as never having been there
+        except OSError:
+            visitor.on_growing(path)  # nothing is known of it this time: what was known stays
+            return
         if stat.S_ISDIR(status.st_mode):
             self._enter(path, visitor)
         elif not stat.S_ISREG(status.st_mode):
@@ -96,8 +100,15 @@ class Walk:
         else:
             found = Identity.of(status)
             self.files += 1
-            self._add(path, found.size, found.mtime_ns, found.inode)
+            self._add(path, found.size, found.mtime_ns, found.inode, found.ctime_ns)
             visitor.on_file(ListedFile(path, found))
+
+    def _unread(self, folder: str, error: OSError, visitor: Visitor) -> None:
+        if isinstance(error, FileNotFoundError) and folder:
+            return  # it vanished since its parent was listed
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # it is no folder any more: what was in it is gone
+            visitor.on_unread(folder)
+        self._reject(visitor, _unreadable_folder(folder, error))
 
     def _enter(self, path: str, visitor: Visitor) -> None:
         if path.count("/") + 1 > MAX_DEPTH:
@@ -130,6 +141,7 @@ class Visitor:
     now: Callable[[], float] = time.time
     on_file: Callable[[ListedFile], None] = _ignore
     on_growing: Callable[[str], None] = _ignore
+    on_unread: Callable[[str], None] = _ignore
     on_reject: Callable[[Reject], None] = _ignore
 
     def is_growing(self, status: os.stat_result) -> bool:
@@ -144,12 +156,20 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A finished walk: every quiet file in the order of paths, the paths of growing ones, rejects, and the digest."""
+    """A finished walk: every quiet file in the order of paths, the paths of growing ones, rejects, and the digest.
+
+    `unread` are folders that could not be read this time: nobody knows what is in them.
+    """
 
     files: tuple[ListedFile, ...]
     growing: frozenset[str]
     rejects: tuple[Reject, ...]
     digest: str
+    unread: tuple[str, ...] = ()
+
+    def may_still_hold(self, path: str) -> bool:
+        """Whether a file that was not listed may be there all the same."""
+        return path in self.growing or any(not folder or path.startswith(f"{folder}/") for folder in self.unread)
 
 
 def list_dataset(root: Path, *, quiet_seconds: float) -> Listing:
@@ -157,14 +177,19 @@ def list_dataset(root: Path, *, quiet_seconds: float) -> Listing:
     files: list[ListedFile] = []
     growing: list[str] = []
     rejects: list[Reject] = []
-    walk = Walk()
-    walk.advance(
-        root,
-        Visitor(quiet_seconds, on_file=files.append, on_growing=growing.append, on_reject=rejects.append),
+    unread: list[str] = []
+    visitor = Visitor(
+        quiet_seconds,
+        on_file=files.append,
+        on_growing=growing.append,
+        on_unread=unread.append,
+        on_reject=rejects.append,
     )
+    walk = Walk()
+    walk.advance(root, visitor)
     files.sort(key=lambda file: file.path)
     rejects.sort(key=lambda reject: reject.path)
-    return Listing(tuple(files), frozenset(growing), tuple(rejects), f"{walk.digest:032x}")
+    return Listing(tuple(files), frozenset(growing), tuple(rejects), f"{walk.digest:032x}", tuple(unread))
 
 
 def _name_fault(path: str) -> Reject | None:

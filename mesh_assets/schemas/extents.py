@@ -18,6 +18,7 @@ _EXTENT = (
     Column("size", pa.int64(), "Size of the whole file in bytes."),
     Column("mtime_ns", pa.int64(), "Last modification of the file, ns since 1970 UTC.", volatile=True),
     Column("inode", pa.int64(), "Inode of the file.", volatile=True),
+    Column("ctime_ns", pa.int64(), "Last change of the file or of who may read it, ns since 1970 UTC.", volatile=True),
 )
 
 EXTENTS = Table(

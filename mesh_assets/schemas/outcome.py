@@ -33,6 +33,7 @@ class Outcome:
     log: Callable[[str], None] = _silent
     done: int = 0
     skipped: int = 0
+    passing: int = 0
     bytes_in: int = 0
     rejects: list[Reject] = field(default_factory=list[Reject])
     _started: float = field(default_factory=time.monotonic)
@@ -48,9 +49,10 @@ class Outcome:
         """Wall time since the work began."""
         return time.monotonic() - self._started
 
-    def reject(self, reject: Reject) -> None:
-        """Record what could not be processed."""
+    def reject(self, reject: Reject, *, passing: bool = False) -> None:
+        """Record what could not be processed; `passing` where another try may succeed with the same input."""
         self.rejects.append(reject)
+        self.passing += passing
 
     def advance(self, rows: int = 1, *, read: int = 0) -> None:
         """Count `rows` of the input as done, and `read` bytes; logs done, total, rate and ETA every few seconds."""

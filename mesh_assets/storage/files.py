@@ -5,28 +5,39 @@ A reader sees the old file or the new one, never a part; a kill leaves a tempora
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from mesh_assets.errors import LakeError
+
+# No stage writes one file for longer: an older temporary was left by a killed run.
+LEFT_OVER_SECONDS = 86_400
+_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 
 
 @contextmanager
 def publishing(path: Path, run_id: str) -> Generator[Path]:
     """A temporary path to write to; it becomes `path` when the block ends, and goes when it fails.
 
-    LakeError where the disk refuses (full, read-only); `path` then is as it was.
+    LakeError where the disk refuses (full, read-only); `path` then is as it was. Any other exception of the block
+    passes. What a killed run left of the same file a day ago is removed.
     """
     temporary = path.parent / f".{path.name}.{run_id[:36]}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
         raise LakeError(
             f"{path} cannot be written: {error.strerror or error}.",
             remedy="Make room or allow writing there (`df -h`, `ls -ld`), then run it again: nothing was changed.",
@@ -40,6 +51,13 @@ def publish_text(path: Path, text: str, run_id: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with publishing(path, run_id) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _sweep(path: Path) -> None:
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        with suppress(FileNotFoundError):  # another process may be as tidy
+            if time.time() - left.stat().st_mtime > LEFT_OVER_SECONDS:
+                left.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from mesh_assets.errors import CorruptTableError, MissingUpstreamError
+from mesh_assets.errors import CorruptTableError, MeshError, MissingUpstreamError
 from mesh_assets.schemas import TABLES
 from mesh_assets.schemas.outcome import Produced, StageOutput
 from mesh_assets.schemas.rejects import REJECTS, Reject, rejects_batch
@@ -30,6 +30,8 @@ from mesh_assets.stages import ASSETS
 from mesh_assets.storage.files import publishing
 
 _FOOTER = "mesh"
+# Assets that write one row for each row that they have done.
+_ROW_FOR_ROW = frozenset({"raw_partitions", "chunk_embeddings", "chunk_insights"})
 # Level 3 gives a ratio of 4 at 113 MB per CPU-second; 9 is three times slower for a few percent.
 _COMPRESSION_LEVEL = 3
 # Readers hold one row group at a time; batches are gathered up to this before one is written.
@@ -40,7 +42,8 @@ _ROW_GROUP_BYTES = 16 << 20
 class Footer:
     """What a table says of itself. `input_hash` and `pipeline_version` tell whether it is stale.
 
-    `content_hash` identifies the rows for the next stage. `made_at` is in seconds since 1970.
+    `content_hash` identifies the rows for the next stage. `passing` counts rejects that another try may not have.
+    `made_at` is in seconds since 1970.
     """
 
     asset: str
@@ -50,6 +53,7 @@ class Footer:
     done: int
     rejects: int
     skipped: int
+    passing: int
     reject_rows: int
     bytes_in: int
     input_hash: str
@@ -62,8 +66,9 @@ class Footer:
 
     @property
     def conserved(self) -> bool:
-        """Whether every row of the input is done, rejected or skipped."""
-        return self.rows_in == self.done + self.rejects + self.skipped
+        """Whether every row of the input is done, rejected or skipped, and what is done was written."""
+        written = self.rows == self.done or self.asset not in _ROW_FOR_ROW
+        return written and self.rows_in == self.done + self.rejects + self.skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,17 @@ class Lake:
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches()
 
+    def manifests(self) -> tuple[dict[str, Footer], list[str]]:
+        """The manifest's footer of each dataset, and what is wrong with those that cannot be read."""
+        found: dict[str, Footer] = {}
+        damaged: list[str] = []
+        for dataset in self.datasets("drop_manifests"):
+            try:
+                found[dataset] = self.read("drop_manifests", dataset).footer
+            except MeshError as error:
+                damaged.append(str(error))
+        return found, damaged
+
     def datasets(self, asset: str) -> list[str]:
         """Keys of the datasets that have a table of a dataset-partitioned asset."""
         return sorted(path.stem for path in (self.root / asset).glob("[!.]*.parquet"))
@@ -207,6 +223,13 @@ def _drain(writer: pq.ParquetWriter, produced: Produced) -> int:
     return rows
 
 
+def _identity(produced: Produced) -> str:
+    # The same input gives the same rows, unless something was down.
+    outcome = produced.outcome
+    incomplete = outcome.skipped or outcome.passing
+    return f"{produced.input_hash}-{outcome.skipped}-{outcome.passing}" if incomplete else produced.input_hash
+
+
 def _footer(asset: str, partition: str, produced: Produced, rows: int, *, version: str, run_id: str) -> Footer:
     outcome = produced.outcome
     return Footer(
@@ -217,10 +240,11 @@ def _footer(asset: str, partition: str, produced: Produced, rows: int, *, versio
         done=outcome.done,
         rejects=outcome.rejected,
         skipped=outcome.skipped,
+        passing=outcome.passing,
         reject_rows=len(outcome.rejects),
         bytes_in=outcome.bytes_in,
         input_hash=produced.input_hash,
-        content_hash=str(produced.extra.pop("content_hash", produced.input_hash)),
+        content_hash=str(produced.extra.pop("content_hash", _identity(produced))),
         pipeline_version=version,
         run_id=run_id,
         seconds=round(outcome.seconds, 3),

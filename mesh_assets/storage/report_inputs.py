@@ -20,7 +20,8 @@ def facts(lake: Lake, dataset: str, slices: Sequence[str], *, not_done: Sequence
     sources = [lake.read("raw_partitions", key).footer for key in slices]
     chunks = [lake.read("chunk_sets", key).footer for key in slices]
     insights = [lake.read("slice_insights", key).footer for key in slices]
-    made = max((footer.made_at for footer in insights), default=0.0)
+    manifest = lake.read("drop_manifests", dataset).footer
+    made = max((footer.made_at for footer in insights), default=manifest.made_at)
     return Facts(
         dataset=dataset,
         slices=tuple(slices),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mesh_assets.errors import MeshError
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets.storage.lake import Footer, Lake, LakeTable
@@ -14,7 +16,10 @@ from mesh_assets.storage.progress import dataset_progress
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatus:
-    """Counts of one dataset. `bytes_per_second` is that of its finished slices, one after the other."""
+    """Counts of one dataset. `bytes_per_second` is that of its finished slices, one after the other.
+
+    `problem` says why nothing is known of it: it was not looked at yet, or its manifest is damaged.
+    """
 
     dataset: str
     files: int
@@ -27,16 +32,30 @@ class DatasetStatus:
     bytes_per_second: float | None
     has_report: bool
     unfinished: tuple[str, ...]
+    problem: str = ""
 
     @property
     def done(self) -> bool:
         """Whether every slice is at its version and the dataset has its report."""
-        return not self.unfinished and (self.has_report or not self.slices)
+        return not self.problem and not self.unfinished and (self.has_report or not self.slices)
 
 
-def statuses(lake: Lake) -> list[DatasetStatus]:
-    """One status for each dataset that has a manifest."""
-    return [dataset_status(lake, dataset) for dataset in lake.datasets("drop_manifests")]
+def statuses(lake: Lake, area: DropArea) -> list[DatasetStatus]:
+    """One status for each dataset that has a manifest or a folder in the drop area."""
+    known = lake.datasets("drop_manifests")
+    waiting = sorted(set(area.folders()) - set(known))
+    return [_known(lake, dataset) for dataset in known] + [_unknown(key, "not looked at yet") for key in waiting]
+
+
+def _known(lake: Lake, dataset: str) -> DatasetStatus:
+    try:
+        return dataset_status(lake, dataset)
+    except MeshError as error:
+        return _unknown(dataset, str(error))
+
+
+def _unknown(dataset: str, problem: str) -> DatasetStatus:
+    return DatasetStatus(dataset, 0, 0, 0, 0, 0, 0, 0, None, False, (), problem)
 
 
 def dataset_status(lake: Lake, dataset: str) -> DatasetStatus:

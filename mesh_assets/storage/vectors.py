@@ -24,10 +24,17 @@ def aligned(
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]]:
     """Batches of the three tables of one slice, row beside row; CorruptTableError where they do not match."""
     if not chunks.footer.rows == insights.footer.rows == embeddings.footer.rows:
-        raise CorruptTableError(
-            f"The tables of {chunks.footer.partition} do not have the same chunks.",
-            remedy="Materialize the slice again from chunk_sets on.",
-        )
-    streams = zip(chunks.batches(), insights.batches(), embeddings.batches(["vector"]), strict=True)
+        raise _unequal(chunks)
+    streams = zip(chunks.batches(), insights.batches(), embeddings.batches(["chunk_id", "vector"]), strict=True)
     for chunk_rows, insight_rows, vector_rows in streams:
+        ids = cast("pa.StringArray", chunk_rows.column("chunk_id"))
+        if not (insight_rows.column("chunk_id").equals(ids) and vector_rows.column("chunk_id").equals(ids)):
+            raise _unequal(chunks)
         yield chunk_rows, insight_rows, vectors_of(vector_rows).astype(np.float32)
+
+
+def _unequal(chunks: LakeTable) -> CorruptTableError:
+    return CorruptTableError(
+        f"The tables of {chunks.footer.partition} do not have the same chunks.",
+        remedy="Materialize the slice again from chunk_sets on.",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from mesh_assets.cli.samples import SAMPLES, drop_samples
+from mesh_assets.errors import SourceError
+from mesh_assets.intake.incoming import bring_in
 from mesh_assets.settings import Settings
 from mesh_assets_tests.flow.location import Location
 
@@ -105,3 +108,32 @@ def test_the_samples_are_small_real_and_dropped_once(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in files) <= 1_000_000
     assert not [path for path in files if path.suffix == ".pyc"]
     assert {path.name for path in SAMPLES.rglob("*.*")} >= {"shop.log", "shop.py", "metrics.csv", "orders.jsonl"}
+
+
+def test_no_link_in_the_drop_area_leads_an_ingestion_outside(tmp_path: Path) -> None:
+    drops, source = tmp_path / "drops", tmp_path / "source"
+    (drops / "notes").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (drops / "notes" / "sub").symlink_to(tmp_path / "outside")
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "a.txt").write_text("a")
+    with pytest.raises(SourceError, match="symbolic link"):
+        bring_in(source, "notes", drops, progress=lambda _: None)
+    assert not list((tmp_path / "outside").iterdir())
+    (drops / "notes" / "sub").unlink()
+    (drops / "notes" / "sub").mkdir()
+    (drops / "notes" / "sub" / "a.txt").symlink_to(tmp_path / "victim.txt")
+    bring_in(source, "notes", drops, progress=lambda _: None)
+    assert not (tmp_path / "victim.txt").exists()
+    assert (drops / "notes" / "sub" / "a.txt").read_text() == "a"
+
+
+def test_a_printed_command_is_safe_to_paste(location: Location) -> None:
+    hostile = location.settings.drops / "hostile" / "it's;touch pasted;'.md"
+    hostile.parent.mkdir(parents=True)
+    hostile.write_text("# Anchor\n\nThe zeppelin lands at dusk.\n")
+    location.settle()
+    lines = _mesh(location, "search", "zeppelin").stdout.splitlines()
+    command = next(line.strip() for line in lines if "mesh show" in line)
+    assert shlex.split(command)[:2] == ["mesh", "show"]
+    assert len(shlex.split(command)) == 3

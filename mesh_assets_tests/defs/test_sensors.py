@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +13,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mesh_assets.defs import attempts
 from mesh_assets.defs.intake import sensors
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
 from mesh_assets.indexes.protocol import Document, Stored
+from mesh_assets.intake import walk
+from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.intake.sources import open_folder
+from mesh_assets.slices import LOOSE_FILES, dataset_key
+from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.status import statuses
 from mesh_assets_tests.flow.location import Location
 
 
@@ -128,3 +137,79 @@ def test_the_nightly_schedule_asks_for_every_dataset(locations: Location) -> Non
     )
     requests = schedule.evaluate_tick(context).run_requests
     assert [request.partition_key for request in requests or []] == ["notes"]
+
+
+def test_a_state_that_was_deleted_is_made_again(locations: Location) -> None:
+    _drop(locations, "notes/a.md", "# A\n\nOne.\n")
+    first = locations.settle()
+    shutil.rmtree(locations.settings.state)
+    again = locations.settle()
+    assert [key.split("@")[0] for key in again] == [key.split("@")[0] for key in first]
+    assert locations.lake.read("dataset_reports", "notes").footer.rows == 1
+
+
+def test_a_manifest_that_failed_is_asked_for_again_after_a_while(
+    locations: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _drop(locations, "notes/a.md", "# A\n\nOne.\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(Lake, "publish", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        assert not locations.run("manifest_job", locations.tick("drop_sensor")[0], raise_on_error=False).success
+    assert locations.tick("drop_sensor") == []
+    monkeypatch.setattr(attempts, "AGAIN_AFTER_SECONDS", 0)
+    assert locations.run("manifest_job", locations.tick("drop_sensor")[0]).success
+
+
+def test_a_damaged_table_of_one_dataset_does_not_stop_the_others(locations: Location) -> None:
+    _drop(locations, "good/a.md", "# A\n\nOne.\n")
+    _drop(locations, "bad/b.md", "# B\n\nTwo.\n")
+    locations.settle()
+    locations.lake.path("drop_manifests", "bad").write_bytes(b"nonsense")
+    _drop(locations, "good/c.md", "# C\n\nThree.\n")
+    locations.settle(raise_on_error=False)
+    assert locations.lake.read("chunk_sets", "good.000000").footer.rows == 2
+    problems = {
+        status.dataset: status.problem for status in statuses(locations.lake, DropArea(locations.settings.drops, 0))
+    }
+    assert "cannot be read" in problems["bad"]
+    assert not problems["good"]
+
+
+def test_a_folder_that_cannot_be_read_once_loses_nothing(locations: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    _drop(locations, "notes/deep/a.md", "# A\n\nOne.\n")
+    _drop(locations, "notes/b.md", "# B\n\nTwo.\n")
+    locations.settle()
+
+    def failing(root: Path, folder: str) -> int:
+        if folder == "deep":
+            raise OSError(5, "Input/output error")
+        return open_folder(root, folder)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(walk, "open_folder", failing)
+        locations.settle()
+        rejects = [row for batch in locations.lake.rejects("drop_manifests", "notes") for row in batch.to_pylist()]
+        assert [(row["path"], row["reason"]) for row in rejects] == [("deep", "unreadable folder")]
+        assert locations.lake.read("chunk_sets", "notes.000000").footer.rows == 2
+    locations.settle()
+    assert not list(locations.lake.read("drop_manifests", "notes").rows(where=("change", "deleted")))
+
+
+def test_an_edit_that_sets_the_modification_time_back_is_noticed(locations: Location) -> None:
+    path = _drop(locations, "notes/a.md", "# A\n\nOne.\n")
+    locations.settle()
+    before = path.stat()
+    path.write_text("# A\n\nTwo.\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert locations.settle()
+    assert "Two." in locations.lake.read("chunk_sets", "notes.000000").rows()[0]["text"]
+
+
+def test_two_folders_with_one_key_are_not_mixed_up_and_neither_is_ignored(locations: Location) -> None:
+    _drop(locations, "my notes/a.md", "# A\n\nOne.\n")
+    key = dataset_key("my notes")
+    _drop(locations, f"{key}/b.md", "# B\n\nTwo.\n")
+    locations.settle()
+    rejects = [row for batch in locations.lake.rejects("drop_manifests", LOOSE_FILES) for row in batch.to_pylist()]
+    assert [(row["path"], row["reason"]) for row in rejects] == [(key, "another folder has its key")]
+    assert locations.lake.read("drop_manifests", key).rows()[0]["path"] == "a.md"

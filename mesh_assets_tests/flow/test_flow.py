@@ -167,7 +167,7 @@ def test_an_edited_file_changes_its_slice_and_nothing_else(dropped: Dropped) -> 
     assert "steamboat" in dropped.find("steamboat to the island")[0].snippet
     assert not [hit for hit in dropped.find("ferry") if "ferry" in hit.snippet]
     area_path.write_text(text)  # taken back: the same content, asked for again all the same
-    assert f"{notes}.000000@3" in location.settle()
+    assert any(key.startswith(f"{notes}.000000@") for key in location.settle())
     assert dropped.find(SENTENCE)[0].chunk_id == old.chunk_id
 
 

@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def _listing(sizes: dict[str, int], *, mtime: int = 1, growing: frozenset[str] = frozenset()) -> Listing:
-    files = tuple(ListedFile(path, Identity(size, mtime, 7)) for path, size in sorted(sizes.items()))
+    files = tuple(ListedFile(path, Identity(size, mtime, 7, 1)) for path, size in sorted(sizes.items()))
     return Listing(files, growing, (), "")
 
 
@@ -56,7 +56,7 @@ def test_a_new_file_goes_to_the_open_slice_only() -> None:
 def test_an_edit_changes_its_slice_and_nothing_else() -> None:
     plan = _plan(None, {"a": 9 * MIB, "b": 9 * MIB})
     extents = tuple(
-        Extent(e.path, e.start, e.stop, Identity(e.identity.size, 0, 7), e.slice, e.slice_version, e.change)
+        Extent(e.path, e.start, e.stop, Identity(e.identity.size, 0, 7, 1), e.slice, e.slice_version, e.change)
         if e.path == "a"
         else e
         for e in plan.extents

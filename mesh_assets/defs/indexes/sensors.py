@@ -13,8 +13,8 @@ def index_catch_up(lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
     """Asks for the index of every slice that is pending because its engine was down."""
     requests: dict[str, dg.RunRequest] = {}
     for asset in INDEXES:
-        for dataset in lake.datasets("drop_manifests"):
-            for key in lake.read("drop_manifests", dataset).footer.extra["slices"]:
+        for footer in lake.manifests()[0].values():
+            for key in footer.extra["slices"]:
                 state = lake.find(asset, key)
                 if state is not None and state.footer.skipped:
                     # Once for each time that it stayed pending.

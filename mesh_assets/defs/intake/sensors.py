@@ -5,6 +5,7 @@ import time
 
 import dagster as dg
 
+from mesh_assets.defs.attempts import attempt
 from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import DropArea, DropWatch
@@ -25,24 +26,32 @@ def drop_sensor(
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult:
     """Watches the drop area by `stat` alone and asks for the manifest of each dataset in which something changed."""
-    footers = {dataset: lake.read("drop_manifests", dataset).footer for dataset in lake.datasets("drop_manifests")}
+    footers, damaged = lake.manifests()
     digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
     watch = DropWatch(drop_area, settings.state / "walks")
     cursor, requests = context.cursor or "", list[dg.RunRequest]()
     for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
         cursor = dataset
-        if digest is not None:
-            # The revision makes the key new when a change is taken back: a run key is never run twice.
-            revision = footers[dataset].extra["revision"] if dataset in footers else 0
-            requests.append(
-                dg.RunRequest(f"{dataset}@{revision}:{digest}", partition_key=dataset, tags={DATASET_TAG: dataset})
-            )
+        again = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
+        if again is not None:
+            # The revision makes the key new when a change is taken back, or when the state was deleted.
+            revision = footers[dataset].extra["revision"] if dataset in footers else _state_of(settings)
+            key = f"{dataset}@{revision}:{digest}{again}"
+            # A manifest takes seconds and tells what there is to do: it goes before slices.
+            tags = {DATASET_TAG: dataset, "dagster/priority": "10"}
+            requests.append(dg.RunRequest(key, partition_key=dataset, tags=tags))
     return dg.SensorResult(
         requests,
-        skip_reason=None if requests else f"Nothing new in {drop_area.root}.",
+        skip_reason=None if requests else " ".join([f"Nothing new in {drop_area.root}.", *damaged]),
         cursor=cursor,
         dynamic_partitions_requests=[DATASETS.build_add_request([str(r.partition_key) for r in requests])],
     )
+
+
+def _state_of(settings: Settings) -> int:
+    """Tells one state folder from another at the same place."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    return settings.state.stat().st_ino
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -50,15 +59,16 @@ def slice_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lak
     """Asks for every slice whose version in the manifest is newer than the last one asked for."""
     asked: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
     requests: list[dg.RunRequest] = []
-    for dataset in lake.datasets("drop_manifests"):
-        slices: dict[str, int] = lake.read("drop_manifests", dataset).footer.extra["slices"]
+    footers, damaged = lake.manifests()
+    for dataset, footer in footers.items():
+        slices: dict[str, int] = footer.extra["slices"]
         due = sorted([version, key] for key, version in slices.items() if [version, key] > asked.get(dataset, [0, ""]))
         # What does not fit into this tick is asked for in the next one.
         for version, key in due[: REQUESTS_PER_TICK - len(requests)]:
             tags = {DATASET_TAG: dataset, VERSION_TAG: str(version)}
             requests.append(dg.RunRequest(f"{key}@{version}", partition_key=str(key), tags=tags))
             asked[dataset] = [version, key]
-    skip = None if requests else "Every slice was asked for at its present version."
+    skip = None if requests else " ".join(["Every slice was asked for at its present version.", *damaged])
     return dg.SensorResult(requests, skip_reason=skip, cursor=json.dumps(asked))
 
 

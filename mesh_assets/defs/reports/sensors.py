@@ -1,42 +1,43 @@
 """When a dataset gets its report: as soon as its slices are done, and every night."""
 
-import json
-
 import dagster as dg
 
+from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt
 from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, report_job
+from mesh_assets.errors import MeshError
 from mesh_assets.slices import LOOSE_FILES
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Footer, Lake
 from mesh_assets.storage.progress import DatasetProgress, dataset_progress
-
-_GIVEN_UP = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_AT_WORK = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(job=report_job, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def dataset_report_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
     """Asks for the report of each dataset whose slices are all done, or failed for good, since its last report."""
-    asked: dict[str, str] = json.loads(context.cursor or "{}")
     requests: list[dg.RunRequest] = []
-    for dataset in lake.datasets("drop_manifests"):
-        progress = dataset_progress(lake, dataset)
-        if dataset == LOOSE_FILES or not _settled(context.instance, progress):
+    footers, problems = lake.manifests()
+    for dataset, manifest in footers.items():
+        try:
+            request = _report_request(context.instance, lake, manifest) if dataset != LOOSE_FILES else None
+        except MeshError as error:  # one damaged table must not keep the other datasets from their reports
+            problems.append(str(error))
             continue
-        report = lake.find("dataset_reports", dataset)
-        written = report.footer.extra["state"] if report else ""
-        if progress.digest not in (written, asked.get(dataset)):
-            base = report.footer.run_id if report else ""
-            tags = {DATASET_TAG: dataset}
-            requests.append(dg.RunRequest(f"{dataset}@{progress.digest}:{base}", partition_key=dataset, tags=tags))
-        asked[dataset] = progress.digest
-    skip = None if requests else "No dataset has finished since its last report."
-    return dg.SensorResult(requests, skip_reason=skip, cursor=json.dumps(asked))
+        requests += [request] if request else []
+    skip = None if requests else " ".join(["No dataset has finished since its last report.", *problems])
+    return dg.SensorResult(requests, skip_reason=skip)
+
+
+def _report_request(instance: dg.DagsterInstance, lake: Lake, manifest: Footer) -> dg.RunRequest | None:
+    dataset = manifest.partition
+    progress = dataset_progress(lake, dataset)
+    report = lake.find("dataset_reports", dataset)
+    if report is not None and report.footer.extra["state"] == progress.digest:
+        return None
+    again = attempt(instance, report_job.name, dataset) if _settled(instance, progress) else None
+    if again is None:
+        return None
+    # What was made before is part of the key: a state that comes back, or was deleted, is reported again.
+    key = f"{dataset}@{progress.digest}:{report.footer.run_id if report else manifest.run_id}{again}"
+    return dg.RunRequest(key, partition_key=dataset, tags={DATASET_TAG: dataset})
 
 
 def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
@@ -45,9 +46,9 @@ def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
     if not waiting:
         return True
     tags = {DATASET_TAG: progress.dataset}
-    if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=_AT_WORK)):
+    if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=AT_WORK)):
         return False
-    failed = instance.get_runs(dg.RunsFilter(tags=tags, statuses=_GIVEN_UP))
+    failed = instance.get_runs(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
     return waiting <= {(run.tags.get("dagster/partition", ""), run.tags.get(VERSION_TAG, "")) for run in failed}
 
 
@@ -60,7 +61,7 @@ def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
 def nightly_reports(
     context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Every night at three, the report of each dataset that changed in a way that no sensor has seen."""
+    """Every night at three (UTC), the report of each dataset, also where a sensor missed a change or a run failed."""
     night = context.scheduled_execution_time.date()
     datasets = [dataset for dataset in lake.datasets("drop_manifests") if dataset != LOOSE_FILES]
     requests = [
