@@ -168,11 +168,40 @@ def test_a_folder_that_cannot_be_written_means_that_the_index_is_down(tmp_path: 
         FaissVectorIndex(tmp_path / "root").replace_slice("a.000001", MODEL, [batch(vectors(3))])
 
 
-def test_more_slices_than_files_are_kept_open_are_all_searched(tmp_path: Path) -> None:
-    index = FaissVectorIndex(tmp_path)
+FEW_FILES = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+index = FaissVectorIndex(Path(sys.argv[1]))
+for row in (0, 150, 299):
+    print(index.search(sys.argv[2], np.load(sys.argv[3])[row], limit=1)[0].chunk_id)
+"""
+
+
+def test_more_slices_than_the_process_may_open_files_are_all_searched(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path / "index")
     values = vectors(300, dimension=8)
     for i in range(300):
         index.replace_slice(f"a.{i:06d}", MODEL, [batch(values[i : i + 1], i)])
-    for row in (0, 150, 299):
-        assert found(index, values[row], 1) == ids(1, row)
-    assert len(index._mapped) <= 256
+    np.save(tmp_path / "values.npy", values)
+    command = [sys.executable, "-c", FEW_FILES, str(tmp_path / "index"), MODEL, str(tmp_path / "values.npy")]
+    answered = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout.split() == [ids(1, row)[0] for row in (0, 150, 299)]
+
+
+@pytest.mark.parametrize("kinds", [["text"], ["text", "code"]])
+def test_however_entries_are_divided_into_slices_the_same_are_found(tmp_path: Path, kinds: list[str]) -> None:
+    values = vectors(3000)
+    kind = (kinds * 3000)[:3000]
+    for size in (3000, 100):
+        index = FaissVectorIndex(tmp_path / str(size))
+        for i in range(0, 3000, size):
+            part = slice(i, i + size)
+            entries = (ids(size, i), kind[part], values[part].astype(np.float16))
+            index.replace_slice(f"a.{i:06d}", MODEL, [entries])
+    for query in vectors(5, seed=1):
+        whole, divided = (found(FaissVectorIndex(tmp_path / size), query, kind="text") for size in ("3000", "100"))
+        assert whole == divided
