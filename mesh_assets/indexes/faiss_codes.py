@@ -54,8 +54,8 @@ class FaissVectorIndex:
         self, slice_key: str, model: str, batches: Iterable[tuple[Sequence[str], Sequence[str], NDArray[np.float16]]]
     ) -> Stored:
         """See the Protocol. Nothing changes where `batches` raise; IndexDownError where the folder refuses writing."""
-        folder = self._folder(model) / SliceKey.parse(slice_key).dataset
-        path = folder / f"{slice_key}{_SUFFIX}"
+        path = self._path(slice_key, model)
+        folder = path.parent
         temporary = folder / f"{slice_key}.{self._run_id}{_TEMPORARY}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,17 @@ class FaissVectorIndex:
                 remedy="Free space or permit writing there; the slice stays pending until then.",
             ) from error
         return Stored(entries=entries, location=path.relative_to(self._root).as_posix())
+
+    def held(self, slice_key: str, model: str) -> int | None:
+        """See the Protocol. Reads the file's footer; IndexDownError where the system refuses that."""
+        path = self._path(slice_key, model)
+        try:
+            file = map_vectors(path)
+        except (FileNotFoundError, IndexDownError):
+            return None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return file.rows if file.model == model else None
 
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
@@ -90,6 +101,9 @@ class FaissVectorIndex:
         # A model's name becomes a folder's by the rule for datasets: slugged with a hash where it does not fit.
         return self._root / dataset_key(model)
 
+    def _path(self, slice_key: str, model: str) -> Path:
+        return self._folder(model) / SliceKey.parse(slice_key).dataset / f"{slice_key}{_SUFFIX}"
+
     def _paths(self, model: str, where: Filter) -> Iterator[Path]:
         root = self._folder(model)
         folders = [root / dataset_key(where.dataset)] if where.dataset else sorted(_listed(root))
@@ -105,13 +119,16 @@ class FaissVectorIndex:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise IndexDownError(
-                f"The vector file {path} cannot be read: {error}.", remedy="Permit reading it, or rebuild the slice."
-            ) from error
+            raise _unreadable(path, error) from error
         self._mapped[key] = file
         if len(self._mapped) > _MAPPED_FILES:
             self._mapped.popitem(last=False)
         return file
+
+
+def _unreadable(path: Path, error: OSError) -> IndexDownError:
+    remedy = "Permit reading it, or rebuild the slice."
+    return IndexDownError(f"The vector file {path} cannot be read: {error}.", remedy=remedy)
 
 
 def _listed(folder: Path) -> list[Path]:

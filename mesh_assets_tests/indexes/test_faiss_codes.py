@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,9 @@ def test_a_truncated_file_is_named_with_what_to_do(tmp_path: Path, length: int) 
     with pytest.raises(IndexDownError, match=r"a\.000001\.vectors.*materialize") as caught:
         found(index, vectors(1)[0])
     assert "rebuilt" in caught.value.remedy
+    assert index.held("a.000001", MODEL) is None
     index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    assert index.held("a.000001", MODEL) == 9
     assert len(found(index, vectors(1)[0])) == 9
 
 
@@ -67,6 +70,27 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: bytes) -> None:
     only_file(tmp_path).write_bytes(content)
     with pytest.raises(IndexDownError, match=r"a\.000001\.vectors"):
         found(index, vectors(1)[0])
+    assert index.held("a.000001", MODEL) is None
+
+
+def test_a_slice_whose_file_or_folder_was_deleted_is_no_longer_held(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path / "root")
+    for key in ("a.000001", "a.000002"):
+        index.replace_slice(key, MODEL, [batch(vectors(9))])
+    next(tmp_path.rglob("a.000001.vectors")).unlink()
+    assert (index.held("a.000001", MODEL), index.held("a.000002", MODEL)) == (None, 9)
+    shutil.rmtree(tmp_path / "root")
+    assert index.held("a.000002", MODEL) is None
+
+
+def test_a_file_that_cannot_be_opened_means_that_the_index_is_down(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    file = only_file(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(IndexDownError, match="cannot be read"):
+        index.held("a.000001", MODEL)
 
 
 def test_a_query_of_another_length_is_refused(tmp_path: Path) -> None:
