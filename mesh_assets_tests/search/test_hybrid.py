@@ -22,9 +22,11 @@ from mesh_assets.indexes.fakes import InMemoryFulltextIndex, InMemoryVectorIndex
 from mesh_assets.indexes.protocol import Document, Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.indexes.words import STOP_WORDS, query_words
+from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.hybrid import search
 from mesh_assets.search.protocol import ChunkRow, SearchResult
+from mesh_assets.settings import Settings
 
 # In no other passage; each with a paraphrase that shares no content word with it.
 NEEDLES = {
@@ -227,6 +229,17 @@ def test_what_is_down_costs_its_half_of_the_answer_and_is_named(mesh: Mesh) -> N
     result = Mesh(DownEncoder(), DownVectors(), DownWords()).ask("fish")
     assert result.hits == []
     assert len(result.notes) == 2
+
+
+def test_a_model_that_is_not_on_this_machine_leaves_the_answer_by_words(mesh: Mesh) -> None:
+    mesh.add("a.000001", {"f": "fish", "g": "bird"})
+    missing = connect_encoder(Settings(embedding_model="no-such/model"))
+    result = Mesh(missing, mesh.vectors, mesh.words, mesh.lake).ask("fish")
+    assert [hit.path for hit in result.hits] == ["f"]
+    (note,) = result.notes
+    assert "Not searched by meaning" in note
+    assert "no-such/model" in note
+    assert "MESH_EMBEDDING_MODEL" in note
 
 
 def test_the_engines_and_the_fakes_agree_on_what_is_first(mesh: Mesh, tmp_path: Path) -> None:
