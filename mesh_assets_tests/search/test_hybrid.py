@@ -27,6 +27,7 @@ from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.hybrid import search
 from mesh_assets.search.protocol import ChunkRow, SearchResult
 from mesh_assets.settings import Settings
+from mesh_assets.slices import dataset_key
 
 # In no other passage; each with a paraphrase that shares no content word with it.
 NEEDLES = {
@@ -145,6 +146,18 @@ def test_a_filter_limits_the_real_engines(real: Mesh) -> None:
     assert hits
     assert {hit.dataset for hit in hits} == {"library"}
     assert real.ask("pump", where=Filter(kind="code")).hits == []
+
+
+@pytest.mark.parametrize("engines", ["fakes", "embedded"])
+def test_a_dataset_is_called_by_its_folder_or_by_its_key(mesh: Mesh, tmp_path: Path, engines: str) -> None:
+    if engines == "embedded":
+        mesh = Mesh(mesh.encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
+    key = dataset_key("my notes")
+    mesh.add(f"{key}.000001", {"f": "fish"})
+    mesh.add("other.000001", {"g": "fish"})
+    by_key = mesh.ask("fish", where=Filter(dataset=key))
+    assert [(hit.path, hit.why) for hit in by_key.hits] == [("f", "words #1, meaning #1")]
+    assert mesh.ask("fish", where=Filter(dataset="my notes")) == by_key
 
 
 def test_a_hit_leads_back_to_the_bytes(mesh: Mesh) -> None:
