@@ -79,12 +79,24 @@ class FaissVectorIndex:
             raise _unreadable(path, error) from error
         return file.rows if file.model == model else None
 
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """See the Protocol. The first sound file of each model's folder tells the name; damaged ones tell nothing."""
+        names: set[str] = set()
+        for folder in _listed(self._root):
+            for path in _vector_files(folder, dataset):
+                try:
+                    names.add(map_vectors(path).model)
+                except (OSError, IndexDownError):
+                    continue
+                break
+        return frozenset(names)
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
         where = where or Filter()
         wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
         nearest = _Nearest(vector, wanted)
-        for path in self._paths(model, where):
+        for path in _vector_files(self._folder(model), where.dataset):
             file = self._open(path)
             if file is None or not file.rows:
                 continue
@@ -103,12 +115,6 @@ class FaissVectorIndex:
 
     def _path(self, slice_key: str, model: str) -> Path:
         return self._folder(model) / SliceKey.parse(slice_key).dataset / f"{slice_key}{_SUFFIX}"
-
-    def _paths(self, model: str, where: Filter) -> Iterator[Path]:
-        root = self._folder(model)
-        folders = [root / dataset_key(where.dataset)] if where.dataset else sorted(_listed(root))
-        for folder in folders:
-            yield from sorted(path for path in _listed(folder) if path.suffix == _SUFFIX)
 
     def _open(self, path: Path) -> VectorFile | None:
         """The mapped file, or None where it went away since it was listed."""
@@ -129,6 +135,12 @@ class FaissVectorIndex:
 def _unreadable(path: Path, error: OSError) -> IndexDownError:
     remedy = "Permit reading it, or rebuild the slice."
     return IndexDownError(f"The vector file {path} cannot be read: {error}.", remedy=remedy)
+
+
+def _vector_files(of_model: Path, dataset: str | None) -> Iterator[Path]:
+    folders = [of_model / dataset_key(dataset)] if dataset else sorted(_listed(of_model))
+    for folder in folders:
+        yield from sorted(path for path in _listed(folder) if path.suffix == _SUFFIX)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -55,6 +55,10 @@ class InMemoryVectorIndex:
         entries = self._slices.get((slice_key, model))
         return None if entries is None else len(entries)
 
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """See the Protocol."""
+        return frozenset(model for key, model in self._slices if dataset in (None, SliceKey.parse(key).dataset))
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol."""
         hits = [

@@ -72,6 +72,13 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """The models under which the index holds slices (of `dataset`, a key), empty slices included.
+
+        IndexDownError where the engine does not answer.
+        """
+        ...
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
         ...

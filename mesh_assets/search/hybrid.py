@@ -62,7 +62,10 @@ def search(
 
     def by_meaning() -> list[Hit]:
         vector = encoder.encode([text])[0]
-        return vectors.search(encoder.model, vector, limit=depth, where=where)
+        hits = vectors.search(encoder.model, vector, limit=depth, where=where)
+        if not hits:
+            notes.extend(_unembedded(vectors, encoder.model, where))
+        return hits
 
     by_words = _asked(lambda: words.search(text, limit=depth, where=where), "words", notes)
     meaning = _asked(by_meaning, "meaning", notes)
@@ -76,6 +79,17 @@ def _asked(ask: Callable[[], list[Hit]], by: str, notes: list[str]) -> list[Hit]
     except (IndexDownError, ModelError) as error:
         notes.append(f"Not searched by {by}: {error}")
         return None
+
+
+def _unembedded(vectors: VectorIndex, model: str, where: Filter | None) -> list[str]:
+    """A note where everything that could be found was embedded with other models: the setting was changed since."""
+    held = vectors.models(where.dataset if where else None)
+    if not held or model in held:
+        return []
+    return [
+        f"Not searched by meaning: nothing was embedded with {model} yet, only with {', '.join(sorted(held))}. "
+        "Materialize `chunk_embeddings` and `vector_index`, or set MESH_EMBEDDING_MODEL back."
+    ]
 
 
 def _fused(words: list[Hit] | None, meaning: list[Hit] | None) -> list[_Found]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mesh_assets.errors import IndexDownError
+from mesh_assets.indexes import faiss_codes
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
 
@@ -93,6 +94,16 @@ def test_a_file_that_cannot_be_opened_means_that_the_index_is_down(tmp_path: Pat
         index.held("a.000001", MODEL)
 
 
+def test_a_damaged_file_does_not_hide_which_models_are_held(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    only_file(tmp_path).write_bytes(b"")
+    assert index.models() == frozenset()
+    index.replace_slice("a.000002", MODEL, [batch(vectors(9))])
+    (tmp_path / "notes.txt").write_text("a stray file")
+    assert index.models() == {MODEL}
+
+
 def test_a_query_of_another_length_is_refused(tmp_path: Path) -> None:
     index = FaissVectorIndex(tmp_path)
     index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
@@ -106,16 +117,10 @@ def test_a_slice_that_goes_away_between_listing_and_opening_is_skipped(
     index = FaissVectorIndex(tmp_path)
     index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
     index.replace_slice("a.000002", MODEL, [batch(vectors(3), 3)])
-    listed = list(index._paths(MODEL, index_filter()))
+    listed = sorted(tmp_path.rglob("*.vectors"))
     listed[0].unlink()
-    monkeypatch.setattr(index, "_paths", lambda *_: listed)
+    monkeypatch.setattr(faiss_codes, "_vector_files", lambda *_: listed)
     assert set(found(index, vectors(1)[0])) == set(ids(3, 3))
-
-
-def index_filter() -> object:
-    from mesh_assets.indexes.protocol import Filter
-
-    return Filter()
 
 
 def test_readers_see_all_of_the_old_or_all_of_the_new_while_a_writer_replaces(tmp_path: Path) -> None:

@@ -109,6 +109,17 @@ def test_it_tells_how_many_entries_it_holds_of_a_slice_under_a_model(index: Vect
         index.held("../a", MODEL)
 
 
+def test_it_names_the_models_that_it_holds_slices_of(index: VectorIndex) -> None:
+    assert index.models() == frozenset()
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5))])
+    index.replace_slice("a.000001", "other", [])
+    index.replace_slice("b.000001", "other", [batch(vectors(2))])
+    assert index.models() == {MODEL, "other"}
+    assert index.models("a") == {MODEL, "other"}
+    assert index.models("b") == {"other"}
+    assert index.models("c") == frozenset()
+
+
 def test_filters_limit_to_a_dataset_and_a_kind(index: VectorIndex) -> None:
     values = vectors(40)
     mixed = (ids(10), ["text", "code"] * 5, values[:10].astype(np.float16))

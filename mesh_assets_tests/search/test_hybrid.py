@@ -255,6 +255,28 @@ def test_a_model_that_is_not_on_this_machine_leaves_the_answer_by_words(mesh: Me
     assert "MESH_EMBEDDING_MODEL" in note
 
 
+@pytest.mark.parametrize("engines", ["fakes", "embedded"])
+def test_a_changed_model_is_named_until_something_was_embedded_with_it(
+    mesh: Mesh, tmp_path: Path, engines: str
+) -> None:
+    if engines == "embedded":
+        mesh = Mesh(mesh.encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
+    changed = Mesh(FakeEncoder(32), mesh.vectors, mesh.words, mesh.lake)
+    assert changed.ask("fish").notes == []
+    mesh.add("a.000001", {"f": "fish"})
+    mesh.add("b.000001", {"g": "fish"})
+    result = changed.ask("fish")
+    assert [hit.why for hit in result.hits] == ["words #1", "words #2"]
+    (note,) = result.notes
+    assert note.startswith("Not searched by meaning: nothing was embedded with fake-32 yet, only with fake-256.")
+    assert "`chunk_embeddings`" in note
+    assert changed.ask("a paraphrase without its words").notes == [note]
+    changed.add("a.000001", {"f": "fish"})
+    assert changed.ask("fish").notes == []
+    assert changed.ask("fish", where=Filter(dataset="b")).notes == [note]
+    assert changed.ask("fish", where=Filter(kind="code")).notes == []
+
+
 def test_the_engines_and_the_fakes_agree_on_what_is_first(mesh: Mesh, tmp_path: Path) -> None:
     engines = Mesh(mesh.encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
     texts = {path: text for path, (text, _) in NEEDLES.items()}
