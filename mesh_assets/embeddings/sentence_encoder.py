@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -37,20 +37,21 @@ _REMEDY = (
 class SentenceEncoder:
     """An Encoder over the model called `model`, which is loaded at the first text and once a process.
 
-    `model` is `all-MiniLM-L6-v2`, a folder, or a name in the local cache; ModelError at once where there is none.
+    `model` is `all-MiniLM-L6-v2`, a folder, or a name in the local cache. Where there is none, whatever needs its files
+    raises ModelError, not the constructor: a wrong name must not take down more than the work that needs the model.
     `batch` texts are embedded at a time by at most `threads` CPU threads, or on a GPU where torch sees one.
     """
 
     def __init__(self, model: str, *, batch: int, threads: int) -> None:
-        self._folder = _model_folder(model)
-        self._name = model.rstrip("/").rsplit("/", 1)[-1]
+        self._setting = model
         self._batch = batch
         self._threads = threads
 
     @property
     def model(self) -> str:
         """`<name>@<fingerprint>`, a hash of the model's files: other weights are another model."""
-        return f"{self._name}@{_fingerprint(self._folder)}"
+        name = self._setting.rstrip("/").rsplit("/", 1)[-1]
+        return f"{name}@{_fingerprint(self._folder)}"
 
     @property
     def dimension(self) -> int:
@@ -81,6 +82,10 @@ class SentenceEncoder:
                 remedy="Lower MESH_EMBEDDING_BATCH if memory ran out; else try another MESH_EMBEDDING_MODEL.",
             ) from error
         return _unit(vectors)
+
+    @cached_property
+    def _folder(self) -> Path:
+        return _model_folder(self._setting)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,8 @@ from mesh_assets.slices import SliceKey, dataset_key
 # Entries scored exactly: recall@10 was .997 with 200 on real MiniLM vectors; more where more are asked for.
 _CANDIDATES = 200
 _CANDIDATES_PER_HIT = 10
-# Each mapped file holds a file descriptor, and a process has 1,024 by default.
-_MAPPED_FILES = 256
+# Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
+_MAPPED_FILES = 128
 # Rows whose codes are copied at a time where only some kinds are searched: 3 MiB at 384 dimensions.
 _MASK_ROWS = 1 << 16
 # Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
@@ -36,16 +35,6 @@ _DECIMALS = 6
 _STALE_SECONDS = 86_400.0
 _SUFFIX = ".vectors"
 _TEMPORARY = ".partial"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Rows of one slice, with the Hamming distance of each to the query."""
-
-    slice_key: str
-    file: VectorFile
-    rows: NDArray[np.int64]
-    distances: NDArray[np.int32]
 
 
 class FaissVectorIndex:
@@ -65,8 +54,8 @@ class FaissVectorIndex:
         self, slice_key: str, model: str, batches: Iterable[tuple[Sequence[str], Sequence[str], NDArray[np.float16]]]
     ) -> Stored:
         """See the Protocol. Nothing changes where `batches` raise; IndexDownError where the folder refuses writing."""
-        folder = self._folder(model) / SliceKey.parse(slice_key).dataset
-        path = folder / f"{slice_key}{_SUFFIX}"
+        path = self._path(slice_key, model)
+        folder = path.parent
         temporary = folder / f"{slice_key}.{self._run_id}{_TEMPORARY}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -79,12 +68,35 @@ class FaissVectorIndex:
             ) from error
         return Stored(entries=entries, location=path.relative_to(self._root).as_posix())
 
+    def held(self, slice_key: str, model: str) -> int | None:
+        """See the Protocol. Reads the file's footer; IndexDownError where the system refuses that."""
+        path = self._path(slice_key, model)
+        try:
+            file = map_vectors(path)
+        except (FileNotFoundError, IndexDownError):
+            return None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return file.rows if file.model == model else None
+
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """See the Protocol. The first sound file of each model's folder tells the name; damaged ones tell nothing."""
+        names: set[str] = set()
+        for folder in _listed(self._root):
+            for path in _vector_files(folder, dataset):
+                try:
+                    names.add(map_vectors(path).model)
+                except (OSError, IndexDownError):
+                    continue
+                break
+        return frozenset(names)
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
         where = where or Filter()
         wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
-        found: list[_Candidates] = []
-        for path in self._paths(model, where):
+        nearest = _Nearest(vector, wanted)
+        for path in _vector_files(self._folder(model), where.dataset):
             file = self._open(path)
             if file is None or not file.rows:
                 continue
@@ -93,20 +105,16 @@ class FaissVectorIndex:
                     f"The vector file {path} holds vectors of {file.model} with {file.dimension} dimensions.",
                     remedy="Delete it and materialize `vector_index` for that slice.",
                 )
-            candidates = _nearest_codes(path.name.removesuffix(_SUFFIX), file, vector, wanted, where.kind)
-            if candidates is not None:
-                found.append(candidates)
-        return _scored(_best(found, wanted), vector, limit)
+            distances, rows = _nearest_codes(file, vector, wanted, where.kind)
+            nearest.add(path.name.removesuffix(_SUFFIX), file, distances, rows)
+        return sorted(nearest.hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
 
     def _folder(self, model: str) -> Path:
         # A model's name becomes a folder's by the rule for datasets: slugged with a hash where it does not fit.
         return self._root / dataset_key(model)
 
-    def _paths(self, model: str, where: Filter) -> Iterator[Path]:
-        root = self._folder(model)
-        folders = [root / dataset_key(where.dataset)] if where.dataset else sorted(_listed(root))
-        for folder in folders:
-            yield from sorted(path for path in _listed(folder) if path.suffix == _SUFFIX)
+    def _path(self, slice_key: str, model: str) -> Path:
+        return self._folder(model) / SliceKey.parse(slice_key).dataset / f"{slice_key}{_SUFFIX}"
 
     def _open(self, path: Path) -> VectorFile | None:
         """The mapped file, or None where it went away since it was listed."""
@@ -117,13 +125,22 @@ class FaissVectorIndex:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise IndexDownError(
-                f"The vector file {path} cannot be read: {error}.", remedy="Permit reading it, or rebuild the slice."
-            ) from error
+            raise _unreadable(path, error) from error
         self._mapped[key] = file
         if len(self._mapped) > _MAPPED_FILES:
             self._mapped.popitem(last=False)
         return file
+
+
+def _unreadable(path: Path, error: OSError) -> IndexDownError:
+    remedy = "Permit reading it, or rebuild the slice."
+    return IndexDownError(f"The vector file {path} cannot be read: {error}.", remedy=remedy)
+
+
+def _vector_files(of_model: Path, dataset: str | None) -> Iterator[Path]:
+    folders = [of_model / dataset_key(dataset)] if dataset else sorted(_listed(of_model))
+    for folder in folders:
+        yield from sorted(path for path in _listed(folder) if path.suffix == _SUFFIX)
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -143,24 +160,21 @@ def _sweep(folder: Path, slice_key: str) -> None:
 
 
 def _nearest_codes(
-    slice_key: str, file: VectorFile, vector: NDArray[np.float32], wanted: int, kind: str | None
-) -> _Candidates | None:
-    """The `wanted` entries of `file` whose codes are nearest to the query's; None where none is of `kind`."""
+    file: VectorFile, vector: NDArray[np.float32], wanted: int, kind: str | None
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Hamming distances and rows of the entries of `kind` whose codes are nearest to the query's, at least `wanted`."""
     query = binary_codes(vector.reshape(1, -1))
     if kind is None or file.kinds == (kind,):
-        distances, rows = _scan(query, file.codes, wanted)
-        return _Candidates(slice_key, file, rows, distances)
-    if kind not in file.kinds:
-        return None
-    code = file.kinds.index(kind)
-    parts: list[_Candidates] = []
-    for start in range(0, file.rows, _MASK_ROWS):
+        return _scan(query, file.codes, wanted)
+    distances, rows = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    code = file.kinds.index(kind) if kind in file.kinds else None
+    for start in range(0, file.rows if code is not None else 0, _MASK_ROWS):
         chosen = np.flatnonzero(file.kind_codes[start : start + _MASK_ROWS] == code) + start
         if chosen.size:
-            distances, rows = _scan(query, file.codes[chosen], wanted)
-            parts.append(_Candidates(slice_key, file, chosen[rows], distances))
-    rows = np.concatenate([part.rows for part in parts])
-    return _Candidates(slice_key, file, rows, np.concatenate([part.distances for part in parts]))
+            near, of_chosen = _scan(query, file.codes[chosen], wanted)
+            distances.append(near)
+            rows.append(chosen[of_chosen])
+    return np.concatenate(distances), np.concatenate(rows)
 
 
 def _scan(
@@ -174,30 +188,34 @@ def _scan(
     return distances[0], rows[0]
 
 
-def _best(found: list[_Candidates], wanted: int) -> list[_Candidates]:
-    """`found` reduced to the `wanted` smallest distances over all slices, first slice and row first among equals."""
-    if not found:
-        return []
-    distances = np.concatenate([candidates.distances for candidates in found])
-    keep = np.zeros(distances.size, np.bool_)
-    keep[np.argsort(distances, kind="stable")[:wanted]] = True
-    best: list[_Candidates] = []
-    start = 0
-    for candidates in found:
-        mask = keep[start : start + candidates.rows.size]
-        start += candidates.rows.size
-        if mask.any():
-            rows, near = candidates.rows[mask], candidates.distances[mask]
-            best.append(_Candidates(candidates.slice_key, candidates.file, rows, near))
-    return best
+class _Nearest:
+    """The `wanted` entries over all slices whose codes are nearest to the query's, scored exactly.
 
+    An entry is scored when it gets in, so that its file need not stay mapped: with n slices that reads about
+    `wanted` * (1 + ln n) vectors, not `wanted` * n, and ends with the same entries as looking at all codes at once.
+    """
 
-def _scored(candidates: list[_Candidates], vector: NDArray[np.float32], limit: int) -> list[Hit]:
-    hits: list[Hit] = []
-    for part in candidates:
-        scores = part.file.vectors[part.rows].astype(np.float32) @ vector
+    def __init__(self, vector: NDArray[np.float32], wanted: int) -> None:
+        self._vector = vector
+        self._wanted = wanted
+        self._distances = np.empty(0, np.int32)
+        self.hits: list[Hit] = []
+
+    def add(self, slice_key: str, file: VectorFile, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> None:
+        """Let in those `rows` of `file` that are nearer than what is there; the first come stays among equals."""
+        if len(self.hits) == self._wanted:
+            nearer = distances < self._distances[-1]
+            distances, rows = distances[nearer], rows[nearer]
+        if not rows.size:
+            return
+        hits = self.hits + self._scored(slice_key, file, rows)
+        distances = np.concatenate([self._distances, distances])
+        order = np.argsort(distances, kind="stable")[: self._wanted]
+        self._distances = distances[order]
+        self.hits = [hits[i] for i in order]
+
+    def _scored(self, slice_key: str, file: VectorFile, rows: NDArray[np.int64]) -> list[Hit]:
+        scores = file.vectors[rows].astype(np.float32) @ self._vector
         # A vector that is no number is similar to nothing.
         rounded = np.round(np.nan_to_num(scores, nan=-1.0), _DECIMALS)
-        ids = part.file.ids[part.rows]
-        hits += [Hit(i.tobytes().hex(), part.slice_key, float(s)) for i, s in zip(ids, rounded, strict=True)]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+        return [Hit(i.tobytes().hex(), slice_key, float(s)) for i, s in zip(file.ids[rows], rounded, strict=True)]

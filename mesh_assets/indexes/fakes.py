@@ -49,6 +49,16 @@ class InMemoryVectorIndex:
         self._slices[slice_key, model] = entries
         return Stored(entries=len(entries), location="memory")
 
+    def held(self, slice_key: str, model: str) -> int | None:
+        """See the Protocol."""
+        SliceKey.parse(slice_key)
+        entries = self._slices.get((slice_key, model))
+        return None if entries is None else len(entries)
+
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """See the Protocol."""
+        return frozenset(model for key, model in self._slices if dataset in (None, SliceKey.parse(key).dataset))
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol."""
         hits = [
@@ -77,6 +87,12 @@ class InMemoryFulltextIndex:
         entries = [(d, Counter(all_words(f"{d.path} {d.symbol} {d.text}"))) for d in documents]
         self._slices[slice_key] = entries
         return Stored(entries=len(entries), location="memory")
+
+    def held(self, slice_key: str) -> int | None:
+        """See the Protocol."""
+        SliceKey.parse(slice_key)
+        entries = self._slices.get(slice_key)
+        return None if entries is None else len(entries)
 
     def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol."""

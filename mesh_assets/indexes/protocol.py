@@ -21,7 +21,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a query is limited to; None means anything."""
+    """What a query is limited to; None means anything. `dataset` is a key."""
 
     dataset: str | None = None
     kind: str | None = None
@@ -64,6 +64,21 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def held(self, slice_key: str, model: str) -> int | None:
+        """Number of entries that the index holds of the slice under `model` at this moment, without reading them.
+
+        None where it holds no such slice, not even an empty one, or what it holds is damaged: replacing the slice
+        makes it whole. IndexDownError where the engine does not answer.
+        """
+        ...
+
+    def models(self, dataset: str | None = None) -> frozenset[str]:
+        """The models under which the index holds slices (of `dataset`, a key), empty slices included.
+
+        IndexDownError where the engine does not answer.
+        """
+        ...
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
         ...
@@ -81,6 +96,14 @@ class FulltextIndex(Protocol):
         """Make `documents` all that the index holds of the slice. Doing it twice changes nothing.
 
         IndexDownError where the engine does not answer, or another writer does not give way in time.
+        """
+        ...
+
+    def held(self, slice_key: str) -> int | None:
+        """Number of entries that the index holds of the slice at this moment, without reading them.
+
+        None where there is no index or it is damaged. A slice that it never saw gives 0 where the engine leaves no
+        trace of an empty one, else None. IndexDownError where the engine does not answer.
         """
         ...
 

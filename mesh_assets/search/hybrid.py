@@ -6,7 +6,7 @@ Indexes, encoder and lake come as Protocols. An index that is down costs its hal
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.errors import IndexDownError, ModelError
@@ -15,6 +15,7 @@ from mesh_assets.indexes.words import MAX_QUERY, encodable
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.protocol import ChunkRow, ChunkStore, SearchHit, SearchResult
 from mesh_assets.search.snippet import snippet
+from mesh_assets.slices import dataset_key
 
 # A best entry that answers less than this share of the query met its words by chance, and its list weighs less. Of 52
 # CACM queries the lowest share was .24: all keep the even blend. A paraphrase in other words stays below.
@@ -48,17 +49,23 @@ def search(
 
     Scores of each list are scaled to 0..1 and averaged; a chunk that a list lacks has 0 there. (On CACM this even
     blend has a mean average precision of .424, reciprocal rank fusion .381.) Words that answer little of the query
-    weigh less. Chunks that an index still holds but the lake does not are left out, and later ones move up.
+    weigh less. Chunks that an index still holds but the lake does not are left out, and later ones move up. `where`
+    may call a dataset by its folder or by its key.
     """
     text = encodable(query[:MAX_QUERY]).strip()
     if not text or limit < 1:
         return SearchResult()
+    if where is not None and where.dataset is not None:
+        where = replace(where, dataset=dataset_key(where.dataset))
     depth = max(_DEPTH, limit)
     notes: list[str] = []
 
     def by_meaning() -> list[Hit]:
         vector = encoder.encode([text])[0]
-        return vectors.search(encoder.model, vector, limit=depth, where=where)
+        hits = vectors.search(encoder.model, vector, limit=depth, where=where)
+        if not hits:
+            notes.extend(_unembedded(vectors, encoder.model, where))
+        return hits
 
     by_words = _asked(lambda: words.search(text, limit=depth, where=where), "words", notes)
     meaning = _asked(by_meaning, "meaning", notes)
@@ -72,6 +79,17 @@ def _asked(ask: Callable[[], list[Hit]], by: str, notes: list[str]) -> list[Hit]
     except (IndexDownError, ModelError) as error:
         notes.append(f"Not searched by {by}: {error}")
         return None
+
+
+def _unembedded(vectors: VectorIndex, model: str, where: Filter | None) -> list[str]:
+    """A note where everything that could be found was embedded with other models: the setting was changed since."""
+    held = vectors.models(where.dataset if where else None)
+    if not held or model in held:
+        return []
+    return [
+        f"Not searched by meaning: nothing was embedded with {model} yet, only with {', '.join(sorted(held))}. "
+        "Materialize `chunk_embeddings` and `vector_index`, or set MESH_EMBEDDING_MODEL back."
+    ]
 
 
 def _fused(words: list[Hit] | None, meaning: list[Hit] | None) -> list[_Found]:

@@ -98,8 +98,18 @@ def test_the_same_files_elsewhere_are_the_same_model_and_other_weights_another(t
 
 @pytest.mark.parametrize("name", ["no-such/model", "no such model", "", "../nowhere", "a//b"])
 def test_a_model_that_is_not_there_is_an_error_with_a_remedy(name: str) -> None:
-    with pytest.raises(ModelError, match="MESH_EMBEDDING_MODEL"):
-        SentenceEncoder(name, batch=1, threads=1)
+    encoder = SentenceEncoder(name, batch=1, threads=1)
+    for use in (lambda: encoder.model, lambda: encoder.dimension, lambda: encoder.encode(["x"])):
+        with pytest.raises(ModelError, match="MESH_EMBEDDING_MODEL"):
+            use()
+
+
+def test_a_model_that_arrives_later_is_found(tmp_path: Path) -> None:
+    encoder = SentenceEncoder(str(tmp_path / "minilm"), batch=1, threads=1)
+    with pytest.raises(ModelError):
+        _ = encoder.model
+    shutil.copytree(model_folder(), tmp_path / "minilm")
+    assert encoder.model == SentenceEncoder(str(tmp_path / "minilm"), batch=1, threads=1).model
 
 
 def test_a_folder_that_is_no_model_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from mesh_assets.errors import IndexDownError
+from mesh_assets.indexes import faiss_codes
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
 
@@ -56,7 +58,9 @@ def test_a_truncated_file_is_named_with_what_to_do(tmp_path: Path, length: int) 
     with pytest.raises(IndexDownError, match=r"a\.000001\.vectors.*materialize") as caught:
         found(index, vectors(1)[0])
     assert "rebuilt" in caught.value.remedy
+    assert index.held("a.000001", MODEL) is None
     index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    assert index.held("a.000001", MODEL) == 9
     assert len(found(index, vectors(1)[0])) == 9
 
 
@@ -67,6 +71,37 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: bytes) -> None:
     only_file(tmp_path).write_bytes(content)
     with pytest.raises(IndexDownError, match=r"a\.000001\.vectors"):
         found(index, vectors(1)[0])
+    assert index.held("a.000001", MODEL) is None
+
+
+def test_a_slice_whose_file_or_folder_was_deleted_is_no_longer_held(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path / "root")
+    for key in ("a.000001", "a.000002"):
+        index.replace_slice(key, MODEL, [batch(vectors(9))])
+    next(tmp_path.rglob("a.000001.vectors")).unlink()
+    assert (index.held("a.000001", MODEL), index.held("a.000002", MODEL)) == (None, 9)
+    shutil.rmtree(tmp_path / "root")
+    assert index.held("a.000002", MODEL) is None
+
+
+def test_a_file_that_cannot_be_opened_means_that_the_index_is_down(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    file = only_file(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(IndexDownError, match="cannot be read"):
+        index.held("a.000001", MODEL)
+
+
+def test_a_damaged_file_does_not_hide_which_models_are_held(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    only_file(tmp_path).write_bytes(b"")
+    assert index.models() == frozenset()
+    index.replace_slice("a.000002", MODEL, [batch(vectors(9))])
+    (tmp_path / "notes.txt").write_text("a stray file")
+    assert index.models() == {MODEL}
 
 
 def test_a_query_of_another_length_is_refused(tmp_path: Path) -> None:
@@ -82,16 +117,10 @@ def test_a_slice_that_goes_away_between_listing_and_opening_is_skipped(
     index = FaissVectorIndex(tmp_path)
     index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
     index.replace_slice("a.000002", MODEL, [batch(vectors(3), 3)])
-    listed = list(index._paths(MODEL, index_filter()))
+    listed = sorted(tmp_path.rglob("*.vectors"))
     listed[0].unlink()
-    monkeypatch.setattr(index, "_paths", lambda *_: listed)
+    monkeypatch.setattr(faiss_codes, "_vector_files", lambda *_: listed)
     assert set(found(index, vectors(1)[0])) == set(ids(3, 3))
-
-
-def index_filter() -> object:
-    from mesh_assets.indexes.protocol import Filter
-
-    return Filter()
 
 
 def test_readers_see_all_of_the_old_or_all_of_the_new_while_a_writer_replaces(tmp_path: Path) -> None:
@@ -168,11 +197,40 @@ def test_a_folder_that_cannot_be_written_means_that_the_index_is_down(tmp_path: 
         FaissVectorIndex(tmp_path / "root").replace_slice("a.000001", MODEL, [batch(vectors(3))])
 
 
-def test_more_slices_than_files_are_kept_open_are_all_searched(tmp_path: Path) -> None:
-    index = FaissVectorIndex(tmp_path)
+FEW_FILES = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+index = FaissVectorIndex(Path(sys.argv[1]))
+for row in (0, 150, 299):
+    print(index.search(sys.argv[2], np.load(sys.argv[3])[row], limit=1)[0].chunk_id)
+"""
+
+
+def test_more_slices_than_the_process_may_open_files_are_all_searched(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path / "index")
     values = vectors(300, dimension=8)
     for i in range(300):
         index.replace_slice(f"a.{i:06d}", MODEL, [batch(values[i : i + 1], i)])
-    for row in (0, 150, 299):
-        assert found(index, values[row], 1) == ids(1, row)
-    assert len(index._mapped) <= 256
+    np.save(tmp_path / "values.npy", values)
+    command = [sys.executable, "-c", FEW_FILES, str(tmp_path / "index"), MODEL, str(tmp_path / "values.npy")]
+    answered = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout.split() == [ids(1, row)[0] for row in (0, 150, 299)]
+
+
+@pytest.mark.parametrize("kinds", [["text"], ["text", "code"]])
+def test_however_entries_are_divided_into_slices_the_same_are_found(tmp_path: Path, kinds: list[str]) -> None:
+    values = vectors(3000)
+    kind = (kinds * 3000)[:3000]
+    for size in (3000, 100):
+        index = FaissVectorIndex(tmp_path / str(size))
+        for i in range(0, 3000, size):
+            part = slice(i, i + size)
+            entries = (ids(size, i), kind[part], values[part].astype(np.float16))
+            index.replace_slice(f"a.{i:06d}", MODEL, [entries])
+    for query in vectors(5, seed=1):
+        whole, divided = (found(FaissVectorIndex(tmp_path / size), query, kind="text") for size in ("3000", "100"))
+        assert whole == divided

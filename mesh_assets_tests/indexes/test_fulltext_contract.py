@@ -77,6 +77,19 @@ def test_a_slice_replaced_by_nothing_is_empty(index: FulltextIndex) -> None:
     assert found(index, "fish") == []
 
 
+def test_it_tells_how_many_entries_it_holds_of_a_slice(index: FulltextIndex) -> None:
+    assert index.held("a.000001") is None
+    index.replace_slice("a.000001", [doc(i, "fish") for i in range(7)])
+    index.replace_slice("a.000002", [])
+    assert index.held("a.000001") == 7
+    assert index.held("a.000002") == 0
+    assert not index.held("a.000003")
+    index.replace_slice("a.000001", [doc(i, "bird") for i in range(3)])
+    assert index.held("a.000001") == 3
+    with pytest.raises(KeyFormatError):
+        index.held("../a")
+
+
 def test_filters_limit_without_changing_scores(index: FulltextIndex) -> None:
     index.replace_slice("a.000001", [doc(1, "fish soup"), doc(2, "fish", kind="code")])
     index.replace_slice("a-b.000001", [doc(3, "fish")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,3 +143,23 @@ def test_a_folder_that_cannot_be_made_means_that_the_index_is_down(tmp_path: Pat
     (tmp_path / "root").write_text("a file where the folder should be")
     with pytest.raises(IndexDownError):
         TantivyFulltextIndex(tmp_path / "root").replace_slice("a.000001", [doc(1, "fish")])
+
+
+def test_an_index_that_was_deleted_or_is_damaged_holds_nothing(tmp_path: Path) -> None:
+    index = TantivyFulltextIndex(tmp_path)
+    index.replace_slice("a.000001", [doc(i, "fish") for i in range(3)])
+    (folder,) = tmp_path.iterdir()
+    for file in folder.iterdir():
+        if file.suffix == ".lock":
+            continue
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+        assert index.held("a.000001") in (None, 3)
+        file.write_bytes(content)
+    assert index.held("a.000001") == 3
+    (folder / "meta.json").write_text("{")
+    assert index.held("a.000001") is None
+    shutil.rmtree(folder)
+    assert index.held("a.000001") is None
+    index.replace_slice("a.000001", [doc(1, "fish")])
+    assert index.held("a.000001") == 1

@@ -95,6 +95,31 @@ def test_a_slice_replaced_by_nothing_is_empty(index: VectorIndex, nothing: list[
     assert found(index, vectors(1)[0]) == []
 
 
+def test_it_tells_how_many_entries_it_holds_of_a_slice_under_a_model(index: VectorIndex) -> None:
+    assert index.held("a.000001", MODEL) is None
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5)), batch(vectors(2), 5)])
+    index.replace_slice("a.000002", MODEL, [])
+    assert index.held("a.000001", MODEL) == 7
+    assert index.held("a.000002", MODEL) == 0
+    assert index.held("a.000003", MODEL) is None
+    assert index.held("a.000001", "other") is None
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
+    assert index.held("a.000001", MODEL) == 3
+    with pytest.raises(KeyFormatError):
+        index.held("../a", MODEL)
+
+
+def test_it_names_the_models_that_it_holds_slices_of(index: VectorIndex) -> None:
+    assert index.models() == frozenset()
+    index.replace_slice("a.000001", MODEL, [batch(vectors(5))])
+    index.replace_slice("a.000001", "other", [])
+    index.replace_slice("b.000001", "other", [batch(vectors(2))])
+    assert index.models() == {MODEL, "other"}
+    assert index.models("a") == {MODEL, "other"}
+    assert index.models("b") == {"other"}
+    assert index.models("c") == frozenset()
+
+
 def test_filters_limit_to_a_dataset_and_a_kind(index: VectorIndex) -> None:
     values = vectors(40)
     mixed = (ids(10), ["text", "code"] * 5, values[:10].astype(np.float16))

@@ -22,9 +22,12 @@ from mesh_assets.indexes.fakes import InMemoryFulltextIndex, InMemoryVectorIndex
 from mesh_assets.indexes.protocol import Document, Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.indexes.words import STOP_WORDS, query_words
+from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.hybrid import search
 from mesh_assets.search.protocol import ChunkRow, SearchResult
+from mesh_assets.settings import Settings
+from mesh_assets.slices import dataset_key
 
 # In no other passage; each with a paraphrase that shares no content word with it.
 NEEDLES = {
@@ -145,6 +148,18 @@ def test_a_filter_limits_the_real_engines(real: Mesh) -> None:
     assert real.ask("pump", where=Filter(kind="code")).hits == []
 
 
+@pytest.mark.parametrize("engines", ["fakes", "embedded"])
+def test_a_dataset_is_called_by_its_folder_or_by_its_key(mesh: Mesh, tmp_path: Path, engines: str) -> None:
+    if engines == "embedded":
+        mesh = Mesh(mesh.encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
+    key = dataset_key("my notes")
+    mesh.add(f"{key}.000001", {"f": "fish"})
+    mesh.add("other.000001", {"g": "fish"})
+    by_key = mesh.ask("fish", where=Filter(dataset=key))
+    assert [(hit.path, hit.why) for hit in by_key.hits] == [("f", "words #1, meaning #1")]
+    assert mesh.ask("fish", where=Filter(dataset="my notes")) == by_key
+
+
 def test_a_hit_leads_back_to_the_bytes(mesh: Mesh) -> None:
     (chunk_id,) = mesh.add("a.b.000001", {"dir/f:1.txt": "a needle in a haystack"})
     (hit,) = mesh.ask("needle").hits
@@ -227,6 +242,39 @@ def test_what_is_down_costs_its_half_of_the_answer_and_is_named(mesh: Mesh) -> N
     result = Mesh(DownEncoder(), DownVectors(), DownWords()).ask("fish")
     assert result.hits == []
     assert len(result.notes) == 2
+
+
+def test_a_model_that_is_not_on_this_machine_leaves_the_answer_by_words(mesh: Mesh) -> None:
+    mesh.add("a.000001", {"f": "fish", "g": "bird"})
+    missing = connect_encoder(Settings(embedding_model="no-such/model"))
+    result = Mesh(missing, mesh.vectors, mesh.words, mesh.lake).ask("fish")
+    assert [hit.path for hit in result.hits] == ["f"]
+    (note,) = result.notes
+    assert "Not searched by meaning" in note
+    assert "no-such/model" in note
+    assert "MESH_EMBEDDING_MODEL" in note
+
+
+@pytest.mark.parametrize("engines", ["fakes", "embedded"])
+def test_a_changed_model_is_named_until_something_was_embedded_with_it(
+    mesh: Mesh, tmp_path: Path, engines: str
+) -> None:
+    if engines == "embedded":
+        mesh = Mesh(mesh.encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
+    changed = Mesh(FakeEncoder(32), mesh.vectors, mesh.words, mesh.lake)
+    assert changed.ask("fish").notes == []
+    mesh.add("a.000001", {"f": "fish"})
+    mesh.add("b.000001", {"g": "fish"})
+    result = changed.ask("fish")
+    assert [hit.why for hit in result.hits] == ["words #1", "words #2"]
+    (note,) = result.notes
+    assert note.startswith("Not searched by meaning: nothing was embedded with fake-32 yet, only with fake-256.")
+    assert "`chunk_embeddings`" in note
+    assert changed.ask("a paraphrase without its words").notes == [note]
+    changed.add("a.000001", {"f": "fish"})
+    assert changed.ask("fish").notes == []
+    assert changed.ask("fish", where=Filter(dataset="b")).notes == [note]
+    assert changed.ask("fish", where=Filter(kind="code")).notes == []
 
 
 def test_the_engines_and_the_fakes_agree_on_what_is_first(mesh: Mesh, tmp_path: Path) -> None:
