@@ -44,7 +44,7 @@ class JsonLinesChunker:
         for window in text_windows(source):
             text = window.text
             if window.byte_start == 0:
-                parser = TimestampParser.detect(text[:SAMPLE].splitlines())
+                parser = TimestampParser.detect(text[:SAMPLE].splitlines(), latest=source.modified)
                 if parser is not None and parser.format == "epoch":
                     parser = None
             ends, good = _lines(text)
