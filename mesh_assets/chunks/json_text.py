@@ -1,6 +1,6 @@
 """JSON lines, one object a line, and JSON documents by their top-level elements.
 
-A line that is no JSON is a reject. A document that does not parse, or is too large to parse, is cut at its lines.
+A line that is no JSON is a reject. What is too large to parse is cut as text, and so is a document that does not parse.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import text_windows
 from mesh_assets.schemas.rejects import Reject
 
-# A larger document is cut at its lines; parsed JSON takes about ten times its size in memory.
+# A larger document or line is cut as text; parsed JSON takes about ten times its size in memory.
 MAX_PARSED_BYTES = 16 << 20
 # Keys of the first object that are said as context.
 MAX_KEYS = 40
@@ -41,21 +41,26 @@ class JsonLinesChunker:
         context = ("", 0)
         parser: TimestampParser | None = None
         row = 0
-        for window in text_windows(source):
+        is_within = False
+        for window in text_windows(source, line_limit=MAX_PARSED_BYTES):
             text = window.text
             if window.byte_start == 0:
                 parser = TimestampParser.detect(text[:SAMPLE].splitlines(), latest=source.modified)
                 if parser is not None and parser.format == "epoch":
                     parser = None
-            ends, good = _lines(text)
-            if not window.final and len(ends) > 1 and not text.endswith("\n"):
-                window.held = len(text) - ends[-2]
-                del ends[-1], good[-1]
+            cutter = Cutter.of(window, "structured")
+            if is_within or not (window.final or text.endswith("\n")):
+                # A line longer than a window may be, or the rest of one: nothing says whether it is JSON.
+                stop = text.find("\n") + 1
+                is_within = stop == 0
+                yield from _pieces(cutter, _Rows([stop or len(text)], row, ("", 0)), chunk_tokens)
+                row += not is_within
+            start = cutter.start
+            ends, good = _lines(text, start)
             if not context[0] and True in good:
                 index = good.index(True)
-                keys = _keys(_value(text[ends[index - 1] if index else 0 : ends[index]]))
+                keys = _keys(_value(text[ends[index - 1] if index else start : ends[index]]))
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
-            cutter = Cutter.of(window, "structured")
             for first, last in _runs(good):
                 if good[first]:
                     rows = _Rows(ends[first:last], row, context, parser)
@@ -121,11 +126,14 @@ def _runs(flags: list[bool]) -> Iterator[tuple[int, int]]:
         first = stop
 
 
-def _lines(text: str) -> tuple[list[int], list[bool]]:
-    """Where each line ends and whether it is JSON. Blank lines belong to the line before, the first to that after."""
+def _lines(text: str, start: int) -> tuple[list[int], list[bool]]:
+    """Where each line from the character `start` on ends and whether it is JSON.
+
+    Blank lines belong to the line before, the first to that after.
+    """
     ends: list[int] = []
     good: list[bool] = []
-    at = 0
+    at = start
     while at < len(text):
         line = text[at : text.find("\n", at) + 1 or len(text)]
         at += len(line)
