@@ -87,6 +87,18 @@ def test_json_lines_say_which_lines_are_none() -> None:
     assert len(cut("\n" * 200_000 + "{}\n", "structured", "jsonl")) < 1000
 
 
+@pytest.mark.parametrize("lines", ['{"a": 1}\nx\n', "x\n\n{}\n", "x\n[1]\ny\nz\n"])
+def test_a_file_that_is_half_json_is_not_a_million_rejects(lines: str) -> None:
+    text = lines * 30_000
+    parts = checked(source(text, "structured", "jsonl"), 64)
+    rejects = [part for part in parts if isinstance(part, Reject)]
+    assert len(rejects) == json_text.MAX_REJECTS
+    assert "kept as text" in rejects[-1].detail and "kept as text" not in rejects[0].detail
+    pieces = [part for part in parts if isinstance(part, Piece)]
+    assert len(pieces) < len(text) / 50
+    assert pieces[-2].text.count("\n") > 10
+
+
 def test_a_json_line_longer_than_a_window_is_a_row_as_any_other() -> None:
     long = json.dumps({"id": 1, "body": "word " * (WINDOW_BYTES // 2)})
     pieces = cut(f'{{"id": 0}}\n{long}\n{{"id": 2}}\n{long}', "structured", "jsonl", tokens=256)
