@@ -1,6 +1,7 @@
 """JSON lines, one object a line, and JSON documents by their top-level elements.
 
-A line that is no JSON is a reject. A document that does not parse, or is too large to parse, is cut at its lines.
+A line that is no JSON is a reject, up to a number of them. What is too large to parse is cut as text, and so is a
+document that does not parse.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import text_windows
 from mesh_assets.schemas.rejects import Reject
 
-# A larger document is cut at its lines; parsed JSON takes about ten times its size in memory.
+# A larger document or line is cut as text; parsed JSON takes about ten times its size in memory.
 MAX_PARSED_BYTES = 16 << 20
+# Rejects of one extent, each ending a chunk: with more it is no damaged file but one of another format, and its
+# further lines are text.
+MAX_REJECTS = 1000
 # Keys of the first object that are said as context.
 MAX_KEYS = 40
 # Characters of a key that are kept as symbol.
@@ -37,32 +41,42 @@ class JsonLinesChunker:
     """Cuts texts whose format is jsonl."""
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
-        """Groups of lines, with the keys of the first object as context; a line that is no JSON is a reject."""
+        """Groups of lines, with the keys of the first object as context; a line that is no JSON is a reject.
+
+        After `MAX_REJECTS` of them such lines are kept as text, and the last reject says so.
+        """
+        left = MAX_REJECTS
         context = ("", 0)
         parser: TimestampParser | None = None
         row = 0
-        for window in text_windows(source):
+        is_within = False
+        for window in text_windows(source, line_limit=MAX_PARSED_BYTES):
             text = window.text
             if window.byte_start == 0:
-                parser = TimestampParser.detect(text[:SAMPLE].splitlines())
+                parser = TimestampParser.detect(text[:SAMPLE].splitlines(), latest=source.modified)
                 if parser is not None and parser.format == "epoch":
                     parser = None
-            ends, good = _lines(text)
-            if not window.final and len(ends) > 1 and not text.endswith("\n"):
-                window.held = len(text) - ends[-2]
-                del ends[-1], good[-1]
+            cutter = Cutter.of(window, "structured")
+            if is_within or not (window.final or text.endswith("\n")):
+                # A line longer than a window may be, or the rest of one: nothing says whether it is JSON.
+                stop = text.find("\n") + 1
+                is_within = stop == 0
+                yield from _pieces(cutter, _Rows([stop or len(text)], row, ("", 0)), chunk_tokens)
+                row += not is_within
+            start = cutter.start
+            ends, good = _lines(text, start, left)
             if not context[0] and True in good:
                 index = good.index(True)
-                keys = _keys(_value(text[ends[index - 1] if index else 0 : ends[index]]))
+                keys = _keys(_value(text[ends[index - 1] if index else start : ends[index]]))
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
-            cutter = Cutter.of(window, "structured")
             for first, last in _runs(good):
                 if good[first]:
                     rows = _Rows(ends[first:last], row, context, parser)
                     yield from _pieces(cutter, rows, chunk_tokens)
                     row += last - first
                 else:
-                    yield _bad_lines(cutter, source.path, ends[last - 1])
+                    left -= 1
+                    yield _bad_lines(cutter, source.path, ends[last - 1], is_last=left == 0)
 
 
 class JsonChunker:
@@ -121,11 +135,14 @@ def _runs(flags: list[bool]) -> Iterator[tuple[int, int]]:
         first = stop
 
 
-def _lines(text: str) -> tuple[list[int], list[bool]]:
-    """Where each line ends and whether it is JSON. Blank lines belong to the line before, the first to that after."""
+def _lines(text: str, start: int, runs: int) -> tuple[list[int], list[bool]]:
+    """Where each line from `start` (character) on ends, and whether it is JSON or comes after `runs` runs of bad ones.
+
+    Blank lines belong to the line before, the first to that after.
+    """
     ends: list[int] = []
     good: list[bool] = []
-    at = 0
+    at = start
     while at < len(text):
         line = text[at : text.find("\n", at) + 1 or len(text)]
         at += len(line)
@@ -133,8 +150,11 @@ def _lines(text: str) -> tuple[list[int], list[bool]]:
         if is_blank and ends:
             ends[-1] = at
         elif not is_blank or at == len(text):
+            is_first = not good or good[-1]
+            is_good = is_blank or (is_first and not runs) or _value(line) is not _NOTHING
+            runs -= is_first and not is_good
             ends.append(at)
-            good.append(is_blank or _value(line) is not _NOTHING)
+            good.append(is_good)
     return ends, good
 
 
@@ -188,16 +208,17 @@ def _elements(text: str, limit: int) -> _Rows | None:
     return _Rows(ends, 0, context, keys=tuple(keys))
 
 
-def _bad_lines(cutter: Cutter, path: str, stop: int) -> Reject:
+def _bad_lines(cutter: Cutter, path: str, stop: int, *, is_last: bool) -> Reject:
     """One reject for all lines up to the character `stop`: a file that is no JSON at all is not a million rejects."""
     line, start = cutter.line, cutter.byte
     text = cutter.skip(stop)
     last = line + text.rstrip().count("\n")
+    where = f"line {line}" if last == line else f"lines {line} to {last}"
     return Reject(
         path=path,
         reason="not JSON",
         remedy="Correct or delete it; the other lines of the file are used.",
-        detail=f"line {line}" if last == line else f"lines {line} to {last}",
+        detail=f"{where}; further lines that are no JSON are kept as text" if is_last else where,
         byte_start=start,
         byte_stop=cutter.byte,
     )

@@ -6,10 +6,7 @@ chunk of its own, cut at lines.
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from mesh_assets.chunks.cutting import Cutter, grouped, line_cuts
 from mesh_assets.chunks.log_records import SAMPLE, record_stamps
@@ -27,7 +24,7 @@ class LogChunker:
         for window in text_windows(source):
             if window.byte_start == 0:
                 sample = window.text[:SAMPLE].splitlines()
-                parser = TimestampParser.detect(sample, latest=last_modified(source))
+                parser = TimestampParser.detect(sample, latest=source.modified)
             found = record_stamps(window.text, parser)
             ends = [start for start, _ in found[1:]] + [len(window.text)]
             cutter = Cutter.of(window, "log")
@@ -40,12 +37,3 @@ class LogChunker:
                 times = (min(moments), max(moments)) if moments else None
                 for cut in line_cuts(window.text, cutter.meter, cutter.start, ends[stop - 1], chunk_tokens):
                     yield cutter.cut(cut, times=times)
-
-
-def last_modified(source: Source) -> datetime | None:
-    """When the file of `source` was last modified; None where its stream is no file of the operating system."""
-    with source.open() as stream:
-        try:
-            return datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, UTC)
-        except (AttributeError, io.UnsupportedOperation, OSError, OverflowError, ValueError):
-            return None

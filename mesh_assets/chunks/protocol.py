@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import BinaryIO, Protocol
 
 from mesh_assets.schemas.rejects import Reject
@@ -15,6 +15,7 @@ class Source:
     """One extent to be chunked. `open` gives its bytes from `start` to `stop`, nothing before or after.
 
     The caller has compared the bytes with what intake read; a chunker trusts `kind`, `format` and `encoding`.
+    `mtime_ns` is when intake found the file last modified, in ns since 1970 UTC.
     """
 
     dataset: str
@@ -26,7 +27,14 @@ class Source:
     start: int
     stop: int
     content_hash: str
+    mtime_ns: int
     open: Callable[[], BinaryIO]
+
+    @property
+    def modified(self) -> datetime:
+        """When the file was last modified, UTC: no stamp in it that lacks its year is later."""
+        # 64 bits of ns reach from 1677 to 2262: always a moment.
+        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
 
 
 @dataclass(slots=True)

@@ -30,5 +30,6 @@ def verified_sources(root: Path, dataset: str, batches: Iterable[pa.RecordBatch]
                 start=start,
                 stop=stop,
                 content_hash=row["content_hash"],
+                mtime_ns=row["mtime_ns"],
                 open=partial(open_verified, root, row["path"], start, stop, row["content_hash"]),
             )

@@ -41,7 +41,8 @@ def chunk_batches(
     """The chunks of `sources` as batches of `CHUNKS`, in order; `outcome` fills up while they are drained.
 
     An extent that has no chunker, or that cannot be read, is a reject of `outcome`; a bad part of it (a line that is no
-    JSON) is a part reject. SourceError where an extent of more than 16 MiB fails after chunks of it were handed on.
+    JSON) is a part reject. SourceError where an extent of more than 16 MiB fails after its first chunk: the slice
+    starts again, and finds the file as it is then.
     """
     rows = _Rows()
     for source in sources:
@@ -55,7 +56,10 @@ def chunk_batches(
 
 
 def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece]:
-    """The pieces of one extent; its rejects and its count go to `outcome`."""
+    """The pieces of one extent; its rejects and its count go to `outcome`.
+
+    SourceError where it fails after a piece of it was given: that one may already be written.
+    """
     chunker = chunker_for(source.kind, source.format)
     if chunker is None:
         what = lacking(source.kind, source.format)
@@ -63,15 +67,17 @@ def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece]
         return
     found = chunker.chunk(source, chunk_tokens=chunk_tokens)
     is_whole = source.stop - source.start <= WHOLE_BYTES
+    given = False
     try:
         for part in list(found) if is_whole else found:
             if isinstance(part, Piece):
+                given = True
                 yield part
             else:
                 outcome.reject(_in_file(part, source.start))
     except (SourceError, OSError) as error:
         fault = error if isinstance(error, SourceError) else _unreadable(source, error)
-        if not is_whole:
+        if given:
             raise fault from error
         outcome.reject(Reject(source.path, fault.reason, fault.remedy, fault.message))
         return

@@ -39,12 +39,12 @@ class Dialect:
     times: TimestampParser | None
 
     @classmethod
-    def of(cls, sample: str, form: str) -> Dialect:
-        """The dialect of the table that `sample` begins."""
+    def of(cls, sample: str, form: str, *, latest: datetime | None = None) -> Dialect:
+        """The dialect of the table that `sample` begins; `latest` is as `TimestampParser.detect` reads it."""
         delimiter = "\t" if form == "tsv" else _delimiter(sample)
         rows = _sample_rows(sample, delimiter)
         lines = sample.splitlines()
-        parser = TimestampParser.detect(lines[1:] or lines)
+        parser = TimestampParser.detect(lines[1:] or lines, latest=latest)
         # Numbers of ten digits are mostly no times.
         return cls(delimiter, _has_header(rows), parser if parser and parser.format != "epoch" else None)
 
@@ -60,7 +60,7 @@ class TableChunker:
         for window in text_windows(source):
             text = window.text
             if window.byte_start == 0:
-                dialect = Dialect.of(text[:SAMPLE], source.format)
+                dialect = Dialect.of(text[:SAMPLE], source.format, latest=source.modified)
             ends = row_ends(text, dialect.delimiter, final=window.final)
             if window.byte_start == 0 and dialect.header:
                 header = text[: ends[0]].strip(" \t\r\n\ufeff")

@@ -97,8 +97,11 @@ class Window:
     held: int = 0
 
 
-def text_windows(source: Source, *, size: int = WINDOW_BYTES) -> Iterator[Window]:
-    """The whole of `source` as windows that end at a line's end, or anywhere in a line longer than a window."""
+def text_windows(source: Source, *, size: int = WINDOW_BYTES, line_limit: int = 0) -> Iterator[Window]:
+    """The whole of `source` as windows that end at a line's end, or anywhere in a line longer than a window.
+
+    A window grows until it holds a line's end or `line_limit` characters.
+    """
     with source.open() as stream:
         data = _read(stream, size)
         codec = codec_for(source.encoding, data[:4])
@@ -109,7 +112,7 @@ def text_windows(source: Source, *, size: int = WINDOW_BYTES) -> Iterator[Window
             following = _read(stream, size)
             text += decoder.decode(data, not following)
             if following:
-                stop = text.rfind("\n") + 1 or len(text)
+                stop = text.rfind("\n") + 1 or (len(text) if len(text) >= line_limit else 0)
                 byte_stop = read - len(decoder.getstate()[0]) - codec.size(text[stop:])
             else:
                 stop, byte_stop = len(text), read

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.insights.log_reader import Event, Witness
-from mesh_assets.insights.log_templates import TemplateTable
+from mesh_assets.insights.log_templates import Room, TemplateTable
 
 # Seconds; each divides the next, so that a coarser bucket is made of whole finer ones.
 WIDTHS = (1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
@@ -118,7 +118,7 @@ def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
 class LogSeries:
     """All series of one log, filled event by event."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, room: Room) -> None:
         self.source = source
         self.width = WIDTHS[0]
         self.levels: dict[str, int] = {}
@@ -126,7 +126,7 @@ class LogSeries:
         self.total = Series("total")
         self.by_level = {"error": Series("error"), "warning": Series("warning")}
         self.templates: dict[int, Series] = {}
-        self._table = TemplateTable()
+        self._table = TemplateTable(room)
         self._cells = 0
 
     def add(self, event: Event) -> None:
@@ -151,14 +151,17 @@ class LogSeries:
                 cell.count += 1
                 if event.time > cell.last:
                     cell.last = event.time
-        template.levels[event.level] = template.levels.get(event.level, 0) + 1
-        for place, value in event.numbers:
-            self._measure(template, place, value, bucket, event, shown)
+        if template is not None:
+            template.levels[event.level] = template.levels.get(event.level, 0) + 1
+            for place, value in event.numbers:
+                self._measure(template, place, value, bucket, event, shown)
         if self._cells > MAX_CELLS or len(self.total.cells) > MAX_BUCKETS:
             self._shrink()
 
-    def _template(self, event: Event) -> Series:
+    def _template(self, event: Event) -> Series | None:
         number, merged = self._table.find(event.words)
+        if number is None:
+            return None
         series = self.templates.get(number)
         if series is None:
             series = self.templates[number] = Series("template", self._table.words[number])

@@ -17,6 +17,7 @@ from mesh_assets.insights.log_incidents import incidents
 from mesh_assets.insights.log_reader import LogReader, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
+from mesh_assets.insights.log_templates import Room
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.wording import amount, duration, plural, share
 
@@ -30,6 +31,7 @@ class LogInsight:
 
     def __init__(self) -> None:
         self._reader = LogReader()
+        self._room = Room()
         self._logs: dict[str, LogSeries] = {}
         self._error: dict[str, Witness] = {}
         self._first: dict[str, Witness] = {}
@@ -43,7 +45,7 @@ class LogInsight:
                 source = event.source if event.source in self._logs or len(self._logs) < MAX_LOGS else FURTHER
                 log = self._logs.get(source)
                 if log is None:
-                    log = self._logs[source] = LogSeries(source)
+                    log = self._logs[source] = LogSeries(source, self._room)
                     self._first[source] = event.witness()
                 log.add(event)
                 if event.level == "error" and source not in self._error:

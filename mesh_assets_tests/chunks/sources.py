@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import BytesIO
 
 from mesh_assets.chunks.protocol import Piece, Source
@@ -18,10 +19,21 @@ def source(
     encoding: str = "utf-8",
     path: str = "a/file",
     start: int = 0,
+    modified: datetime = datetime(2026, 12, 1, tzinfo=UTC),
 ) -> Source:
     content = data.encode() if isinstance(data, str) else data
     return Source(
-        "set", path, kind, form, encoding, None, start, start + len(content), "c0ffee", lambda: BytesIO(content)
+        dataset="set",
+        path=path,
+        kind=kind,
+        format=form,
+        encoding=encoding,
+        language=None,
+        start=start,
+        stop=start + len(content),
+        content_hash="c0ffee",
+        mtime_ns=int(modified.timestamp()) * 10**9,
+        open=lambda: BytesIO(content),
     )
 
 

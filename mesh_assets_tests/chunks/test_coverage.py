@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks import windows
+from mesh_assets.chunks import json_text, windows
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets_tests.chunks.sources import checked, source
 
@@ -51,8 +51,9 @@ def test_windows_lose_nothing(kind: str, form: str, text: str, size: int, encodi
 
 
 def small_windows(patch: pytest.MonkeyPatch, size: int) -> None:
-    """Let every chunker read `size` bytes at a time."""
-    patch.setattr(windows.text_windows, "__kwdefaults__", {"size": size})
+    """Let every chunker read `size` bytes at a time, and parse no JSON longer than two such windows."""
+    patch.setattr(windows.text_windows, "__kwdefaults__", {"size": size, "line_limit": 0})
+    patch.setattr(json_text, "MAX_PARSED_BYTES", 2 * size)
 
 
 def test_a_file_in_many_windows_gives_the_chunks_of_a_file_in_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
+import pyarrow as pa
+import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.log_records import iter_records
-from mesh_assets.chunks.protocol import Source
-from mesh_assets_tests.chunks.sources import cut
+from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.sources import verified_sources
+from mesh_assets.schemas.extents import SOURCES
+from mesh_assets_tests.chunks.sources import checked, cut, source
 
 
 def test_windows_hold_whole_records_and_their_times() -> None:
@@ -52,12 +58,47 @@ def test_a_trace_larger_than_a_chunk_is_cut_at_lines() -> None:
     assert pieces[-1].text == "2026-11-22 10:43:00 INFO next\n"
 
 
-def test_a_log_without_years_is_dated_by_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "messages"
-    path.write_text("Dec 31 23:59:59 host a: b\nJan  1 00:00:01 host a: c\n")
-    os.utime(path, (1767300000, 1767300000))  # 1 January 2026
-    size = path.stat().st_size
-    given_source = Source("set", "messages", "log", "log", "utf-8", None, 0, size, "c0ffee", lambda: path.open("rb"))
-    (piece,) = LogChunker().chunk(given_source, chunk_tokens=256)
-    assert piece.time_start == datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC)
-    assert piece.time_stop == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+@pytest.mark.parametrize("year", [1970, 1999, 2024])
+def test_a_log_without_years_is_dated_by_its_file(year: int, tmp_path: Path) -> None:
+    content = b"Dec 31 23:59:59 host a: b\nJan  1 00:00:01 host a: c\n"
+    (tmp_path / "messages").write_bytes(content)
+    listed = {
+        **dict.fromkeys(SOURCES.schema.names),
+        "path": "messages",
+        "kind": "log",
+        "format": "log",
+        "start": 0,
+        "stop": len(content),
+        "content_hash": blake3(content).hexdigest(length=16),
+        "mtime_ns": int(datetime(year + 1, 1, 2, tzinfo=UTC).timestamp()) * 10**9,
+    }
+    (given_source,) = verified_sources(tmp_path, "set", [pa.RecordBatch.from_pylist([listed])])
+    (piece,) = cut_once(given_source)
+    assert piece.time_start == datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert piece.time_stop == datetime(year + 1, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("form", "text"), [("csv", "at,host\n{},web\n"), ("jsonl", '{{"at": "{}", "n": 1}}\n')])
+def test_so_are_the_rows_of_tables(form: str, text: str) -> None:
+    given = source(text.format("Dec 31 23:59:59"), "metric", form, modified=datetime(2024, 1, 2, tzinfo=UTC))
+    (piece,) = checked(given, 64)
+    assert isinstance(piece, Piece)
+    assert piece.time_start == datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("mtime_ns", [-(2**63), -1, 0, 2**63 - 1])
+def test_any_time_that_a_file_system_gives_does(mtime_ns: int) -> None:
+    cut_once(replace(source("Jan  1 00:00:01 host a: c\n", "log", "log"), mtime_ns=mtime_ns))
+
+
+def cut_once(given: Source) -> list[Piece]:
+    """The pieces of a log, which is opened once: a large one is hashed each time."""
+    opened: list[BinaryIO] = []
+
+    def opening() -> BinaryIO:
+        opened.append(given.open())
+        return opened[-1]
+
+    pieces = list(LogChunker().chunk(replace(given, open=opening), chunk_tokens=256))
+    assert len(opened) == 1
+    return pieces

@@ -11,7 +11,7 @@ import pytest
 from mesh_assets.chunks import stage
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.errors import SourceError
+from mesh_assets.errors import SourceChangedError, SourceError
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets_tests.chunks.sources import source
@@ -126,6 +126,18 @@ def test_an_extent_that_fails_midway_leaves_no_chunk() -> None:
     rows, outcome = run(failing(10 << 20), source("fine\n"))
     assert [row["path"] for row in rows] == ["a/file"]
     assert [(reject.path, reject.reason) for reject in outcome.rejects] == [("gone", "cannot be read")]
+
+
+def test_a_large_extent_that_changed_since_intake_is_a_reject_as_any_other() -> None:
+    def changed() -> BinaryIO:
+        raise SourceChangedError("changed since intake", "big is not what intake read.", remedy="Nothing to do.")
+
+    for kind, form in (*FILES, ("structured", "json")):
+        given = replace(source("", kind, form, path="big"), stop=stage.WHOLE_BYTES + 1, open=changed)
+        rows, outcome = run(given, source("fine\n"))
+        assert [row["path"] for row in rows] == ["a/file"]
+        assert [(reject.path, reject.reason) for reject in outcome.rejects] == [("big", "changed since intake")]
+        assert (outcome.done, outcome.rejected) == (1, 1)
 
 
 def test_a_large_extent_that_fails_stops_the_slice(monkeypatch: pytest.MonkeyPatch) -> None:

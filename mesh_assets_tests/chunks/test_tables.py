@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh_assets.chunks import json_text
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.chunks.tables import Dialect, row_ends
+from mesh_assets.chunks.windows import WINDOW_BYTES
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.chunks.sources import checked, cut, source
 
@@ -83,6 +85,34 @@ def test_json_lines_say_which_lines_are_none() -> None:
     assert [(piece.row_start, piece.row_stop) for piece in pieces] == [(0, 1), (1, 2), (2, 3)]
     assert pieces[0].context == "level, n"
     assert len(cut("\n" * 200_000 + "{}\n", "structured", "jsonl")) < 1000
+
+
+@pytest.mark.parametrize("lines", ['{"a": 1}\nx\n', "x\n\n{}\n", "x\n[1]\ny\nz\n"])
+def test_a_file_that_is_half_json_is_not_a_million_rejects(lines: str) -> None:
+    text = lines * 30_000
+    parts = checked(source(text, "structured", "jsonl"), 64)
+    rejects = [part for part in parts if isinstance(part, Reject)]
+    assert len(rejects) == json_text.MAX_REJECTS
+    assert "kept as text" in rejects[-1].detail and "kept as text" not in rejects[0].detail
+    pieces = [part for part in parts if isinstance(part, Piece)]
+    assert len(pieces) < len(text) / 50
+    assert pieces[-2].text.count("\n") > 10
+
+
+def test_a_json_line_longer_than_a_window_is_a_row_as_any_other() -> None:
+    long = json.dumps({"id": 1, "body": "word " * (WINDOW_BYTES // 2)})
+    pieces = cut(f'{{"id": 0}}\n{long}\n{{"id": 2}}\n{long}', "structured", "jsonl", tokens=256)
+    assert pieces[0].text == '{"id": 0}\n'
+    assert "".join(piece.text for piece in pieces if piece.row_start == 1) == f"{long}\n"
+    assert pieces[-1].row_stop == 4
+
+
+def test_a_json_line_too_long_to_parse_is_cut_and_not_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "MAX_PARSED_BYTES", 2 * WINDOW_BYTES)
+    long = json.dumps({"id": 1, "body": "word " * WINDOW_BYTES})
+    pieces = cut(f'{{"id": 0}}\n{long}\n{{"id": 2}}\n', "structured", "jsonl", tokens=256)
+    assert "".join(piece.text for piece in pieces if piece.row_start == 1) == f"{long}\n"
+    assert (pieces[-1].text, pieces[-1].row_start, pieces[-1].row_stop) == ('{"id": 2}\n', 2, 3)
 
 
 @settings(max_examples=40, deadline=None)
