@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from mesh_assets.indexes.protocol import Filter
@@ -169,6 +170,15 @@ def test_an_edited_file_changes_its_slice_and_nothing_else(dropped: Dropped) -> 
     area_path.write_text(text)  # taken back: the same content, asked for again all the same
     assert any(key.startswith(f"{notes}.000000@") for key in location.settle())
     assert dropped.find(SENTENCE)[0].chunk_id == old.chunk_id
+
+
+def test_a_deleted_index_is_built_again_when_its_slice_is_materialized(dropped: Dropped) -> None:
+    location = dropped.location
+    shutil.rmtree(location.settings.state / "indexes")
+    assert dropped.find(SENTENCE) == []
+    for key in (f"{_notes(dropped)}.000000", "code.000000"):
+        location.run("index_job", dg.RunRequest(partition_key=key))
+    assert dropped.find(PARAPHRASE)[0].path == "travel.md"
 
 
 def test_a_file_that_was_only_touched_costs_one_reading(dropped: Dropped) -> None:

@@ -30,6 +30,7 @@ def vector_index(
         total=chunk_embeddings.footer.rows,
         unit="vectors",
         settings={"model": encoder.model, "engine": vectors.engine},
+        is_there=lambda state: vectors.held(context.partition_key, encoder.model) == state.footer.rows_in,
     )
 
 
@@ -49,4 +50,5 @@ def fulltext_index(
         total=chunk_sets.footer.rows,
         unit="chunks",
         settings={"engine": words.engine},
+        is_there=lambda state: words.held(context.partition_key) == state.footer.rows_in,
     )
