@@ -1,6 +1,7 @@
 """Rows of tables, read again from the texts of their chunks: cells by column name, with the characters of each row.
 
 A row that cannot be read, or has other columns than its table, is left out; what to say of the rows is in `tables`.
+How a table is written is told as the chunker told it.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from itertools import islice, pairwise
 from typing import NamedTuple, cast
 
+from mesh_assets.chunks.tables import SAMPLE, Dialect, row_ends
 from mesh_assets.insights.locators import ChunkText
 
 MAX_COLUMNS = 64
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
-_DELIMITERS = ",;\t|"
 
 
 class Row(NamedTuple):
@@ -38,37 +40,26 @@ class TableReader:
         if self._form == "jsonl":
             yield from _json_rows(chunk.text)
             return
-        lines = list(_lines(chunk.text))
-        if self._names is None and lines:
-            header = context.strip().split("\n")[-1] if context.strip() else chunk.text[lines[0][0] : lines[0][1]]
-            self._learn(header.strip("\ufeff\r\n"), in_text=not context.strip())
-            if not context.strip() and self._has_header:
-                lines.pop(0)
-        for start, stop in lines:
-            cells = _cells(chunk.text[start:stop], self._delimiter)
-            if self._names is not None and len(cells) == len(self._names):
-                yield Row(dict(zip(self._names[:MAX_COLUMNS], cells, strict=False)), start, stop)
+        first = 0
+        if self._names is None:
+            first = self._learn(chunk.text, context)
+        starts = [0, *row_ends(chunk.text, self._delimiter)]
+        for start, end in islice(pairwise(starts), first, None):
+            line = chunk.text[start:end].rstrip("\r\n")
+            cells = _cells(line, self._delimiter)
+            if line.strip() and self._names is not None and len(cells) == len(self._names):
+                yield Row(dict(zip(self._names[:MAX_COLUMNS], cells, strict=False)), start, start + len(line))
 
-    def _learn(self, line: str, *, in_text: bool) -> None:
-        if self._form != "tsv":
-            self._delimiter = max(_DELIMITERS, key=line.count)
-        cells = [cell.strip() for cell in _cells(line, self._delimiter)]
-        named = all(cells) and len(set(cells)) == len(cells) and all(number(cell) is None for cell in cells)
-        self._has_header = named or not in_text
-        self._names = cells if named else [f"column {i + 1}" for i in range(len(cells))]
-
-
-def _lines(text: str) -> Iterator[tuple[int, int]]:
-    """Characters of each row: a line, or several where a quoted cell holds line breaks."""
-    start = at = 0
-    while at < len(text):
-        stop = text.find("\n", at)
-        stop = len(text) if stop < 0 else stop
-        if text.count('"', start, stop) % 2 == 0 or stop - start > 64 * _MAX_CELL:
-            if text[start:stop].strip():
-                yield start, stop
-            start = stop + 1
-        at = stop + 1
+    def _learn(self, text: str, context: str) -> int:
+        """Delimiter and names as the chunker saw them; the number of rows of `text` that are the header."""
+        sample = f"{context}\n{text}" if context else text
+        dialect = Dialect.of(sample[:SAMPLE], self._form)
+        self._delimiter = dialect.delimiter
+        header = context or text[: next(iter(row_ends(text, dialect.delimiter)), 0)]
+        cells = [cell.strip() for cell in _cells(header.strip("\ufeff\r\n"), dialect.delimiter)]
+        is_named = dialect.header or bool(context)
+        self._names = [(is_named and cell) or f"column {i + 1}" for i, cell in enumerate(cells)]
+        return int(is_named and not context)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
