@@ -7,6 +7,10 @@ import sys
 
 from rich.console import Console
 
+from mesh_assets.errors import SettingsError
+from mesh_assets.slices import dataset_key
+from mesh_assets.storage.lake import Lake
+
 # Into a file or pipe, where nobody sees a terminal's edge, tables keep their columns.
 _WIDTH = None if sys.stdout.isatty() else 160
 console = Console(highlight=False, width=_WIDTH)
@@ -37,3 +41,15 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def known_dataset(lake: Lake, name: str) -> str:
+    """The key of a dataset, given by its key or by the name of its folder; SettingsError names those that exist."""
+    known = lake.datasets("drop_manifests")
+    if name in known:
+        return name
+    if dataset_key(name) in known:
+        return dataset_key(name)
+    raise SettingsError(
+        f"There is no dataset {name!r}.", remedy=f"Those that were read: {', '.join(known) or 'none yet'}."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -49,12 +50,17 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
     lake = Lake(settings.state / "lake")
     area = DropArea(settings.drops, settings.quiet_seconds)
     end = time.monotonic() + GIVE_UP_SECONDS
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
+    shown = ""
+    with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:
         while time.monotonic() < end:
             services.check()
             found = statuses(lake, area)
             counts = run_counts(found)
-            live.update(status_table(found, counts) if found else "waiting for the sensor to find the drops …")
+            if live is not None:
+                live.update(status_table(found, counts))
+            elif (line := _line(found)) != shown:
+                shown = line
+                console.print(line)
             of_samples = [status for status in found if status.dataset in datasets]
             if len(of_samples) == len(datasets) and all(status.done for status in of_samples):
                 return
@@ -63,6 +69,11 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
     raise ServiceError(
         f"The demo was not done after {duration(GIVE_UP_SECONDS)}.", remedy=f"See {services.log}, then run it again."
     )
+
+
+def _line(found: list[DatasetStatus]) -> str:
+    """The progress for a log: only what changed since the line before makes a new one."""
+    return ", ".join(f"{status.dataset}: {status.finished} of {status.slices} slices" for status in found)
 
 
 def _check_failures(found: list[DatasetStatus], counts: dict[str, dict[str, int]], services: Services) -> None:
@@ -78,7 +89,7 @@ def _check_failures(found: list[DatasetStatus], counts: dict[str, dict[str, int]
 def _say_where(settings: Settings, services: Services) -> None:
     console.print(f"UI        {services.url}/asset-groups")
     for dataset in SAMPLE_DATASETS:
-        path = Path(settings.state, "reports", f"{dataset}.html")
+        path = Path(settings.state, "reports", dataset, "index.html")
         console.print(f"report    {path}", soft_wrap=True)
     console.print("searches to try:")
     for query in SEARCHES:

@@ -23,7 +23,7 @@ def ingest(
 ) -> None:
     """Copy a file or folder into the drop area, where the sensor finds it. Doing it twice copies nothing."""
     settings = load_settings()
-    name = dataset or path.resolve().stem
+    name = dataset or (path.resolve().name if path.is_dir() else path.resolve().stem)
     key = dataset_key(name)
     # A new folder is called like the key, so that a name with a slash or dots leads nowhere else.
     folder = DropArea(settings.drops, settings.quiet_seconds).folders().get(key, key)
@@ -41,7 +41,7 @@ def ingest(
         f"dataset [bold]{escape(key)}[/]"
     )
     for left_out in copied.left_out[:5]:
-        console.print(f"left out, no regular file: {escape(safe(left_out))}")
+        console.print(f"left out, unreadable or no regular file: {escape(safe(left_out))}")
     if len(copied.left_out) > 5:
         console.print(f"left out: {len(copied.left_out) - 5:,} more")
     console.print("`mesh up` reads it as long as it runs; `mesh status` shows how far it is.")

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from mesh_assets.cli.console import console, print_json
+from mesh_assets.cli.console import console, known_dataset, print_json
 from mesh_assets.settings import load_settings
-from mesh_assets.slices import check_dataset_key
 from mesh_assets.storage.lake import Lake
 
 
@@ -20,7 +19,8 @@ def report(
 ) -> None:
     """Show what the mesh found in a dataset, and where its HTML report is."""
     settings = load_settings()
-    row = Lake(settings.state / "lake").read("dataset_reports", check_dataset_key(dataset)).rows()[0]
+    lake = Lake(settings.state / "lake")
+    row = lake.read("dataset_reports", known_dataset(lake, dataset)).rows()[0]
     html = settings.state / "reports" / row["html"]
     if json:
         print_json(row | {"html": str(html)})

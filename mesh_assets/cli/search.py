@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli.console import console, errors, print_json, safe
+from mesh_assets.cli.console import console, errors, known_dataset, print_json, safe
 from mesh_assets.indexes.protocol import Filter
 from mesh_assets.reports.prose import show_command
 from mesh_assets.resources.encoder import connect_encoder
@@ -21,24 +22,36 @@ from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.lake import Lake
 
 
+class Kind(StrEnum):
+    """Kinds that have chunkers."""
+
+    TEXT = "text"
+    CODE = "code"
+    LOG = "log"
+    STRUCTURED = "structured"
+    METRIC = "metric"
+
+
 def search(
     query: Annotated[str, typer.Argument(help="Words, or a question.")],
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only this kind: text, code, log, structured, metric.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only this kind.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Hits to show.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find chunks by their words and by their meaning; each hit shows its file, its lines and how to open it."""
     settings = load_settings()
+    lake = Lake(settings.state / "lake")
+    where = Filter(known_dataset(lake, dataset) if dataset else None, kind.value if kind else None)
     with errors.status("Searching …"):
         result = run_search(
             query,
             encoder=connect_encoder(settings),
             vectors=connect_vector_index(settings),
             words=connect_fulltext_index(settings),
-            chunks=LakeChunks(Lake(settings.state / "lake")),
+            chunks=LakeChunks(lake),
             limit=limit,
-            where=Filter(dataset, kind),
+            where=where,
         )
     for note in result.notes:
         errors.print(escape(safe(note)), style="yellow", soft_wrap=True)

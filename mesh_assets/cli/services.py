@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh_assets.cli.home import dagster_environment
-from mesh_assets.errors import ServiceError
+from mesh_assets.errors import ServiceError, SettingsError
 from mesh_assets.settings import PROJECT_ROOT, Settings
 from mesh_assets.storage.run_locks import is_alive
 
@@ -26,6 +26,9 @@ HOST = "127.0.0.1"
 # A busy machine with two cores needs up to a minute to load the code location for the first time.
 START_SECONDS = 180
 STOP_SECONDS = 20
+# As `dagster.yaml` has it.
+_RETRIES = 3
+_MAX_RETRIES_TAG = "dagster/max_retries"
 _READY_QUERY = (
     "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }"
 )
@@ -88,15 +91,23 @@ def fail_orphaned_runs(settings: Settings, dagster_home: str) -> list[str]:
         runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
         orphans = [run for run in runs if not is_alive(settings.state / "locks", run.run_id)]
         for run in orphans:
-            instance.report_run_failed(
-                run, "Its process ended without a word: it was killed, or the machine went down."
-            )
+            # That the owner stopped the mesh, or the power failed, is no fault of the run: it keeps all its retries.
+            _, group = instance.get_run_group(run.run_id) or (None, [run])
+            instance.add_run_tags(run.run_id, {_MAX_RETRIES_TAG: str(len(list(group)) + _RETRIES - 1)})
+            current = instance.get_run_by_id(run.run_id) or run
+            instance.report_run_failed(current, "Its process ended: the mesh was stopped, or the machine went down.")
     return [run.run_id for run in orphans]
 
 
 @contextmanager
 def _only_one(settings: Settings) -> Generator[None]:
-    settings.state.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"MESH_STATE cannot be {settings.state}: {error.strerror}.",
+            remedy="Set it to a folder that can be written.",
+        ) from error
     path = settings.state / "up.lock"
     with path.open("a+") as file:
         try:

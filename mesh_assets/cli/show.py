@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli.console import console, errors, safe
+from mesh_assets.cli.console import console, errors, known_dataset, safe
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.settings import load_settings
@@ -23,7 +23,9 @@ def show(
     """Open the cited bytes in their file; says so where the file has changed since it was read."""
     settings = load_settings()
     cited = Citation.parse(citation)
-    opened = open_citation(cited, Lake(settings.state / "lake"), DropArea(settings.drops, settings.quiet_seconds))
+    lake = Lake(settings.state / "lake")
+    known_dataset(lake, cited.dataset)
+    opened = open_citation(cited, lake, DropArea(settings.drops, settings.quiet_seconds))
     if opened.changed:
         errors.print("The file has changed since it was read: this is what stands at that place now.", style="yellow")
     if raw:

@@ -33,13 +33,13 @@ def bring_in(
     Folders called as in `skip` are passed over. A file with equal content is not touched, so that bringing the same
     twice changes nothing. SourceError where the source cannot be read or there is no room.
     """
-    if not source.exists():
-        raise SourceError("missing", f"{source} does not exist.", remedy="Check the path.")
+    if not source.is_dir() and not source.is_file():
+        raise SourceError("missing", f"{source} is no file and no folder.", remedy="Check the path.")
     copied = Copied()
     drops = drops.resolve()
     staging = drops / INCOMING / uuid.uuid4().hex
-    staging.mkdir(parents=True)
     try:
+        staging.mkdir(parents=True)
         for path, name in _regular_files(source, copied, skip):
             _bring_one(path, drops / folder / name, staging, copied)
             progress(copied)
@@ -58,7 +58,8 @@ def _regular_files(source: Path, copied: Copied, skip: Collection[str]) -> Itera
     if not source.is_dir():
         yield source.resolve(), source.name
         return
-    for parent, folders, names in os.walk(source):
+    for parent, folders, names in os.walk(source, onerror=lambda error: copied.left_out.append(str(error.filename))):
+        copied.left_out += [str(Path(parent, name)) for name in folders if Path(parent, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in skip)
         for name in sorted(names):
             path = Path(parent, name)

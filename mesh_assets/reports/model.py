@@ -182,7 +182,7 @@ def _for_people(entries: list[Entry]) -> tuple[Entry, ...]:
 
 def _unread_section(unread: list[Unread]) -> Section:
     total = sum(group.count for group in unread)
-    lead = f"{amount(total, 'part')} of the drop could not be processed. Nothing was left out silently: each is below."
+    lead = f"{amount(total, 'part')} of the drop could not be processed: the reasons are below, with examples."
     return Section(
         "unread",
         "What could not be read",

@@ -44,8 +44,8 @@ def open_citation(citation: Citation, lake: Lake, drops: DropArea) -> Opened:
 def _check_size(citation: Citation, size: int) -> None:
     if citation.byte_stop > size:
         raise CitationError(
-            f"{citation.dataset}/{citation.path} has changed since it was read: it has only {size:,} bytes now.",
-            remedy="Search again: the mesh reads the file anew when it has been quiet for a while.",
+            f"{citation.dataset}/{citation.path} has only {size:,} bytes now: the citation ends behind them.",
+            remedy="If the file has changed, search again: the mesh reads it anew when it has been quiet for a while.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -44,7 +44,10 @@ def statuses(lake: Lake, area: DropArea) -> list[DatasetStatus]:
     """One status for each dataset that has a manifest or a folder in the drop area."""
     known = lake.datasets("drop_manifests")
     waiting = sorted(set(area.folders()) - set(known))
-    return [_known(lake, dataset) for dataset in known] + [_unknown(key, "not looked at yet") for key in waiting]
+    found = [_known(lake, dataset) for dataset in known]
+    gone = set(known) - set(area.folders()) - {LOOSE_FILES}
+    found = [replace(s, problem=s.problem or "its folder is gone") if s.dataset in gone else s for s in found]
+    return found + [_unknown(key, "not looked at yet") for key in waiting]
 
 
 def _known(lake: Lake, dataset: str) -> DatasetStatus:

@@ -81,9 +81,10 @@ def test_no_escape_sequence_of_a_drop_reaches_the_terminal(location: Location) -
     ("arguments", "says"),
     [
         (("show", "nonsense"), "Citations look like"),
-        (("show", "unknown/a.txt:1-2@0123456789ab"), "Materialize drop_manifests"),
-        (("report", "unknown"), "Materialize dataset_reports"),
-        (("report", "../../etc"), "dataset key"),
+        (("show", "unknown/a.txt:1-2@0123456789ab"), "There is no dataset"),
+        (("report", "unknown"), "Those that were read"),
+        (("report", "../../etc"), "There is no dataset"),
+        (("search", "x", "--dataset", "unknown"), "There is no dataset"),
         (("ingest", "/does/not/exist"), "Check the path"),
     ],
 )

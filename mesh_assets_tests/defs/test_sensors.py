@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.defs import attempts
 from mesh_assets.defs.intake import sensors
+from mesh_assets.defs.reports import sensors as report_sensors
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
@@ -86,7 +87,10 @@ def test_an_index_that_is_down_never_fails_a_slice_and_is_brought_in_later(locat
     assert [hit.slice for hit in index.search("harbour", limit=5)] == ["notes.000000"]
 
 
-def test_a_slice_that_failed_for_good_does_not_keep_the_others_from_their_report(locations: Location) -> None:
+def test_a_slice_that_failed_for_good_does_not_keep_the_others_from_their_report(
+    locations: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_sensors, "RETRY_SECONDS", 0)
     _drop(locations, "notes/a.md", "# Fine\n\nAll is well here.\n" + "x" * 900_000)
     _drop(locations, "notes/b.md", "# Bad\n\nThis one is kaput.\n" + "x" * 900_000)
     runs = locations.settle(raise_on_error=False)

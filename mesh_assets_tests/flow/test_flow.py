@@ -104,9 +104,9 @@ def test_every_dataset_is_done_and_reported(dropped: Dropped) -> None:
         status = dataset_status(location.lake, dataset)
         assert status.done
         assert status.chunks
-        html = location.settings.state / "reports" / f"{dataset}.html"
+        html = location.settings.state / "reports" / dataset / "index.html"
         assert html.read_text().startswith("<!DOCTYPE html>")
-    report = (location.settings.state / "reports" / f"{_notes(dropped)}.md").read_text()
+    report = (location.settings.state / "reports" / _notes(dropped) / "index.md").read_text()
     for reason in ("empty", "symbolic link", "no chunker for image", "name is not UTF-8"):
         assert reason in report
 

@@ -25,7 +25,7 @@ MINUTE = timedelta(minutes=1)
 
 def _report(location: Location, dataset: str) -> str:
     location.settle()
-    return (location.settings.state / "reports" / f"{dataset}.md").read_text()
+    return (location.settings.state / "reports" / dataset / "index.md").read_text()
 
 
 def _opened(location: Location, report: str) -> list[str]:

@@ -55,7 +55,8 @@ def dataset_reports(
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
-    return _published(context, settings, report, dataset, upstream, rows, {"state": progress.digest})
+    name = f"{dataset}/index"
+    return _published(context, settings, report, name, upstream, rows, {"state": progress.digest})
 
 
 def _published(

@@ -1,5 +1,7 @@
 """When a dataset gets its report: as soon as its slices are done, and every night."""
 
+import time
+
 import dagster as dg
 
 from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt
@@ -8,6 +10,8 @@ from mesh_assets.errors import MeshError
 from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.storage.lake import Footer, Lake
 from mesh_assets.storage.progress import DatasetProgress, dataset_progress
+
+RETRY_SECONDS = 60
 
 
 @dg.sensor(job=report_job, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -48,8 +52,10 @@ def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
     tags = {DATASET_TAG: progress.dataset}
     if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=AT_WORK)):
         return False
-    failed = instance.get_runs(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
-    return waiting <= {(run.tags.get("dagster/partition", ""), run.tags.get(VERSION_TAG, "")) for run in failed}
+    records = instance.get_run_records(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
+    # The retry of a run that was killed is queued a little after its failure was noticed.
+    failed = [r.dagster_run.tags for r in records if time.time() - (r.end_time or 0.0) >= RETRY_SECONDS]
+    return waiting <= {(run_tags.get("dagster/partition", ""), run_tags.get(VERSION_TAG, "")) for run_tags in failed}
 
 
 @dg.schedule(
