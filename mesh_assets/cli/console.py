@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 
 from rich.console import Console
+
+from mesh_assets import wording
+from mesh_assets.wording import size as size
 
 # Into a file or pipe, where nobody sees a terminal's edge, tables keep their columns.
 _WIDTH = None if sys.stdout.isatty() else 160
@@ -23,17 +27,6 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True, default=str) + "\n")
 
 
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
-
-
 def duration(seconds: float) -> str:
-    """A duration for people."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    """A duration for people, to the second."""
+    return wording.duration(timedelta(seconds=round(seconds)))
