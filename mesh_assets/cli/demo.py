@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.live import Live
 
-from mesh_assets.cli.console import console, duration
+from mesh_assets.cli.console import console
 from mesh_assets.cli.samples import SAMPLE_DATASETS, SEARCHES, drop_samples
 from mesh_assets.cli.services import Services, dagster_services
 from mesh_assets.cli.status import run_counts, status_table
@@ -20,6 +21,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
+from mesh_assets.wording import duration
 
 # On two cores it takes about three minutes; beyond this something is wrong and waiting would not mend it.
 GIVE_UP_SECONDS = 900
@@ -38,7 +40,7 @@ def demo(
         copied = drop_samples(settings)
         console.print(f"{copied} sample files dropped into {settings.drops}; the sensor looks every ten seconds.")
         wait_until_done(settings, services, SAMPLE_DATASETS)
-        console.print(f"\nDone after {duration(time.monotonic() - started)}.")
+        console.print(f"\nDone after {duration(timedelta(seconds=round(time.monotonic() - started)))}.")
         _say_where(settings, services)
         if not once:
             console.print("\nThe UI keeps running. Ctrl-C ends it.")
@@ -67,7 +69,8 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
             _check_failures(of_samples, counts, services)
             time.sleep(POLL_SECONDS)
     raise ServiceError(
-        f"The demo was not done after {duration(GIVE_UP_SECONDS)}.", remedy=f"See {services.log}, then run it again."
+        f"The demo was not done after {duration(timedelta(seconds=GIVE_UP_SECONDS))}.",
+        remedy=f"See {services.log}, then run it again.",
     )
 
 

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli.console import console, errors, print_json, safe, size
+from mesh_assets.cli.console import console, errors, print_json, safe
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.incoming import Copied, bring_in
 from mesh_assets.settings import load_settings
 from mesh_assets.slices import dataset_key
+from mesh_assets.wording import size
 
 
 def ingest(

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from mesh_assets.cli.console import console, known_dataset, print_json
+from mesh_assets.cli.console import console, print_json
+from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.lake import Lake
 

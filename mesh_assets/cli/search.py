@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli.console import console, errors, known_dataset, print_json, safe
+from mesh_assets.cli.console import console, errors, print_json, safe
+from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.indexes.protocol import Filter
 from mesh_assets.reports.prose import show_command
 from mesh_assets.resources.encoder import connect_encoder

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli.console import console, errors, known_dataset, safe
+from mesh_assets.cli.console import console, errors, safe
+from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.settings import load_settings

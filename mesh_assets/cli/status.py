@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, duration, print_json, size
+from mesh_assets.cli.console import console, print_json
 from mesh_assets.cli.home import use_dagster_home
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
+from mesh_assets.wording import duration, size
 
 # As `dagster.yaml` has it: this many slices are worked on side by side.
 CONCURRENT_RUNS = 2
@@ -89,7 +91,7 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) ->
             f"{dataset.chunks:,}",
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
-            duration(left) if left else "",
+            duration(timedelta(seconds=round(left))) if left else "",
             "ready" if dataset.done else escape(dataset.problem),
         )
     return table

@@ -1,4 +1,8 @@
-"""When a sensor may ask again for a run that failed. A run key is never run twice, so a failure would last for ever."""
+"""When a sensor may ask for a run of a dataset, and what makes its run key new.
+
+Dagster never runs a run key twice. A key made of content alone would lose a change that is taken back, a run that
+failed, and everything after the state folder was deleted; so each key names the run before it as well.
+"""
 
 import time
 
@@ -19,9 +23,9 @@ GIVEN_UP = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def attempt(instance: dg.DagsterInstance, job: str, dataset: str) -> str | None:
-    """What makes the next run key of a dataset's job new: the run that failed last, if it did.
+    """The id of the run before, empty for the first; None while nothing is to be asked for.
 
-    None while a run is queued or at work, and for some minutes after a failure: then nothing is to be asked for.
+    That is while a run is queued or at work, and for some minutes after a failure.
     """
     filters = dg.RunsFilter(job_name=job, tags={DATASET_TAG: dataset})
     records = instance.get_run_records(filters, limit=1)
@@ -30,6 +34,6 @@ def attempt(instance: dg.DagsterInstance, job: str, dataset: str) -> str | None:
     run, ended = records[0].dagster_run, records[0].end_time
     if run.status in AT_WORK:
         return None
-    if run.status not in GIVEN_UP:
-        return ""
-    return f":{run.run_id}" if time.time() - (ended or 0.0) >= AGAIN_AFTER_SECONDS else None
+    if run.status in GIVEN_UP and time.time() - (ended or 0.0) < AGAIN_AFTER_SECONDS:
+        return None
+    return run.run_id

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.locators import ChunkText, chunk_texts
 from mesh_assets.insights.protocol import Insight
-from mesh_assets.insights.wording import plural, share, size
+from mesh_assets.insights.wording import plural, share
+from mesh_assets.wording import size
 
 _LARGEST = 5
 

@@ -1,4 +1,4 @@
-"""Numbers, spans of time and sizes as people write them."""
+"""Numbers and spans of time as sentences say them; figures on their own, and sizes, are in `mesh_assets.wording`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ def share(part: float, whole: float) -> str:
     if 0 < percent < 0.1:
         return "less than 0.1%"
     return f"{percent:.0f}%" if percent >= 10 or percent == 0 else f"{percent:.2g}%"
-
-
-def size(count: float) -> str:
-    """Bytes: `512 bytes`, `1.5 MiB`."""
-    if count < 1024:
-        return f"{count:,.0f} bytes"
-    for unit in ("KiB", "MiB", "GiB"):
-        count /= 1024
-        if count < 1024:
-            return f"{amount(count)} {unit}"
-    return f"{amount(count / 1024)} TiB"
 
 
 def plural(count: float, one: str, many: str | None = None) -> str:

@@ -40,11 +40,11 @@ def next_manifest(
 ) -> Manifest:
     """The manifest after the one with these `rows` of `EXTENTS` and this footer; both are empty for the first.
 
-    `revision` counts manifests, `version` those in which a slice changed. Both start with the time, so that a dataset
-    whose state was deleted goes on above what the sensors remember of it.
+    `version` counts those in which a slice changed. It starts with the time in ms, so that a dataset whose state was
+    deleted goes on above what the sensors remember of it.
     """
     previous = [Extent.of_row(row) for row in rows]
-    start = int(time.time())
+    start = time.time_ns() // 1_000_000
     plan = plan_slices(dataset, previous, listing, version=footer.get("version", start), target=target)
     known = {extent.path for extent in previous if extent.is_live}
     listed = {file.path for file in listing.files}
@@ -53,7 +53,6 @@ def next_manifest(
     outcome = Outcome("extents", total=total, skipped=waiting)
     extra: dict[str, object] = {
         "version": plan.version,
-        "revision": footer.get("revision", start) + 1,
         "digest": listing.digest,
         "slices": plan.slices,
     }

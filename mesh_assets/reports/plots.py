@@ -11,8 +11,9 @@ import unicodedata
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from mesh_assets.reports.prose import brief, count, figure, one_line, shorten
+from mesh_assets.reports.prose import figure, one_line
 from mesh_assets.reports.values import Breakdown, Series, at, coarsened, when
+from mesh_assets.wording import brief, count, shorten
 
 # Geometry in SVG units; at full width of the page one unit is about one CSS pixel.
 _WIDTH, _HEIGHT = 720, 190

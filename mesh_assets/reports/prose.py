@@ -1,4 +1,4 @@
-"""What numbers, moments and hostile text look like to people. No markup: HTML and Markdown have their own files."""
+"""What figures, moments and hostile text look like to people. No markup: HTML and Markdown have their own files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 
 from mesh_assets.schemas.citations import Citation
+from mesh_assets.wording import count, duration, shorten, size
 
 # Characters that act instead of being seen: controls, bidirectional overrides and marks, invisible format characters,
 # line separators, surrogates, noncharacters and tags. Tab, newline and the joiners that scripts need are left.
@@ -14,7 +15,6 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]"
 )
-_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 # Seconds in three thousand years: what is longer is no time that a person reads.
 _LONGEST = 1e11
 
@@ -36,20 +36,6 @@ def one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters of `text`, with an ellipsis where some were left off."""
-    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
-
-
-def count(value: float) -> str:
-    """1234 as `1,234`, 0.12345 as `0.123`, 3.0 as `3`; beyond 15 digits as `1.2e+20`."""
-    if abs(value) >= 1e15:
-        return f"{value:.2g}"
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def figure(value: str | float, name: str) -> str:
     """One figure of an insight: a text on one short line; bytes and seconds, by `name`, with a unit; others counted."""
     if isinstance(value, str):
@@ -66,25 +52,6 @@ def amount(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
-def size(length: float) -> str:
-    """12345678 bytes as `12.3 MB`: decimal units, three digits."""
-    return _scaled(length, ("B", "kB", "MB", "GB", "TB", "PB", "EB"))
-
-
-def brief(value: float) -> str:
-    """1234567 as `1.23 M`, for the axis of a chart; below a thousand as `count` gives it."""
-    scaled = _scaled(abs(value), ("", "k", "M", "G", "T", "P", "E")).rstrip()
-    return f"-{scaled}" if value < 0 else scaled
-
-
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    step = 0
-    while value >= 999.5 and step < len(units) - 1:
-        value /= 1000
-        step += 1
-    return f"{count(float(f'{value:.3g}'))} {units[step]}"
-
-
 def moment(when: datetime) -> str:
     """`2024-01-31 10:05:00 UTC`; a moment without a zone is taken as UTC."""
     return f"{_utc(when):%Y-%m-%d %H:%M:%S} UTC"
@@ -98,22 +65,6 @@ def span(start: datetime | None, stop: datetime | None) -> str:
     first, last = _utc(start), _utc(stop)
     until = f"{last:%H:%M:%S}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M:%S}"
     return f"{first:%Y-%m-%d %H:%M:%S} to {until} UTC ({duration(last - first)})"
-
-
-def duration(length: timedelta) -> str:
-    """The two largest units: `2 d 3 h`, `20 min`, `45 s`; below a second `0.25 s`."""
-    seconds = abs(length.total_seconds())
-    if seconds < 1:
-        return f"{seconds:.2g} s"
-    parts: list[str] = []
-    left = int(seconds)
-    for unit, worth in _SECONDS:
-        whole, left = divmod(left, worth)
-        if whole:
-            parts.append(f"{whole:,} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
 
 
 def words(identifier: str) -> str:

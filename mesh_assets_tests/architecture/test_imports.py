@@ -1,4 +1,4 @@
-"""Who may import whom: errors, settings, slices <- schemas <- pure <- storage, resources <- defs <- cli."""
+"""Who may import whom: errors, settings, slices, wording <- schemas <- pure <- storage, resources <- defs <- cli."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ PURE = ("intake", "chunks", "embeddings", "insights", "indexes", "search", "repo
 LAYERS = (
     "errors",
     "slices",
+    "wording",
     "settings",
     "stages",
     "schemas",
@@ -68,7 +69,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         if top == "mesh_assets" and _layer(name) in LAYERS:
             assert LAYERS.index(_layer(name)) <= rank, f"{own} may not import {name}"
         assert not (at_load and top in HEAVY | ENGINES), f"{name} must be imported where it is used"
-        if own in ("errors", "slices", "settings", "stages", "schemas", *PURE):
+        if own in ("errors", "slices", "wording", "settings", "stages", "schemas", *PURE):
             assert top not in {"dagster", *(HEAVY - {"torch", "transformers", "sentence_transformers"})}, name
 
 

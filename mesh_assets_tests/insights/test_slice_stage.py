@@ -66,6 +66,12 @@ def test_insights_come_best_first_with_ids_of_their_own_and_scores_in_bounds() -
     assert found[0]["type"] == "log_incident"
 
 
+def test_sizes_are_in_the_units_of_reports() -> None:
+    found = slice_rows(rows("a.md", "A sentence of ten words " * 80_000, kind="text", size=100_000))
+    said = " ".join(row["statement"] for row in found)
+    assert "1.92 MB" in said and "MiB" not in said
+
+
 def test_a_slice_without_chunks_has_no_insights() -> None:
     assert list(slice_insight_batches([], dataset="d", slice_key="d.000001", outcome=Outcome())) == []
 

@@ -32,11 +32,9 @@ def drop_sensor(
     cursor, requests = context.cursor or "", list[dg.RunRequest]()
     for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
         cursor = dataset
-        again = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
-        if again is not None:
-            # The revision makes the key new when a change is taken back, or when the state was deleted.
-            revision = footers[dataset].extra["revision"] if dataset in footers else _state_of(settings)
-            key = f"{dataset}@{revision}:{digest}{again}"
+        before = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
+        if before is not None:
+            key = f"{dataset}@{digest}:{before}"
             # A manifest takes seconds and tells what there is to do: it goes before slices.
             tags = {DATASET_TAG: dataset, "dagster/priority": "10"}
             requests.append(dg.RunRequest(key, partition_key=dataset, tags=tags))
@@ -46,12 +44,6 @@ def drop_sensor(
         cursor=cursor,
         dynamic_partitions_requests=[DATASETS.build_add_request([str(r.partition_key) for r in requests])],
     )
-
-
-def _state_of(settings: Settings) -> int:
-    """Tells one state folder from another at the same place."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    return settings.state.stat().st_ino
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)

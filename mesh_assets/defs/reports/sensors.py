@@ -8,7 +8,7 @@ from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt
 from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, report_job
 from mesh_assets.errors import MeshError
 from mesh_assets.slices import LOOSE_FILES
-from mesh_assets.storage.lake import Footer, Lake
+from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.progress import DatasetProgress, dataset_progress
 
 RETRY_SECONDS = 60
@@ -19,9 +19,9 @@ def dataset_report_sensor(context: dg.SensorEvaluationContext, lake: dg.Resource
     """Asks for the report of each dataset whose slices are all done, or failed for good, since its last report."""
     requests: list[dg.RunRequest] = []
     footers, problems = lake.manifests()
-    for dataset, manifest in footers.items():
+    for dataset in footers:
         try:
-            request = _report_request(context.instance, lake, manifest) if dataset != LOOSE_FILES else None
+            request = _report_request(context.instance, lake, dataset) if dataset != LOOSE_FILES else None
         except MeshError as error:  # one damaged table must not keep the other datasets from their reports
             problems.append(str(error))
             continue
@@ -30,18 +30,15 @@ def dataset_report_sensor(context: dg.SensorEvaluationContext, lake: dg.Resource
     return dg.SensorResult(requests, skip_reason=skip)
 
 
-def _report_request(instance: dg.DagsterInstance, lake: Lake, manifest: Footer) -> dg.RunRequest | None:
-    dataset = manifest.partition
+def _report_request(instance: dg.DagsterInstance, lake: Lake, dataset: str) -> dg.RunRequest | None:
     progress = dataset_progress(lake, dataset)
     report = lake.find("dataset_reports", dataset)
     if report is not None and report.footer.extra["state"] == progress.digest:
         return None
-    again = attempt(instance, report_job.name, dataset) if _settled(instance, progress) else None
-    if again is None:
+    before = attempt(instance, report_job.name, dataset) if _settled(instance, progress) else None
+    if before is None:
         return None
-    # What was made before is part of the key: a state that comes back, or was deleted, is reported again.
-    key = f"{dataset}@{progress.digest}:{report.footer.run_id if report else manifest.run_id}{again}"
-    return dg.RunRequest(key, partition_key=dataset, tags={DATASET_TAG: dataset})
+    return dg.RunRequest(f"{dataset}@{progress.digest}:{before}", partition_key=dataset, tags={DATASET_TAG: dataset})
 
 
 def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
