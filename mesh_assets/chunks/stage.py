@@ -79,7 +79,7 @@ def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece]
         fault = error if isinstance(error, SourceError) else _unreadable(source, error)
         if given:
             raise fault from error
-        outcome.reject(Reject(source.path, fault.reason, fault.remedy, fault.message))
+        outcome.reject(Reject(source.path, fault.reason, fault.remedy, fault.message), passing=True)
         return
     outcome.advance(read=source.stop - source.start)
 

@@ -12,7 +12,7 @@ SAMPLES = PROJECT_ROOT / "data" / "samples"
 SAMPLE_DATASETS = ("mesh-project", "python-stdlib", "shop-service")
 SEARCHES = (
     "database is locked",
-    "customers could not complete their purchase",
+    "buyers could not check out",
     "wait for several coroutines to finish",
 )
 # Parts of this project and of the standard library that are small enough to be read in a minute or two.

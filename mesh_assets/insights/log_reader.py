@@ -25,6 +25,8 @@ MAX_WORDS = 24
 MAX_NUMBERS = 4
 _MAX_MESSAGE = 1000  # characters
 _MAX_JSON = 8000
+# A record longer than this is cited by its first line: nobody reads more as evidence.
+_MAX_CITED = 4000
 # Parsers kept for the files that were read last; chunks of one file come together.
 _MAX_PARSERS = 64
 
@@ -41,7 +43,7 @@ class Witness:
     text: str
 
     def citation(self) -> Citation:
-        """The event's first line."""
+        """The event's bytes, quoted by its first and last line."""
         dataset, path, source_hash = self.chunk
         quote = shorten(mask(self.text))
         return Citation(dataset, path, self.byte_start, self.byte_stop, source_hash, self.line, quote)
@@ -65,18 +67,27 @@ class Event:
     _text: str
 
     def witness(self) -> Witness:
-        """Where it can be seen: the first line of the record."""
+        """Where it can be seen: the whole record, or the first line of one that is very long.
+
+        The text is its first line and, of a stack trace, its last, which names the cause.
+        """
         chunk = self._chunk
-        newline = self._text.find("\n")
-        stop = self._start + len(self._text if newline < 0 else self._text[:newline].rstrip("\r"))
-        byte_start, byte_stop = chunk.byte_span(self._start, stop)
+        whole = self._text.rstrip()
+        lines = whole.splitlines() or [""]
+        shown = whole if len(whole) <= _MAX_CITED else lines[0]
+        text = (
+            lines[0]
+            if len(lines) == 1 or shown is lines[0]
+            else f"{lines[0][: QUOTE_CHARACTERS // 2]}\n… {lines[-1].strip()}"
+        )
+        byte_start, byte_stop = chunk.byte_span(self._start, self._start + len(shown))
         return Witness(
             self.time or 0.0,
             (chunk.dataset, chunk.path, chunk.source_hash),
             byte_start,
             byte_stop,
             chunk.line_start + self._line - 1,
-            self._text[: min(stop - self._start, 2 * QUOTE_CHARACTERS)],
+            text[: 2 * QUOTE_CHARACTERS],
         )
 
 

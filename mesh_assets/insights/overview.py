@@ -95,15 +95,19 @@ class OverviewInsight:
                 "bytes_by_format": dict(self._formats.most_common()),
                 "files_by_language": dict(self._languages.most_common()),
             },
+            evidence=tuple(chunk.cite_opening() for _, _, chunk in self._ranked()),
             time_start=self._first,
             time_stop=self._last,
         )
+
+    def _ranked(self) -> list[tuple[int, int, ChunkText]]:
+        return sorted(self._largest, key=lambda item: item[:2], reverse=True)
 
     def _kind(self) -> str:
         return next(iter(self._kinds)) if len(self._kinds) == 1 else "mixed"
 
     def _largest_files(self) -> Iterator[Insight]:
-        ranked = sorted(self._largest, key=lambda item: item[:2], reverse=True)
+        ranked = self._ranked()
         if self._files > 1:
             listed = ", ".join(f"{chunk.path} ({size(count)})" for count, _, chunk in ranked)
             yield Insight(

@@ -52,3 +52,6 @@ def test_only_runs_without_a_process_are_reported_as_failed(tmp_path: Path, monk
             assert fail_orphaned_runs(settings, str(home)) == [dead.run_id]
             statuses = [instance.get_run_by_id(run.run_id) for run in (dead, alive)]
         assert [run.status.value for run in statuses if run] == ["FAILURE", "STARTED"]
+        # A stop of the mesh leaves the run the three retries that it had.
+        assert statuses[0]
+        assert statuses[0].tags["dagster/max_retries"] == "3"
