@@ -35,12 +35,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check --no-compile "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/pip install -q --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # packages hold files for newer Pythons
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # packages hold files for newer Pythons
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-compile -r requirements-test.lock
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # packages hold files for newer Pythons
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # packages hold files for newer Pythons
 	touch $@
 
 # The browser tests drive Debian's Chromium. Without root they skip, and this line says how to change that.

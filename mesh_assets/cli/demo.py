@@ -64,7 +64,8 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
                 shown = line
                 console.print(line)
             of_samples = [status for status in found if status.dataset in datasets]
-            if len(of_samples) == len(datasets) and all(status.done for status in of_samples):
+            done = {status.dataset for status in of_samples if status.done and _is_seen(lake, area, status.dataset)}
+            if done == set(datasets):
                 return
             _check_failures(of_samples, counts, services)
             time.sleep(POLL_SECONDS)
@@ -72,6 +73,12 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
         f"The demo was not done after {duration(timedelta(seconds=GIVE_UP_SECONDS))}.",
         remedy=f"See {services.log}, then run it again.",
     )
+
+
+def _is_seen(lake: Lake, area: DropArea, dataset: str) -> bool:
+    """Whether the manifest is of the files as they are now: before the sensor's next tick a new drop is not in it."""
+    listing = area.listing(dataset)
+    return not listing.growing and lake.read("drop_manifests", dataset).footer.extra["digest"] == listing.digest
 
 
 def _line(found: list[DatasetStatus]) -> str:
