@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mesh_assets.chunks import sources
 from mesh_assets.defs import attempts
 from mesh_assets.defs.intake import sensors
 from mesh_assets.defs.reports import sensors as report_sensors
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
-from mesh_assets.errors import IndexDownError, ModelError
+from mesh_assets.errors import IndexDownError, ModelError, SourceError
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
 from mesh_assets.indexes.protocol import Document, Stored
 from mesh_assets.intake import walk
@@ -217,3 +218,20 @@ def test_two_folders_with_one_key_are_not_mixed_up_and_neither_is_ignored(locati
     rejects = [row for batch in locations.lake.rejects("drop_manifests", LOOSE_FILES) for row in batch.to_pylist()]
     assert [(row["path"], row["reason"]) for row in rejects] == [(key, "another folder has its key")]
     assert locations.lake.read("drop_manifests", key).rows()[0]["path"] == "a.md"
+
+
+def test_a_reject_that_may_pass_is_tried_again_though_nothing_changed(
+    locations: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise SourceError("unreadable", "The disk did not answer.", remedy="Materialize the slice again.")
+
+    _drop(locations, "notes/a.md", "# A\n\nOne.\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(sources, "open_verified", failing)
+        locations.settle()
+    assert locations.lake.read("chunk_sets", "notes.000000").footer.rejects == 1
+    assert locations.settle() == []
+    locations.run("slice_job", dg.RunRequest(partition_key="notes.000000"))
+    assert locations.lake.read("chunk_sets", "notes.000000").footer.rows == 1
+    assert any(key.startswith("notes@") for key in locations.settle()), "the report has changed"
