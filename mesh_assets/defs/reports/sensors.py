@@ -11,6 +11,7 @@ from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.progress import DatasetProgress, dataset_progress
 
+# The retry of a run that was killed is queued within seconds of its failure; after this time none is to come.
 RETRY_SECONDS = 60
 
 
@@ -50,7 +51,6 @@ def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
     if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=AT_WORK)):
         return False
     records = instance.get_run_records(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
-    # The retry of a run that was killed is queued a little after its failure was noticed.
     failed = [r.dagster_run.tags for r in records if time.time() - (r.end_time or 0.0) >= RETRY_SECONDS]
     return waiting <= {(run_tags.get("dagster/partition", ""), run_tags.get(VERSION_TAG, "")) for run_tags in failed}
 
