@@ -25,7 +25,9 @@ class Location:
 
     def __post_init__(self) -> None:
         self.settings = Settings(
-            state=self.folder / "state", drops=self.folder / "drops", **{"quiet_seconds": 0, **self.options}
+            state=self.folder / "state",
+            drops=self.folder / "drops",
+            **{"quiet_seconds": 0, "settle_seconds": 0, **self.options},
         )
         self.settings.drops.mkdir(parents=True, exist_ok=True)
         self.defs = build_defs(self.settings, resource_overrides=self.overrides)
