@@ -85,9 +85,9 @@ class Asked:
             case [int(version), str(key)]:
                 known = [name for name, at in slices.items() if (at, name) <= (version, key)]
                 return cls(version, key, max((SliceKey.parse(name).number for name in known), default=-1))
-            case [int(version), str(key), int(top), dict(remembered)]:
-                stated = cast("dict[str, list[Any]]", remembered)
-                return cls(version, key, top, {name: Remembered(*values) for name, values in stated.items()})
+            case [int(version), str(key), int(top), _]:
+                remembered: dict[str, list[Any]] = cast("list[Any]", stored)[3]
+                return cls(version, key, top, {name: Remembered(*values) for name, values in remembered.items()})
             case _:
                 return cls()
 

@@ -93,7 +93,7 @@ class Extent:
 def manifest_frame(batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
     """The rows of a manifest in the columns of `FRAME`."""
     parts = [_frame(pa.Table.from_batches([batch])) for batch in batches]
-    return pl.concat([FRAME.to_frame(), *parts], rechunk=True)
+    return pl.concat([FRAME.to_frame(), *parts], rechunk=False)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -98,32 +98,39 @@ def plan_slices(
     path and appeared at another keeps its slices. No number up to `last_slice` is used for a new slice.
     """
     files = _files(listing)
-    live = previous.filter(pl.col("change") != DELETED)
+    tombs, last = _rows(previous, pl.col("change") == DELETED), max(last_slice, _highest(previous))
+    open_slice = last if (previous["number"] == last).any() else last + 1
+    live = _rows(previous, pl.col("change") != DELETED)
+    del previous  # each copy of a million rows is 100 MB
     known, fresh = _joined(live, files)
     seen = listing.files.height + known.filter(_IS_FIRST & (pl.col("size_now").is_null() | pl.col("due"))).height
     moved = _moves(known, fresh)
+    left = live.clear()
     if moved.height:
         left = live.join(moved, on="path", how="semi").join(files, on="path", how="anti")
         live = _moved(live, moved)
         known, fresh = _joined(live, files)
-    else:
-        left = live.clear()
+    del live, files
     known = _compared(known, listing, target)
     one_by_one = _OneByOne(dataset, splitter, target)
-    decided = known.filter(pl.col("change") != _LOOK).with_columns(pl.col("change").cast(CHANGES))
     looked_at = one_by_one.known(known.filter(pl.col("change") == _LOOK))
-    kept = pl.concat([decided.select(FRAME.names()), looked_at])
-    if moved.height:
-        kept = _as_added(kept, moved)
+    kept = _rows(known, pl.col("change") != _LOOK).select(pl.col(name).cast(kind) for name, kind in FRAME.items())
+    del known
+    kept = _as_added(pl.concat([kept, looked_at]), moved)
     added = pl.concat([_whole(fresh, target), one_by_one.new(_difficult(fresh, target))])
-    last = max(last_slice, _highest(previous))
-    added = _filled(added, kept, last if (previous["number"] == last).any() else last + 1, target)
+    added = _filled(added, kept, open_slice, target)
     frame = pl.concat([kept, left.with_columns(pl.lit(DELETED, CHANGES).alias("change")), added])
+    del kept
     frame, version = _versioned(frame, version)
     done = frame.filter(_IS_FIRST).height
-    frame = pl.concat([frame, _tombstones(previous, frame)]).sort("number", "path", "start")
+    frame = pl.concat([frame, _tombstones(tombs, frame)]).sort("number", "path", "start")
     last, files_seen = max(last, _highest(added)), seen + one_by_one.started
     return Plan(dataset, frame, version, last, files_seen, done, one_by_one.taken)
+
+
+def _rows(frame: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
+    """The rows of `frame` that are `which`; no copy where all of them are."""
+    return frame if frame.select(which.all()).item() else frame.filter(which)
 
 
 def _files(listing: Listing) -> pl.DataFrame:
@@ -167,6 +174,8 @@ def _moved(live: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_added(kept: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    if not moved.height:
+        return kept
     is_moved = (pl.col("change") == SAME) & pl.col("path").is_in(moved["path_new"].implode())
     change = pl.when(is_moved).then(pl.lit(ADDED, CHANGES)).otherwise(pl.col("change"))
     return kept.with_columns(change.alias("change"))
@@ -318,7 +327,7 @@ def _versioned(frame: pl.DataFrame, version: int) -> tuple[pl.DataFrame, int]:
     return frame.with_columns(later.alias("slice_version")).select(FRAME.names()), version + 1
 
 
-def _tombstones(previous: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+def _tombstones(tombs: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     """For each slice that is empty already, one row that keeps its number and version."""
-    empty = previous.filter(pl.col("change") == DELETED).join(frame.select("number").unique(), on="number", how="anti")
+    empty = tombs.join(frame.select("number").unique(), on="number", how="anti")
     return empty.unique("number", keep="first", maintain_order=True)
