@@ -10,6 +10,7 @@ from blake3 import blake3
 from mesh_assets.schemas.outcome import Outcome, Produced, StageOutput
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.lake import Lake, LakeTable, UpToDate
+from mesh_assets.storage.run_tags import FORCE_TAG
 
 
 def input_hash(asset: str, upstream: Sequence[LakeTable], settings: Mapping[str, object]) -> str:
@@ -32,12 +33,13 @@ def produce(
     """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
 
     A table that had to skip rows (its index was down), or has rejects that may pass, is never up to date; nor is one
-    whose result outside the lake is gone, which `is_there` tells.
+    whose result outside the lake is gone, which `is_there` tells. A run tagged `mesh/force` makes all of them again.
     """
     asset = context.asset_key.to_user_string()
     identity = input_hash(asset, upstream, settings or {})
     found = lake.find(asset, context.partition_key)
-    if found is not None and found.footer.input_hash == identity:
+    forced = context.run.tags.get(FORCE_TAG, "").lower() in ("true", "1", "yes")
+    if found is not None and found.footer.input_hash == identity and not forced:
         incomplete = found.footer.skipped or found.footer.passing
         if not incomplete and is_there(found):
             return UpToDate(found)
