@@ -36,6 +36,5 @@ def own_tags(lake: Lake, partition: str) -> dict[str, str]:
 def missing_tags(lake: Lake, tags: Mapping[str, str]) -> dict[str, str]:
     """What a run with these tags lacks of them."""
     partition = tags.get(PARTITION_TAG)
-    if partition is None or DATASET_TAG in tags:
-        return {}
-    return own_tags(lake, partition)
+    own = own_tags(lake, partition) if partition is not None else {}
+    return {name: value for name, value in own.items() if name not in tags}
