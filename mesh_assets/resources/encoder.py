@@ -2,9 +2,10 @@
 
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.sentence_encoder import SentenceEncoder
+from mesh_assets.machine import run_threads
 from mesh_assets.settings import Settings
 
 
 def connect_encoder(settings: Settings) -> Encoder:
     """The model of the settings; ModelError at its first use where it is not on this machine."""
-    return SentenceEncoder(settings.embedding_model, batch=settings.embedding_batch, threads=settings.run_threads)
+    return SentenceEncoder(settings.embedding_model, batch=settings.embedding_batch, threads=run_threads(settings))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.stage import embedding_batches
@@ -10,7 +10,7 @@ from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def chunk_embeddings(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,
