@@ -40,7 +40,11 @@ class Settings(BaseSettings):
         int, Field(ge=32, le=8192, description="Largest chunk, in tokens; the default model reads 256.")
     ] = 256
     embedding_model: Annotated[
-        str, Field(description="Name or path of a sentence-transformers model; the default ships with a package.")
+        str,
+        Field(
+            description="Name or path of a sentence-transformers model; the default ships with a package; "
+            "`off` for words only."
+        ),
     ] = "all-MiniLM-L6-v2"
     embedding_batch: Annotated[int, Field(ge=1, description="Texts embedded at once.")] = 32
     threads: Annotated[
