@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh_assets.cli.home import dagster_environment
-from mesh_assets.cli.lending import apply_limits, keep_to_cores
 from mesh_assets.errors import ServiceError, SettingsError
 from mesh_assets.settings import PROJECT_ROOT, Settings
 from mesh_assets.storage.run_locks import is_alive
@@ -61,8 +60,6 @@ def dagster_services(settings: Settings) -> Generator[Services]:
             signal.signal(sign, signal.default_int_handler)
         environment = dagster_environment()
         fail_orphaned_runs(settings, environment["DAGSTER_HOME"])
-        keep_to_cores(settings)
-        apply_limits(settings)
         log = settings.state / "dagster.log"
         workspace = str(PROJECT_ROOT / "workspace.yaml")
         command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(settings.port), "-w", workspace]
