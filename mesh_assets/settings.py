@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     embedding_model: Annotated[
         str, Field(description="Name or path of a sentence-transformers model; the default ships with a package.")
     ] = "all-MiniLM-L6-v2"
-    embedding_batch: Annotated[int, Field(ge=1, description="Texts embedded at once.")] = 32
+    embedding_batch: Annotated[
+        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU is as fast with one at a time.")
+    ] = 32
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among two runs.")
     ] = 0
