@@ -15,6 +15,9 @@ HASH_BYTES = 16
 # A vector as it is stored, shape (dimension,), or several, shape (rows, dimension).
 Vector = NDArray[np.float16]
 
+# The model of an owner who wants words only (`MESH_EMBEDDING_MODEL=off`): nothing is embedded under this name.
+OFF = "off"
+
 
 class Encoder(Protocol):
     """Turns texts into unit vectors."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from blake3 import blake3
 
-from mesh_assets.embeddings.protocol import HASH_BYTES, NOTHING_KNOWN, Encoder, KnownVectors, Vector
+from mesh_assets.embeddings.protocol import HASH_BYTES, NOTHING_KNOWN, OFF, Encoder, KnownVectors, Vector
 from mesh_assets.schemas.chunks import embedding_text
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.outcome import Outcome
@@ -46,7 +46,10 @@ def embedding_batches(
     `group` rows are encoded together, shortest text first (padding costs time). A text is embedded once as long as it
     is among the last `remembered` distinct ones; one that comes back later is embedded again, to the same vector. So
     memory is bounded by a group and the remembered vectors. ModelError where the encoder cannot run.
+    With embeddings off there are no rows, and `chunks` is not read.
     """
+    if encoder.model == OFF:
+        return
     work = _Work(encoder, known, remembered, outcome, embedding_counts() if counts is None else counts)
     try:
         for batch in _groups(chunks, group):
@@ -125,6 +128,11 @@ class _Work:
         for digest in (*stored, *fresh):
             self._memory.put(digest, found[digest])
         return found
+
+
+def rows_to_embed(chunks: int, encoder: Encoder) -> int:
+    """How many of so many chunks get a vector: none where embeddings are off."""
+    return 0 if encoder.model == OFF else chunks
 
 
 class _Memory:
