@@ -1,10 +1,14 @@
-"""A fair sample of a stream of unknown length, in bounded memory."""
+"""Fair samples of a stream of unknown length, in bounded memory."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights.protocol import SliceBatch
 
 T = TypeVar("T")
 
@@ -32,3 +36,65 @@ class Reservoir(Generic[T]):
             self.items.append(item)
         else:
             self.items[at] = item
+
+
+class ChunkSample:
+    """The chunks whose ids are smallest: ids are hashes, so that is a fair sample, whatever the order and the batches.
+
+    A chunk that stays in its slice mostly stays in the sample, so that what is said of it changes little.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.seen = 0
+        self._size = size
+        self._limit = np.iinfo(np.uint64).max
+        self._held: list[tuple[NDArray[np.uint64], pa.RecordBatch, pa.RecordBatch, NDArray[np.float16]]] = []
+        self._count = 0
+
+    def add(self, batch: SliceBatch, rows: NDArray[np.int64] | None = None) -> None:
+        """Take in the chunks of a batch, or some of its rows."""
+        keys = id_keys(batch.chunks.column("chunk_id"))
+        rows = np.arange(len(keys)) if rows is None else rows
+        self.seen += len(rows)
+        rows = rows[keys[rows] <= self._limit]
+        if len(rows):
+            places = pa.array(rows)
+            vectors = batch.vectors[rows].astype(np.float16)
+            self._held.append((keys[rows], batch.chunks.take(places), batch.insights.take(places), vectors))
+            self._count += len(rows)
+        if self._count > 2 * self._size:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        keys = np.concatenate([held[0] for held in self._held])
+        self._limit = np.partition(keys, self._size - 1)[self._size - 1]
+        kept: list[tuple[NDArray[np.uint64], pa.RecordBatch, pa.RecordBatch, NDArray[np.float16]]] = []
+        for key, chunks, insights, vectors in self._held:
+            rows = np.flatnonzero(key <= self._limit)
+            if len(rows):
+                places = pa.array(rows)
+                kept.append((key[rows], chunks.take(places), insights.take(places), vectors[rows]))
+        self._held = kept
+        self._count = sum(len(held[0]) for held in kept)
+
+    def drawn(self) -> SliceBatch | None:
+        """The sample, ordered by id; None where nothing was seen."""
+        if self._count > self._size:
+            self._shrink()
+        if not self._held:
+            return None
+        order = np.argsort(np.concatenate([held[0] for held in self._held]), kind="stable")
+        order = order[: self._size]
+        places = pa.array(order)
+        chunks = pa.Table.from_batches([held[1] for held in self._held]).take(places).combine_chunks()
+        insights = pa.Table.from_batches([held[2] for held in self._held]).take(places).combine_chunks()
+        vectors = np.concatenate([held[3] for held in self._held])[order].astype(np.float32)
+        return SliceBatch(chunks.to_batches()[0], insights.to_batches()[0], vectors)
+
+
+def id_keys(ids: pa.Array) -> NDArray[np.uint64]:
+    """The last eight hex digits of each id, as numbers in the same order."""
+    offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    content = np.frombuffer(ids.buffers()[2], np.uint8)
+    last = offsets[1:].astype(np.int64)[:, None] + np.arange(-8, 0)
+    return np.ascontiguousarray(content[last]).view(">u8").ravel().astype(np.uint64)

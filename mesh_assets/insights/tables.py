@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.sampling import Reservoir
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.table_rows import Row, TableReader, number
@@ -84,8 +83,9 @@ class TableInsight:
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Read the rows of the chunks of tables."""
+        chunks = batch.chunks
         formats = cast("list[str]", chunks.column("format").to_pylist())
         if FORMATS.isdisjoint(formats):
             return
