@@ -221,15 +221,17 @@ def classes_in(classes: Bytes, spans: Spans) -> Bytes:
     return found.astype(np.uint8)
 
 
-def gathered(data: Bytes, starts: Places, lengths: Places, *, gaps: Places | None = None) -> tuple[Bytes, Places]:
+def gathered(
+    data: Bytes, starts: Places, lengths: Places, *, gaps: Places | None = None, filler: str = " "
+) -> tuple[Bytes, Places]:
     """The bytes of many spans one behind the other, and where each starts in them (and where all end).
 
-    `gaps` are blanks behind each span.
+    `gaps` says how many times `filler` stands behind each span.
     """
     room = lengths if gaps is None else lengths + gaps
     offsets = np.zeros(len(starts) + 1, np.int64)
     np.cumsum(room, out=offsets[1:])
-    made = np.full(int(offsets[-1]), ord(" "), np.uint8)
+    made = np.full(int(offsets[-1]), ord(filler), np.uint8)
     inside = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     made[np.repeat(offsets[:-1], lengths) + inside] = data[np.repeat(starts, lengths) + inside]
     return made, offsets

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from mesh_assets.insights.protocol import SliceBatch
 
-T = TypeVar("T")
-
-
-class Reservoir(Generic[T]):
-    """Keeps each of the items seen with equal probability (Vitter 1985, algorithm R), the same ones on every run."""
+class NumberSample:
+    """Keeps each of the numbers seen with equal probability (Vitter 1985, algorithm R), the same ones on every run."""
 
     def __init__(self, size: int, *, seed: int = 0) -> None:
-        self.items: list[T] = []
         self.seen = 0
         self._size = size
+        self._kept = np.zeros(0)
         self._random = np.random.default_rng(seed)
 
-    def place(self) -> int | None:
-        """Where the next item goes, None where it is not kept. Ask once for each item, then `put` it."""
-        self.seen += 1
-        if len(self.items) < self._size:
-            return len(self.items)
-        at = int(self._random.random() * self.seen)
-        return at if at < self._size else None
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The numbers that are kept."""
+        return self._kept
 
-    def put(self, at: int, item: T) -> None:
-        """Keep `item` at the place that `place` gave."""
-        if at == len(self.items):
-            self.items.append(item)
-        else:
-            self.items[at] = item
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in more numbers."""
+        room = self._size - len(self._kept)
+        if room > 0:
+            self._kept = np.concatenate((self._kept, values[:room]))
+            self.seen += len(values[:room])
+            values = values[room:]
+        if not len(values):
+            return
+        places = (self._random.random(len(values)) * (self.seen + 1 + np.arange(len(values)))).astype(np.int64)
+        chosen = np.flatnonzero(places < self._size)
+        self._kept[places[chosen]] = values[chosen]  # of two at one place the later stays
+        self.seen += len(values)
 
 
 class ChunkSample:

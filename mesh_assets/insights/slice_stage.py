@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.registry import slice_accumulators
@@ -33,7 +34,8 @@ def slice_insight_batches(
         for accumulator in accumulators:
             accumulator.observe(batch)
         outcome.advance(chunks.num_rows)
-    found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
+    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
+        found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
     if found:
         yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])
 
