@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, print_json
+from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.home import use_dagster_home
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings, load_settings
@@ -26,13 +26,17 @@ CONCURRENT_RUNS = 2
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show each dataset: its slices by state, chunks, rejects, and when it will be done."""
     settings = load_settings()
-    found = statuses(Lake(settings.state / "lake"), DropArea(settings.drops, settings.quiet_seconds))
+    found = statuses(Lake(settings.state / "lake"), DropArea.of(settings))
     runs = run_counts(found)
     if json:
         rows = [asdict(s) | {"done": s.done, "runs": runs[s.dataset], "seconds_left": seconds_left(s)} for s in found]
         print_json({"drops": str(settings.drops), "state": str(settings.state), "datasets": rows})
     elif found:
         console.print(status_table(found, runs))
+        for dataset in found:
+            if dataset.reference:
+                place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
+                console.print(f"[dim]{place}[/]", soft_wrap=True)
     else:
         console.print(_empty(settings))
 
@@ -92,6 +96,6 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) ->
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
             duration(timedelta(seconds=round(left))) if left else "",
-            "ready" if dataset.done else escape(dataset.problem),
+            "ready" if dataset.done else escape(safe(dataset.problem)),
         )
     return table
