@@ -83,6 +83,7 @@ class Produced(StageOutput):
     input_hash: str
     extra: dict[str, object] = field(default_factory=dict[str, object])
     metadata: dict[str, object] = field(default_factory=dict[str, object])
+    published: Callable[[], None] = lambda: None
 
 
 def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:
