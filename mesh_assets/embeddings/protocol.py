@@ -8,6 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+# The model of an owner who wants words only (`MESH_EMBEDDING_MODEL=off`): nothing is embedded under this name.
+OFF = "off"
+
 
 class Encoder(Protocol):
     """Turns texts into unit vectors."""

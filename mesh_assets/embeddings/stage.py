@@ -11,7 +11,7 @@ import pyarrow as pa
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.embeddings.protocol import OFF, Encoder
 from mesh_assets.schemas.chunks import embedding_text
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.outcome import Outcome
@@ -38,7 +38,10 @@ def embedding_batches(
     At most `group` rows are encoded together, shortest text first (padding costs time). A text is embedded once as
     long as it is among the last `remembered` distinct ones; one that comes back later is embedded again, to the same
     vector. So memory is bounded by a group and the remembered vectors. ModelError where the encoder cannot run.
+    With embeddings off there are no rows, and `chunks` is not read.
     """
+    if encoder.model == OFF:
+        return
     memory = _Memory(remembered)
     for batch in _groups(chunks, group):
         yield _embedded(batch, encoder, memory, outcome)
@@ -88,6 +91,11 @@ def _embedded(chunks: pa.RecordBatch, encoder: Encoder, memory: _Memory, outcome
         cast("pa.Array[Any]", pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])),
     ]
     return EMBEDDINGS.cast(pa.RecordBatch.from_arrays(columns, names=EMBEDDINGS.schema.names))
+
+
+def rows_to_embed(chunks: int, encoder: Encoder) -> int:
+    """How many of so many chunks get a vector: none where embeddings are off."""
+    return 0 if encoder.model == OFF else chunks
 
 
 class _Memory:

@@ -16,7 +16,7 @@ def io_manager_resource(settings: Settings, lake: Lake) -> dg.IOManagerDefinitio
 
     def connect(context: dg.InitResourceContext) -> Generator[ParquetIOManager]:
         with run_lock(settings.state / "locks", context.run.run_id if context.run else "without-run"):
-            yield ParquetIOManager(lake)
+            yield ParquetIOManager(lake, settings)
 
     # A generator function is a resource with an end; its type does not say so.
     return dg.IOManagerDefinition(cast("Callable[[dg.InitResourceContext], dg.IOManager]", connect))

@@ -21,16 +21,23 @@ def _silent(message: str) -> None:
     del message
 
 
+def _at_once() -> float:
+    return 0.0
+
+
 @dataclass(slots=True)
 class Outcome:
     """Counts of one stage over one partition, filled in while its output is drained.
 
     `total` is what `done` counts towards, for the progress lines; `log` receives those, every few seconds.
+    `give_way` is called at each advance and may wait there as long as the owner needs the machine; it returns the
+    seconds that it waited, which are none of the stage's.
     """
 
     unit: str = "rows"
     total: int = 0
     log: Callable[[str], None] = _silent
+    give_way: Callable[[], float] = _at_once
     done: int = 0
     skipped: int = 0
     passing: int = 0
@@ -58,6 +65,9 @@ class Outcome:
         """Count `rows` of the input as done, and `read` bytes; logs done, total, rate and ETA every few seconds."""
         self.done += rows
         self.bytes_in += read
+        waited = self.give_way()
+        self._started += waited
+        self._logged += waited
         now = time.monotonic()
         if now - self._logged >= PROGRESS_SECONDS:
             self._logged = now

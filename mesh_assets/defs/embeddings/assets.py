@@ -2,28 +2,31 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
-from mesh_assets.embeddings.stage import embedding_batches
+from mesh_assets.embeddings.stage import embedding_batches, rows_to_embed
 from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def chunk_embeddings(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,
     lake: dg.ResourceParam[Lake],
     encoder: dg.ResourceParam[Encoder],
 ) -> StageOutput:
-    """One vector a chunk, computed on this machine. Equal texts of a slice are embedded once."""
+    """One vector a chunk, computed on this machine. Equal texts of a slice are embedded once.
+
+    Without rows where `MESH_EMBEDDING_MODEL` is `off`.
+    """
     return produce(
         context,
         lake,
         lambda outcome: embedding_batches(chunk_sets.batches(), encoder, outcome),
         upstream=[chunk_sets],
-        total=chunk_sets.footer.rows,
+        total=rows_to_embed(chunk_sets.footer.rows, encoder),
         unit="chunks",
         settings={"model": encoder.model},
     )

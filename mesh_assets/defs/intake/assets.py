@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES, SLICES_NAME
+from mesh_assets.defs.partitions import ACROSS_GRAINS, SLICES_NAME, dataset_asset, slice_asset
 from mesh_assets.errors import IndexDownError, MissingUpstreamError
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.intake.drop_area import DropArea
@@ -17,7 +17,7 @@ from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.retirement import SliceStores, retirable
 
 
-@dg.asset(partitions_def=DATASETS)
+@dataset_asset()
 def drop_manifests(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
@@ -63,7 +63,7 @@ def _sweep(
         context.log.info(f"removed {len(gone)} slices that are no more: {', '.join(gone[:5])}")
 
 
-@dg.asset(partitions_def=SLICES, deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
+@slice_asset(deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
 def raw_partitions(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], drop_area: dg.ResourceParam[DropArea]
 ) -> Produced:

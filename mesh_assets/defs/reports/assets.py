@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES
+from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
 from mesh_assets.defs.produce import input_hash
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
@@ -18,7 +18,7 @@ from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
 
 
-@dg.asset(partitions_def=SLICES, deps=["vector_index", "fulltext_index"])
+@slice_asset(deps=["vector_index", "fulltext_index"])
 def slice_reports(
     context: dg.AssetExecutionContext,
     slice_insights: LakeTable,
@@ -40,7 +40,7 @@ def slice_reports(
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
 
 
-@dg.asset(partitions_def=DATASETS, deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
+@dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
 def dataset_reports(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> Produced:
