@@ -25,7 +25,7 @@ from mesh_assets.errors import CorruptTableError, KeyFormatError, MeshError, Mis
 from mesh_assets.schemas import TABLES
 from mesh_assets.schemas.outcome import Produced, StageOutput
 from mesh_assets.schemas.rejects import REJECTS, Reject, rejects_batch
-from mesh_assets.slices import SliceKey, check_dataset_key, is_slice_of
+from mesh_assets.slices import SliceKey, check_dataset_key, is_dataset_key, is_slice_of
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.files import publishing, remove_files, remove_folder
 
@@ -178,6 +178,15 @@ class Lake:
     def datasets(self, asset: str) -> list[str]:
         """Keys of the datasets that have a table of a dataset-partitioned asset."""
         return sorted(path.stem for path in (self.root / asset).glob("[!.]*.parquet"))
+
+    def all_datasets(self) -> set[str]:
+        """Keys of the datasets of which any table or rejects are there, with a manifest or without."""
+        found = {
+            path.stem if path.suffix == ".parquet" and path.is_file() else path.name
+            for folder in self._folders()
+            for path in folder.glob("[!.]*")
+        }
+        return {key for key in found if is_dataset_key(key)}
 
     def slices(self, dataset: str) -> set[str]:
         """Keys of the slices of a dataset of which any table or rejects are there."""
