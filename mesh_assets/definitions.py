@@ -27,7 +27,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "settings": settings,
         "lake": lake,
         "io_manager": io_manager_resource(settings, lake),
-        "drop_area": DropArea(settings.drops, settings.quiet_seconds),
+        "drop_area": DropArea.of(settings),
         "encoder": connect_encoder(settings),
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),
