@@ -61,10 +61,11 @@ def _retirements(
     for dataset in datasets:
         footer = manifests.get(dataset)
         if footer is not None and retirable(lake, footer):
-            before = attempt(instance, manifest_job.name, dataset)
+            before = attempt(instance, manifest_job.name, "drop_manifests", dataset)
             if before is not None:
                 key = f"{dataset}@{footer.extra['version']}-retire:{before}"
-                yield dg.RunRequest(key, partition_key=dataset, tags={DATASET_TAG: dataset})
+                tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
+                yield dg.RunRequest(key, partition_key=dataset, tags=tags)
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
