@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 from mesh_assets.cli.console import console
 from mesh_assets.cli.services import Services, dagster_services
 from mesh_assets.settings import load_settings
+from mesh_assets.storage.duckdb_query import lake_connection
 
 
 def up() -> None:
@@ -14,6 +16,9 @@ def up() -> None:
     settings = load_settings()
     console.print("Starting Dagster …")
     with dagster_services(settings) as services:
+        # Its views hold paths: after the state folder was moved they are made anew, for notebooks that open the file.
+        with lake_connection(settings.state / "lake", uuid.uuid4().hex):
+            pass
         console.print(f"The mesh is up: {services.url}\nDrop folders into {settings.drops}. Ctrl-C ends it.")
         serve(services)
     console.print("The mesh is down. What was running is resumed at the next start.")
