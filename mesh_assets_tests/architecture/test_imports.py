@@ -25,6 +25,7 @@ LAYERS = (
     "schemas",
     *PURE,
     "storage",
+    "health",
     "resources",
     "defs",
     "definitions",
