@@ -20,9 +20,9 @@ from rich.table import Table
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.home import ENV_FILE
 from mesh_assets.cli.services import HOST
-from mesh_assets.cli.status import CONCURRENT_RUNS
 from mesh_assets.health import machine, probe, running, software
 from mesh_assets.health.findings import Finding, is_healthy
+from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.settings import PROJECT_ROOT, Settings, load_settings
 
 _MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "wrong": "[bold red]wrong[/]"}
@@ -68,8 +68,9 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     yield from machine.file_system(state)
     yield machine.disk(probe.folder("MESH_DROPS", settings.drops), 0)
     yield from machine.clock(time.time(), facts.moments)
-    yield machine.memory(probe.memory_bytes(), CONCURRENT_RUNS)
-    yield machine.cores(probe.core_count(), CONCURRENT_RUNS, settings.run_threads)
+    side_by_side = concurrent_runs(settings)
+    yield machine.memory(memory_bytes(settings), side_by_side)
+    yield machine.cores(cores(settings), side_by_side, run_threads(settings))
     yield machine.open_files(probe.open_files_limit())
     hostname = socket.gethostname()
     yield machine.host_names(hostname, localhost=probe.is_loopback("localhost"), own=probe.resolves(hostname))
