@@ -37,13 +37,25 @@ def _asset(name: str, *kinds: str, version: str = "1", partition: Literal["datas
 STAGES: tuple[Stage, ...] = (
     Stage(
         "intake",
-        (_asset("drop_manifests", "file", "parquet", partition="dataset"), _asset("raw_partitions", "file", "parquet")),
+        (
+            _asset("drop_manifests", "file", "parquet", partition="dataset"),
+            _asset("raw_partitions", "file", "parquet", version="2"),
+        ),
     ),
     Stage("chunks", (_asset("chunk_sets", "parquet"),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage("insights", (_asset("chunk_insights", "parquet"), _asset("slice_insights", "parquet"))),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
-    Stage("reports", (_asset("slice_reports", "html"), _asset("dataset_reports", "html", partition="dataset"))),
+    Stage(
+        "reports",
+        (
+            _asset("slice_reports", "html"),
+            _asset("dataset_reports", "html", partition="dataset"),
+            _asset("dataset_statistics", "duckdb", partition="dataset"),
+        ),
+    ),
 )
 ASSETS: dict[str, StageAsset] = {asset.name: asset for stage in STAGES for asset in stage.assets}
+# Small tables of a dataset live in one DuckDB file (`storage.duckdb_tables`), everything else in Parquet.
+DUCKDB_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if "duckdb" in asset.kinds)
 SLICE_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if asset.partition == "slice")

@@ -81,15 +81,15 @@ class Asked:
     @classmethod
     def of(cls, stored: object, slices: Mapping[str, int]) -> Asked:
         """As `stored` has it, also by the version of this code that kept version and key alone."""
-        match stored:
-            case [int(version), str(key)]:
-                known = [name for name, at in slices.items() if (at, name) <= (version, key)]
-                return cls(version, key, max((SliceKey.parse(name).number for name in known), default=-1))
-            case [int(version), str(key), int(top), _]:
-                remembered: dict[str, list[Any]] = cast("list[Any]", stored)[3]
-                return cls(version, key, top, {name: Remembered(*values) for name, values in remembered.items()})
-            case _:
-                return cls()
+        values = cast("list[Any]", stored) if isinstance(stored, list) else []
+        if len(values) == 2:
+            version, key = values
+            known = [name for name, at in slices.items() if (at, name) <= (version, key)]
+            return cls(version, key, max((SliceKey.parse(name).number for name in known), default=-1))
+        if len(values) == 4:
+            version, key, top, remembered = values
+            return cls(version, key, top, {name: Remembered(*facts) for name, facts in remembered.items()})
+        return cls()
 
     @property
     def waiting(self) -> int:

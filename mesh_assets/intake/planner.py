@@ -62,6 +62,12 @@ class Plan:
         """What each slice costs, in bytes."""
         return self._by_slice(pl.when(pl.col("change") != DELETED).then(_COST).otherwise(0).sum())
 
+    @property
+    def emptied(self) -> list[str]:
+        """Slices that hold no file any more."""
+        found = self._by_slice((pl.col("change") == DELETED).all().cast(pl.Int64()))
+        return [key for key, is_empty in found.items() if is_empty]
+
     def _by_slice(self, value: pl.Expr) -> dict[str, int]:
         found = self.frame.group_by("number").agg(value.alias("value")).sort("number")
         return {str(SliceKey(self.dataset, number)): amount for number, amount in found.iter_rows()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import polars as pl
 import pyarrow as pa
 from blake3 import blake3
 
@@ -31,6 +32,7 @@ from mesh_assets.intake.walk import Listing
 from mesh_assets.schemas.extents import SOURCES
 from mesh_assets.schemas.outcome import Outcome, Produced, in_batches
 from mesh_assets.schemas.rejects import Reject
+from mesh_assets.slices import SliceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,19 @@ def next_manifest(
     listing: Listing,
     *,
     target: int,
+    retired: Collection[str] = (),
     splitter: Splitter = WHOLE_FILES,
 ) -> Manifest:
     """The manifest after the one with these batches of `EXTENTS` and this footer; both are empty for the first.
 
-    `version` counts those in which a slice changed, and never goes down. It starts with the time in ms, so that a
-    dataset whose state was deleted goes on above what the sensors remember of it.
+    Slices that are `retired` are left out. `version` counts the manifests in which a slice changed, and never goes
+    down. It starts with the time in ms, so that a dataset whose state was deleted goes on above what the sensors
+    remember of it.
     """
+    gone = pl.Series("gone", [SliceKey.parse(key).number for key in retired], pl.Int32())
     plan = plan_slices(
         dataset,
-        manifest_frame(previous),
+        manifest_frame(previous).filter(~pl.col("number").is_in(gone.implode())),
         listing,
         version=footer.get("version", time.time_ns() // 1_000_000),
         target=target,
@@ -77,6 +82,8 @@ def _produced(plan: Plan, listing: Listing) -> Produced:
         "digest": listing.digest,
         "slices": slices,
         "sizes": plan.sizes,
+        # What retires the slices that hold nothing any more, and keeps their numbers from being used again.
+        "emptied": plan.emptied,
         "last_slice": plan.last_slice,
         "growing": _growing(plan, listing),
     }

@@ -62,7 +62,7 @@ def test_a_log_that_never_becomes_quiet_is_read_while_it_grows(location: Locatio
     first = _lines(0, 300_000)
     path.write_text(first + "2026-03-02 00:00:00 INFO not yet compl")
     assert location.settle() == [], "it has only just been written"
-    notes = location.settings.state / "walks" / "logs.growing.json"
+    notes = location.settings.state / "walks" / "logs+growing.json"
     assert list(json.loads(notes.read_text())) == ["app.log"]
     notes.write_text(json.dumps({"app.log": 0}))  # it has been growing for years
     assert len(location.settle()) >= 2

@@ -2,17 +2,21 @@
 
 import json
 import time
+from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 
 from mesh_assets.defs.attempts import attempt
-from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
+from mesh_assets.defs.jobs import MANIFEST_PRIORITY, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
 from mesh_assets.intake.due import Asked, Due, due_slices, slices_of
 from mesh_assets.settings import Settings
 from mesh_assets.slices import slice_priority
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Footer, Lake
+from mesh_assets.storage.pace import held
+from mesh_assets.storage.retirement import retirable
+from mesh_assets.storage.run_tags import DATASET_TAG, PRIORITY_TAG, VERSION_TAG
 
 # Dagster ends a tick after 60 s; a walk that needs longer goes on in the next tick.
 WALK_SECONDS = 10.0
@@ -28,28 +32,46 @@ def drop_sensor(
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult:
     """Watches the drop area by `stat` alone and asks for the manifest of each dataset in which something changed."""
+    if (why := held(settings)) is not None:  # a walk reads the disk: it waits like all other work
+        return dg.SensorResult(skip_reason=why, cursor=context.cursor)
     footers, damaged = lake.manifests()
     digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
-    watch = DropWatch(drop_area, settings.state / WALKS)
-    cursor, requests = context.cursor or "", list[dg.RunRequest]()
-    until = time.monotonic() + WALK_SECONDS
     taken = {dataset: footer.extra.get("growing", {}) for dataset, footer in footers.items()}
+    watch = DropWatch(drop_area, settings.state / WALKS)
+    folders = drop_area.folders()
+    cursor, requests = context.cursor or "", list[dg.RunRequest]()
+    cursor = cursor if cursor in folders else ""  # a dataset that was forgotten is not named any more
+    until = time.monotonic() + WALK_SECONDS
     for dataset, digest in watch.changed(
         digests.get, after=cursor, until=until, taken=lambda dataset: taken.get(dataset, {})
     ):
         cursor = dataset
-        before = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
+        before = attempt(context.instance, manifest_job.name, "drop_manifests", dataset) if digest is not None else None
         if before is not None:
             key = f"{dataset}@{digest}:{before}"
-            # A manifest takes seconds and tells what there is to do: it goes before slices.
-            tags = {DATASET_TAG: dataset, "dagster/priority": "10"}
+            tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
             requests.append(dg.RunRequest(key, partition_key=dataset, tags=tags))
+    requests += _retirements(context.instance, lake, footers, set(folders) - {r.partition_key for r in requests})
     return dg.SensorResult(
         requests,
         skip_reason=None if requests else " ".join([f"Nothing new in {drop_area.root}.", *damaged]),
         cursor=cursor,
         dynamic_partitions_requests=[DATASETS.build_add_request([str(r.partition_key) for r in requests])],
     )
+
+
+def _retirements(
+    instance: dg.DagsterInstance, lake: Lake, manifests: Mapping[str, Footer], datasets: Collection[str]
+) -> Iterator[dg.RunRequest]:
+    """Manifests to be made because slices were emptied: the next one leaves them out and removes what is left."""
+    for dataset in datasets:
+        footer = manifests.get(dataset)
+        if footer is not None and retirable(lake, footer):
+            before = attempt(instance, manifest_job.name, "drop_manifests", dataset)
+            if before is not None:
+                key = f"{dataset}@{footer.extra['version']}-retire:{before}"
+                tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
+                yield dg.RunRequest(key, partition_key=dataset, tags=tags)
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -59,7 +81,7 @@ def slice_sensor(
     """Asks for every slice that is new or has changed; for one that keeps changing, once it has settled."""
     stored: dict[str, object] = json.loads(context.cursor or "{}")
     footers, damaged = lake.manifests()
-    known = lake.datasets("drop_manifests")
+    known = lake.datasets("drop_manifests")  # a dataset that was forgotten leaves no trace in the cursor either
     cursor = {dataset: kept for dataset, kept in stored.items() if dataset in known}
     requests: list[dg.RunRequest] = []
     waiting = 0
@@ -87,7 +109,7 @@ def _slice_request(dataset: str, due: Due) -> dg.RunRequest:
     tags = {
         DATASET_TAG: dataset,
         VERSION_TAG: str(found.version),
-        "dagster/priority": str(slice_priority(found.size, is_new=due.is_new)),
+        PRIORITY_TAG: str(slice_priority(found.size, is_new=due.is_new)),
     }
     return dg.RunRequest(f"{found.key}@{found.version}", partition_key=found.key, tags=tags)
 
