@@ -36,11 +36,15 @@ def produce(
     unit: str,
     settings: Mapping[str, object] | None = None,
     is_there: Callable[[LakeTable], bool] = lambda _: True,
+    shown: Mapping[str, object] | None = None,
+    published: Callable[[], None] = lambda: None,
 ) -> StageOutput:
     """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
 
     A table that had to skip rows (its index was down), or has rejects that may pass, is never up to date; nor is one
     whose result outside the lake is gone, which `is_there` tells. A run tagged `mesh/force` makes all of them again.
+    What `shown` holds in the end goes to the UI, and `published` is called when the table is there, also where it was
+    before.
     """
     asset = context.asset_key.to_user_string()
     identity = input_hash(asset, upstream, settings or {})
@@ -52,6 +56,7 @@ def produce(
     if found is not None and found.footer.input_hash == identity and not forced:
         incomplete = found.footer.skipped or found.footer.passing
         if not incomplete and is_there(found):
+            published()
             return UpToDate(found)
     outcome = Outcome(unit=unit, total=total, log=context.log.info)
-    return Produced(rows(outcome), outcome, identity, made_from(upstream, settings or {}))
+    return Produced(rows(outcome), outcome, identity, made_from(upstream, settings or {}), shown or {}, published)

@@ -7,7 +7,7 @@ line of a table) is listed, but does not make the extent a reject.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,6 +15,10 @@ import pyarrow as pa
 from mesh_assets.schemas.rejects import Reject
 
 PROGRESS_SECONDS = 5.0
+
+
+def _nothing() -> None:
+    pass
 
 
 def _silent(message: str) -> None:
@@ -86,13 +90,15 @@ class Produced(StageOutput):
 
     `input_hash` identifies what the rows were made from. `extra` goes to the table's footer and `metadata` to the UI;
     both may be completed while the stream is drained. A `content_hash` in `extra` identifies the rows themselves.
+    `published` is called once the table is there: what was only kept in case the work is cut off may go then.
     """
 
     batches: Iterable[pa.RecordBatch]
     outcome: Outcome
     input_hash: str
     extra: dict[str, object] = field(default_factory=dict[str, object])
-    metadata: dict[str, object] = field(default_factory=dict[str, object])
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    published: Callable[[], None] = _nothing
 
 
 def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:
