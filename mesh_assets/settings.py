@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among two runs.")
     ] = 0
+    keep_free_mib: Annotated[
+        int, Field(ge=0, description="Free space in MiB below which no slice is started; 0 never waits.")
+    ] = 1024
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")] = 3000
 
     @field_validator("state", "drops")

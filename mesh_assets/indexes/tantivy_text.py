@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 import random
-import shutil
-import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mesh_assets.atomic import staging, sweep_stagings
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.words import encodable, query_words, spaced
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
 _FORMAT = "words-1"
+# Beside it lie those that are just being made.
+UNFINISHED = ".new"
+# The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
+WRITER_LOCK, WRITER_TEMPORARIES = ".tantivy-writer.lock", ".tmp*"
 # What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
 _HEAP_BYTES = 64 << 20
 _WRITER_THREADS = 1
@@ -137,15 +141,14 @@ class TantivyFulltextIndex:
 
         if self._folder.is_dir():
             return
-        with _engine_errors(self._folder):
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=f"{_FORMAT}.", dir=self._folder.parent))
+        unfinished = self._folder.parent / UNFINISHED
+        sweep_stagings(unfinished)
+        with _engine_errors(self._folder), staging(unfinished / uuid.uuid4().hex) as made:
+            tantivy.Index(_schema(), str(made))
             try:
-                tantivy.Index(_schema(), str(made))
                 made.rename(self._folder)
             except OSError:
                 # Another process was first: its folder is not empty, so the rename was refused.
-                shutil.rmtree(made, ignore_errors=True)
                 if not self._folder.is_dir():
                     raise
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from mesh_assets.errors import SourceError
+from mesh_assets.atomic import replacing
+from mesh_assets.errors import LakeError, SourceError
 from mesh_assets.intake.walk import Listing, Visitor, Walk, list_dataset
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets.slices import LOOSE_FILES, dataset_key
@@ -119,10 +120,14 @@ class DropWatch:
             return Walk()  # a walk that cannot be resumed starts again: nothing is lost but time
 
     def _keep(self, dataset: str, walk: Walk) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        beside = self._path(dataset).with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(asdict(walk)))
-        beside.replace(self._path(dataset))
+        try:
+            with replacing(self._path(dataset), str(os.getpid())) as beside:
+                beside.write_text(json.dumps(asdict(walk)))
+        except OSError as error:
+            raise LakeError(
+                f"{self._path(dataset)} cannot be written: {error.strerror or error}.",
+                remedy="Make room or allow writing there; until then a large folder is walked from its start again.",
+            ) from error
 
 
 def _is_dataset(entry: os.DirEntry[str]) -> bool:

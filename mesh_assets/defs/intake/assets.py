@@ -1,5 +1,7 @@
 """Assets of the stage `intake`."""
 
+import time
+
 import dagster as dg
 
 from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES, SLICES_NAME
@@ -29,12 +31,26 @@ def drop_manifests(
     manifest = next_manifest(
         dataset,
         before.rows() if before else [],
-        before.footer.extra if before else {},
+        before.footer.extra if before else {"version": _first_version(context.instance, dataset)},
         drop_area.listing(dataset),
         target=target_bytes(settings.slice_bytes, partitions),
     )
     context.instance.add_dynamic_partitions(SLICES_NAME, sorted(manifest.slices))
     return manifest.produced
+
+
+def _first_version(instance: dg.DagsterInstance, dataset: str) -> int:
+    """Where versions start: above what the sensors may remember of a dataset whose state was deleted.
+
+    The time in ms does that, and Dagster's own memory where the clock was set back since.
+    """
+    known = dg.AssetRecordsFilter(dg.AssetKey("drop_manifests"), asset_partitions=[dataset])
+    versions = [time.time_ns() // 1_000_000]
+    for record in instance.fetch_materializations(known, limit=1).records:
+        materialization = record.asset_materialization
+        version = materialization.metadata.get("manifest_version") if materialization else None
+        versions += [version.value] if isinstance(version, dg.IntMetadataValue) and version.value else []
+    return max(versions)
 
 
 @dg.asset(partitions_def=SLICES, deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])

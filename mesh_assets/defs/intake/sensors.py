@@ -5,7 +5,7 @@ import time
 
 import dagster as dg
 
-from mesh_assets.defs.attempts import attempt
+from mesh_assets.defs.attempts import attempt, no_room
 from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import DropArea, DropWatch
@@ -47,8 +47,13 @@ def drop_sensor(
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
-def slice_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
+def slice_sensor(
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.SensorResult:
     """Asks for every slice whose version in the manifest is newer than the last one asked for."""
+    lack = no_room(context.instance, settings)
+    if lack:
+        return dg.SensorResult([], skip_reason=lack, cursor=context.cursor)
     asked: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
     requests: list[dg.RunRequest] = []
     footers, damaged = lake.manifests()

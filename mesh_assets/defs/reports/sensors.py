@@ -1,10 +1,8 @@
 """When a dataset gets its report: as soon as its slices are done, and every night."""
 
-import time
-
 import dagster as dg
 
-from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt
+from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt, is_recent
 from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, report_job
 from mesh_assets.errors import MeshError
 from mesh_assets.slices import LOOSE_FILES
@@ -51,7 +49,7 @@ def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
     if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=AT_WORK)):
         return False
     records = instance.get_run_records(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
-    failed = [r.dagster_run.tags for r in records if time.time() - (r.end_time or 0.0) >= RETRY_SECONDS]
+    failed = [r.dagster_run.tags for r in records if not is_recent(r.end_time or 0.0, RETRY_SECONDS)]
     return waiting <= {(run_tags.get("dagster/partition", ""), run_tags.get(VERSION_TAG, "")) for run_tags in failed}
 
 
