@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import time
 import uuid
 from collections import Counter
@@ -21,6 +22,7 @@ from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.words import encodable, query_words, spaced
 from mesh_assets.slices import SliceKey
+from mesh_assets.wording import size
 
 if TYPE_CHECKING:
     import tantivy
@@ -183,9 +185,18 @@ def _engine_errors(folder: Path) -> Generator[None]:
         yield
     except (ValueError, OSError) as error:
         raise IndexDownError(
-            f"The full-text index {folder} does not work: {error}.",
+            f"The full-text index {folder} does not work: {error}{_lack_of_space(folder)}.",
             remedy="Free space or permit access there; or delete the folder and materialize `fulltext_index` again.",
         ) from error
+
+
+def _lack_of_space(folder: Path) -> str:
+    # The engine's writer only says that it was killed.
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return ""
+    return f" (the disk has only {size(free)} of free space)" if free < _HEAP_BYTES else ""
 
 
 def _schema() -> tantivy.Schema:

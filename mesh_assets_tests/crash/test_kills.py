@@ -137,7 +137,7 @@ def test_killed_workers_and_a_killed_mesh_end_as_an_undisturbed_one(scene: Scene
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", [1_000_000], indirect=True)
+@pytest.mark.parametrize("scene", [400_000], indirect=True)
 def test_twenty_kills_in_every_stage_and_two_of_everything(scene: Scene) -> None:
     chance = random.Random(SEED)
     steps = [*ASSETS, *ASSETS]
