@@ -13,6 +13,7 @@ import pytest
 
 from mesh_assets.atomic import replacing, staging, sweep
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
+from mesh_assets.intake.incoming import bring_in
 from mesh_assets.storage.leftovers import sweep_leftovers
 
 # Holds one of everything that a process may leave, says so, and waits to be killed.
@@ -116,3 +117,30 @@ def test_temporaries_of_the_fulltext_engine_go_unless_it_writes(tmp_path: Path) 
     sweep_leftovers(tmp_path / "state", tmp_path / "drops")
     assert not left.exists()
     assert index.held("d.000000") == 0
+
+
+_INGEST = """
+import os, signal, sys
+from pathlib import Path
+from mesh_assets.intake.incoming import bring_in
+bring_in(
+    Path(sys.argv[1]), "notes", Path(sys.argv[2]),
+    progress=lambda copied: os.kill(os.getpid(), signal.SIGKILL) if copied.copied == 2 else None,
+)
+"""
+
+
+def test_an_ingestion_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    source, drops = tmp_path / "source", tmp_path / "drops"
+    source.mkdir()
+    for number in range(5):
+        (source / f"{number}.txt").write_text(f"{number}\n" * 1000)
+    killed = subprocess.run([sys.executable, "-c", _INGEST, str(source), str(drops)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((drops / ".incoming").iterdir())) == 2, "the folder and its lock"
+    copied = bring_in(source, "notes", drops, progress=lambda _: None)
+    assert (copied.copied, copied.present) == (3, 2)
+    assert not list((drops / ".incoming").iterdir())
+    assert {path.name: path.read_text() for path in (drops / "notes").iterdir()} == {
+        path.name: path.read_text() for path in source.iterdir()
+    }
