@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from mesh_assets.defs.partitions import DATASETS, SLICES
 from mesh_assets.schemas import TABLES
 from mesh_assets.stages import ASSETS
+from mesh_assets.storage.failures import in_words
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
@@ -25,9 +26,10 @@ def checks_of(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-        table = lake.read(asset, context.partition_key)
-        yield _conservation(asset, table)
-        yield _schema(asset, table)
+        with in_words():
+            table = lake.read(asset, context.partition_key)
+            results = [_conservation(asset, table), _schema(asset, table)]
+        yield from results
 
     return check
 
@@ -73,7 +75,8 @@ def index_ready(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.asset_check(asset=asset, name="ready", partitions_def=SLICES, description="The index holds the slice.")
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        state = lake.read(asset, context.partition_key).rows()[0]
+        with in_words():
+            state = lake.read(asset, context.partition_key).rows()[0]
         return dg.AssetCheckResult(
             passed=state["state"] == "ready",
             severity=dg.AssetCheckSeverity.WARN,

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from mesh_assets.defs.attempts import AGAIN_AFTER_SECONDS, AT_WORK, PARTITION_TAG, is_recent, no_room
-from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, slice_job
+from mesh_assets.defs.attempts import AGAIN_AFTER_SECONDS, AT_WORK, is_recent, no_room
+from mesh_assets.defs.jobs import slice_job
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.progress import dataset_progress
 from mesh_assets.storage.run_locks import LOCKS, UP_LOCK, is_alive
+from mesh_assets.storage.run_tags import DATASET_TAG, PARTITION_TAG, VERSION_TAG
 
 # How often a slice was asked for again at its version: the wait doubles each time, up to a day.
 AGAIN_TAG = "mesh/again"

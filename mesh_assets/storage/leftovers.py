@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,10 +26,23 @@ def sweep_leftovers(state: Path, drops: Path) -> list[Path]:
     removed = [path for name in _WRITTEN for path in sweep((state / name).rglob(TEMPORARIES))]
     # The run of a lock that nobody holds has ended.
     removed += sweep((state / LOCKS).glob("*.lock"))
+    removed += _useless_parts(state / "lake" / "chunk_embeddings")
     words = state / "indexes" / "words"
     for lock in words.glob(f"*/{WRITER_LOCK}"):
         removed += _sweep_engine(lock)
     return removed + sweep_stagings(words / UNFINISHED) + sweep_stagings(drops.resolve() / INCOMING)
+
+
+def _useless_parts(embeddings: Path) -> list[Path]:
+    """Vectors kept for a run after a kill, of slices whose table is there: the kill came just before they would go."""
+    removed: list[Path] = []
+    for folder in embeddings.glob("*/*.parts"):
+        table = folder.with_suffix(".parquet")
+        with suppress(OSError):
+            if table.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in (folder, *folder.iterdir())):
+                shutil.rmtree(folder)
+                removed.append(folder)
+    return removed
 
 
 def _sweep_engine(lock: Path) -> list[Path]:

@@ -12,11 +12,11 @@ import pytest
 
 from mesh_assets.defs import attempts
 from mesh_assets.defs.intake import assets as intake_assets
-from mesh_assets.defs.jobs import VERSION_TAG
 from mesh_assets.defs.recovery import AGAIN_TAG, LONGEST_WAIT_SECONDS
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
 from mesh_assets.storage.run_locks import LOCKS, UP_LOCK, run_lock
+from mesh_assets.storage.run_tags import VERSION_TAG
 from mesh_assets_tests.flow.location import Location
 
 KEY = "notes.000000"

@@ -6,6 +6,7 @@ from mesh_assets.defs.attempts import no_room, slice_attempt
 from mesh_assets.defs.jobs import index_job
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.run_tags import DATASET_TAG
 
 INDEXES = ("vector_index", "fulltext_index")
 
@@ -26,7 +27,8 @@ def index_catch_up(
                 before = slice_attempt(context.instance, key) if state is not None and state.footer.skipped else None
                 if before is not None:
                     # Once for each time that it stayed pending, and again where the run for it was killed.
-                    requests[key] = dg.RunRequest(f"{key}@{before}", partition_key=key)
+                    tags = {DATASET_TAG: footer.partition}
+                    requests[key] = dg.RunRequest(f"{key}@{before}", partition_key=key, tags=tags)
     return dg.SensorResult(list(requests.values()), skip_reason=None if requests else "No index is pending.")
 
 

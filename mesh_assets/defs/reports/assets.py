@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES
-from mesh_assets.defs.produce import input_hash
+from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
+from mesh_assets.defs.produce import input_hash, made_from
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
 from mesh_assets.schemas.outcome import Outcome, Produced
@@ -18,7 +18,7 @@ from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
 
 
-@dg.asset(partitions_def=SLICES, deps=["vector_index", "fulltext_index"])
+@slice_asset(deps=["vector_index", "fulltext_index"])
 def slice_reports(
     context: dg.AssetExecutionContext,
     slice_insights: LakeTable,
@@ -36,11 +36,11 @@ def slice_reports(
     )
     before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
-    extra: dict[str, object] = {"slice_version": upstream[0].footer.extra["slice_version"]}
+    extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
 
 
-@dg.asset(partitions_def=DATASETS, deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
+@dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
 def dataset_reports(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> Produced:
