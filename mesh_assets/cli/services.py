@@ -213,6 +213,19 @@ def check_locks(state: Path) -> None:
         )
 
 
+def running_at(settings: Settings) -> str | None:
+    """The address of the mesh that is up with this state folder; None where none is."""
+    try:
+        with (settings.state / UP_LOCK).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().split(",")[0].strip() or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,13 +17,10 @@ from mesh_assets.indexes.tantivy_text import UNFINISHED, WRITER_LOCK, WRITER_TEM
 from mesh_assets.intake.drop_area import INCOMING
 from mesh_assets.storage.run_locks import LOCKS
 
-# Folders of the state folder in which files are written beside and renamed.
-_WRITTEN = ("lake", "indexes", "reports", "walks")
-
 
 def sweep_leftovers(state: Path, drops: Path) -> list[Path]:
     """Remove what killed processes left; what it was."""
-    removed = [path for name in _WRITTEN for path in sweep((state / name).rglob(TEMPORARIES))]
+    removed = sweep(state.rglob(TEMPORARIES))
     # The run of a lock that nobody holds has ended.
     removed += sweep((state / LOCKS).glob("*.lock"))
     removed += _useless_parts(state / "lake" / "chunk_embeddings")

@@ -28,6 +28,7 @@ LAYERS = (
     "schemas",
     *PURE,
     "storage",
+    "health",
     "resources",
     "defs",
     "definitions",
