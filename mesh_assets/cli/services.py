@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh_assets.cli.console import errors, safe
 from mesh_assets.cli.home import dagster_environment
 from mesh_assets.cli.processes import check_no_other_daemon, end, mark, marked
 from mesh_assets.errors import ServiceError, SettingsError
@@ -210,6 +211,12 @@ def check_locks(state: Path) -> None:
         raise SettingsError(
             f"Locks on files do not hold in MESH_STATE, {state} (file system {kind}).",
             remedy="Set MESH_STATE to a folder on a disk of this machine; the drops may stay where they are.",
+        )
+    if (kind := network_type(state)) is not None:
+        errors.print(
+            f"MESH_STATE, {safe(str(state))}, lies on a network ({kind}). Locks hold between processes of this machine, "
+            "but nobody knows of other machines: let this one alone write there.",
+            markup=False,
         )
 
 

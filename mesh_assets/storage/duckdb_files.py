@@ -74,6 +74,7 @@ def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
+        copy.unlink(missing_ok=True)  # an empty file is no database
         return duckdb.connect(str(copy))
     try:
         return duckdb.connect(str(copy))
