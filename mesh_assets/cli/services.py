@@ -214,8 +214,8 @@ def check_locks(state: Path) -> None:
         )
     if (kind := network_type(state)) is not None:
         errors.print(
-            f"MESH_STATE, {safe(str(state))}, lies on a network ({kind}). Locks hold between processes of this machine, "
-            "but nobody knows of other machines: let this one alone write there.",
+            f"MESH_STATE, {safe(str(state))}, lies on a network ({kind}). Locks hold between processes of this "
+            "machine; whether they do between machines is unknown: let this one alone write there.",
             markup=False,
         )
 
