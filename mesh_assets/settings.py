@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
+    keep_free_mib: Annotated[
+        int, Field(ge=0, description="Free space in MiB below which no slice is started; 0 never waits.")
+    ] = 1024
     cores: Annotated[int, Field(ge=0, description="CPU cores that the mesh may use; 0 means all.")] = 0
     memory_gib: Annotated[
         float, Field(ge=0, description="Memory that the mesh may use, in GiB: limits the slices side by side; 0: all.")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from mesh_assets.errors import SourceError
+from mesh_assets.atomic import replacing
+from mesh_assets.errors import LakeError, SourceError
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.growing import Growth
 from mesh_assets.intake.references import Reference, References
@@ -185,7 +186,7 @@ class DropWatch:
         """Remove what is kept of walks of this dataset, also what a killed process left."""
         name = re.escape(check_dataset_key(dataset))
         for path in self.state.glob("*"):
-            if re.fullmatch(rf"{name}(\+growing)?\.(json|[0-9]+\.tmp)", path.name):
+            if re.fullmatch(rf"{name}(\+growing)?\.json|\.{name}(\+growing)?\.json\.[^.]*\.tmp", path.name):
                 path.unlink(missing_ok=True)
 
     def _loose(self, known_digest: Callable[[str], str | None]) -> Iterator[tuple[str, str | None]]:
@@ -204,10 +205,14 @@ class DropWatch:
             return Walk()  # a walk that cannot be resumed starts again: nothing is lost but time
 
     def _keep(self, path: Path, what: object) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(what))
-        beside.replace(path)
+        try:
+            with replacing(path, str(os.getpid())) as beside:
+                beside.write_text(json.dumps(what))
+        except OSError as error:
+            raise LakeError(
+                f"{path} cannot be written: {error.strerror or error}.",
+                remedy="Make room or allow writing there; until then a large folder is walked from its start again.",
+            ) from error
 
 
 def _is_dataset(entry: os.DirEntry[str]) -> bool:

@@ -74,6 +74,7 @@ def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
+        copy.unlink(missing_ok=True)  # an empty file is no database
         return duckdb.connect(str(copy))
     try:
         return duckdb.connect(str(copy))
@@ -103,9 +104,9 @@ def _turn(path: Path) -> Generator[None]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove copies of killed processes: whoever has the turn is the only one with a copy."""
+    """Remove logs of killed processes' copies: whoever has the turn is the only one with a copy."""
     for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
+        if left.name.startswith(f".{path.name}.") and left.name.endswith(".tmp.wal"):
             left.unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 """Assets of the stage `intake`."""
 
+import time
 from collections.abc import Collection
 
 import dagster as dg
@@ -42,7 +43,7 @@ def drop_manifests(
     manifest = next_manifest(
         dataset,
         before.batches(rows=MANIFEST_ROWS) if before else [],
-        footer,
+        footer or {"version": _first_version(context.instance, dataset)},
         drop_area.listing(dataset, growth),
         target=target_bytes(settings.slice_bytes, len(partitions)),
         retired=retirable(lake, before.footer) if before else (),
@@ -52,6 +53,20 @@ def drop_manifests(
     stores = SliceStores(lake, vectors, words, settings.state / "reports")
     manifest.produced.published = lambda: _sweep(context, stores, manifest.slices, partitions)
     return manifest.produced
+
+
+def _first_version(instance: dg.DagsterInstance, dataset: str) -> int:
+    """Where versions start: above what the sensors may remember of a dataset whose state was deleted.
+
+    The time in ms does that, and Dagster's own memory where the clock was set back since.
+    """
+    known = dg.AssetRecordsFilter(dg.AssetKey("drop_manifests"), asset_partitions=[dataset])
+    versions = [time.time_ns() // 1_000_000]
+    for record in instance.fetch_materializations(known, limit=1).records:
+        materialization = record.asset_materialization
+        version = materialization.metadata.get("manifest_version") if materialization else None
+        versions += [version.value] if isinstance(version, dg.IntMetadataValue) and version.value else []
+    return max(versions)
 
 
 def _sweep(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 
-from mesh_assets.defs.attempts import attempt
+from mesh_assets.defs.attempts import attempt, no_room
 from mesh_assets.defs.jobs import MANIFEST_PRIORITY, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
@@ -79,6 +79,9 @@ def slice_sensor(
     context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.SensorResult:
     """Asks for every slice that is new or has changed; for one that keeps changing, once it has settled."""
+    lack = no_room(context.instance, settings)
+    if lack:
+        return dg.SensorResult([], skip_reason=lack, cursor=context.cursor)
     stored: dict[str, object] = json.loads(context.cursor or "{}")
     footers, damaged = lake.manifests()
     known = lake.datasets("drop_manifests")  # a dataset that was forgotten leaves no trace in the cursor either
