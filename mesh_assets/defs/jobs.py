@@ -1,12 +1,15 @@
-"""Jobs: what a sensor, a schedule or a person starts. A slice run is one process and one partition."""
+"""Jobs: what a sensor, a schedule or a person starts. A slice run is one process and one partition.
+
+The policies of their steps are those of the assets, so that a run by hand has them too.
+"""
 
 import dagster as dg
 
 from mesh_assets.stages import SLICE_ASSETS
 
-# Tags by which the sensors find their runs again.
-DATASET_TAG = "mesh/dataset"
-VERSION_TAG = "mesh/slice_version"
+# Which of the queued runs goes first: the higher number; what a person starts in the UI has 0. A manifest takes
+# seconds and tells what there is to do.
+MANIFEST_PRIORITY, REPORT_PRIORITY, BACKFILL_PRIORITY = "10", "5", "-5"
 
 manifest_job = dg.define_asset_job(
     "manifest_job",

@@ -3,14 +3,13 @@
 Keys are made and checked in `mesh_assets.slices`.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import dagster as dg
 
 from mesh_assets.schemas.outcome import StageOutput
-from mesh_assets.storage.failures import told_in_words
+from mesh_assets.storage.failures import RETRIES, told_in_words
 
 SLICES_NAME = "slices"
 DATASETS = dg.DynamicPartitionsDefinition(name="datasets")
@@ -22,10 +21,7 @@ SLICE_POOL, DATASET_POOL = "slices", "datasets"
 # Edges between a slice and a dataset: custom mappings are dropped from the graph that the UI sees.
 ACROSS_GRAINS = dg.AllPartitionMapping()
 
-# A file that changes while it is read fails its step once; the second try rejects it.
-_RETRY = dg.RetryPolicy(max_retries=1, delay=2)
-# One run a partition, however many a person selects: a run is one process, and a slice that fails takes no other along.
-_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+_RETRY = dg.RetryPolicy(max_retries=RETRIES, delay=2)
 
 _Body: TypeAlias = Callable[..., StageOutput]
 _Deps: TypeAlias = Sequence[dg.AssetDep | str]
@@ -42,8 +38,7 @@ def dataset_asset(deps: _Deps = ()) -> Callable[[_Body], dg.AssetsDefinition]:
 
 
 def _asset(body: _Body, partitions: dg.PartitionsDefinition, pool: str, deps: _Deps) -> dg.AssetsDefinition:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies are one
-        return dg.asset(
-            partitions_def=partitions, deps=list(deps), pool=pool, retry_policy=_RETRY, backfill_policy=_BACKFILL
-        )(told_in_words(body))
+    # No backfill policy: any, even one of one partition a run, makes runs over a range, which have no partition tag, so
+    # that two of them could work on the same slice. Without one a backfill starts one run a partition.
+    decorate = dg.asset(partitions_def=partitions, deps=list(deps), pool=pool, retry_policy=_RETRY)
+    return decorate(told_in_words(body))

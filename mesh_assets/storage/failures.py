@@ -24,6 +24,8 @@ from mesh_assets.errors import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# A file that changes while it is read fails its step once; the second try rejects it.
+RETRIES = 1
 # What a second try two seconds later cannot mend.
 _LASTING = (SettingsError, KeyFormatError, MissingUpstreamError, CorruptTableError, CitationError)
 _PACKAGE = Path(mesh_assets.__file__).parent
@@ -31,24 +33,31 @@ _MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memo
 
 
 @contextmanager
-def in_words() -> Generator[None]:
-    """Errors of the block become `dagster.Failure` with a description and a remedy; Dagster's own pass as they are."""
+def in_words(attempt: int = RETRIES) -> Generator[None]:
+    """Errors of the block become `dagster.Failure` with a description and a remedy; Dagster's own pass as they are.
+
+    `attempt` counts from 0. The last one is not to be retried: Dagster would put "Exceeded max_retries" over the words.
+    """
+    may_pass = attempt < RETRIES
     try:
         yield
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except MeshError as error:
         # Without the chain: the words are the whole story, and a traceback below them would bury it.
-        raise _failure(error.message, error.remedy, allow_retries=not isinstance(error, _LASTING)) from None
+        again = may_pass and not isinstance(error, _LASTING)
+        raise _failure(error.message, error.remedy, allow_retries=again) from None
     except Exception as error:
         if is_out_of_memory(error):
             raise _failure(
                 f"The memory that a run may use was not enough ({error or 'MemoryError'}).",
                 "Raise MESH_MEMORY_GIB, or lower MESH_SLICE_MIB or MESH_EMBEDDING_BATCH, then run it again.",
+                allow_retries=may_pass,
             ) from error
         raise _failure(
             f"This is a defect of the mesh, not of your data: {type(error).__name__}: {error} ({_place(error)}).",
             "Please report it with this text and the stack trace below; running it again may help if it was by chance.",
+            allow_retries=may_pass,
         ) from error
 
 
@@ -57,7 +66,8 @@ def told_in_words(compute: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(compute)
     def body(*args: P.args, **kwargs: P.kwargs) -> T:
-        with in_words():
+        contexts = [a for a in (*args, *kwargs.values()) if isinstance(a, dg.AssetExecutionContext)]
+        with in_words(contexts[0].retry_number if contexts else RETRIES):
             return compute(*args, **kwargs)
 
     return body
@@ -68,7 +78,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
-def _failure(message: str, remedy: str, *, allow_retries: bool = True) -> dg.Failure:
+def _failure(message: str, remedy: str, *, allow_retries: bool) -> dg.Failure:
     return dg.Failure(
         f"{message} {remedy}",
         metadata={"what_happened": dg.MetadataValue.text(message), "what_to_do": dg.MetadataValue.text(remedy)},

@@ -38,7 +38,7 @@ class ParquetIOManager(dg.IOManager):
         The stream is drained here, so this is where a run gives way while the owner needs the machine, and where most
         errors of a stage come up.
         """
-        with in_words():
+        with in_words(context.step_context.previous_attempt_count):
             self._handle(context, obj)
 
     def _handle(self, context: dg.OutputContext, obj: Produced | UpToDate) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
-from mesh_assets.defs.produce import input_hash
+from mesh_assets.defs.produce import input_hash, made_from
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
 from mesh_assets.schemas.outcome import Outcome, Produced
@@ -36,7 +36,7 @@ def slice_reports(
     )
     before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
-    extra: dict[str, object] = {"slice_version": upstream[0].footer.extra["slice_version"]}
+    extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
 
 
