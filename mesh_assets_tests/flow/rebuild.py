@@ -92,10 +92,11 @@ def _unchecked_slice_job(defs: dg.Definitions) -> dg.JobDefinition:
 
 def words_of(settings: Settings, key: str) -> list[str]:
     """Ids of the entries that the full-text index holds of a slice, sorted."""
-    index = tantivy.Index.open(str(settings.state / "indexes" / "words" / "words-1"))
+    (folder,) = (settings.state / "indexes" / "words").glob("words-*[0-9]")
+    index = tantivy.Index.open(str(folder))
     searcher = index.searcher()
     found = searcher.search(tantivy.Query.term_query(index.schema, "slice", key), 1_000_000)
-    return sorted(cast("str", searcher.doc(address)["chunk_id"][0]) for _, address in found.hits)
+    return sorted(cast("bytes", searcher.doc(address)["chunk_id"][0]).hex() for _, address in found.hits)
 
 
 def vector_files(settings: Settings) -> dict[str, Path]:
