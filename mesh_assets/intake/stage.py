@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from blake3 import blake3
 from mesh_assets.errors import SourceError
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.intake.languages import language_of
-from mesh_assets.intake.planner import ADDED, CHANGED, DELETED, Extent, Plan, plan_slices
+from mesh_assets.intake.planner import ADDED, CHANGED, DELETED, SAME, Extent, Plan, plan_slices
 from mesh_assets.intake.sources import check_identity, open_inside, read_range
 from mesh_assets.intake.walk import Listing
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
@@ -85,8 +85,9 @@ def _manifest_batches(
 
 
 def slice_input_hash(extents: Sequence[Extent]) -> str:
-    """Identifies the extents of a slice as the manifest has them."""
-    return blake3(repr(sorted(map(repr, extents))).encode("utf-8", "surrogateescape")).hexdigest(length=16)
+    """Identifies the extents of a slice that are there, whatever happened to them since the manifest before."""
+    live = sorted(repr(replace(extent, change=SAME)) for extent in extents if extent.is_live)
+    return blake3(repr(live).encode("utf-8", "surrogateescape")).hexdigest(length=16)
 
 
 class SourceReader:

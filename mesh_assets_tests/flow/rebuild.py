@@ -56,10 +56,11 @@ class Rebuild:
 
     def _check_table(self, asset: str, key: str) -> None:
         found, expected = self._location.lake.read(asset, key), self.lake.read(asset, key)
-        assert _facts(found.footer) == _facts(expected.footer), (asset, key)
+        there, made = _facts(found.footer), _facts(expected.footer)
+        assert there == made, f"{asset} of {key}: {there} != {made}"
         volatile = [column.name for column in TABLES[asset].columns if column.volatile]
-        there, made = (table.table().drop_columns(volatile) for table in (found, expected))
-        assert there.equals(made), _difference(asset, key, there, made)
+        rows, expected_rows = (table.table().drop_columns(volatile) for table in (found, expected))
+        assert rows.equals(expected_rows), _difference(asset, key, rows, expected_rows)
         rejects = [list(_rows(lake.rejects(asset, key))) for lake in (self._location.lake, self.lake)]
         assert rejects[0] == rejects[1], (asset, key)
         assert all(row["reason"] and row["remedy"] for row in rejects[0]), (asset, key)
