@@ -84,7 +84,7 @@ def memory(total: int, runs: int) -> Finding:
     needed = runs * _RUN_BYTES + _DAGSTER_BYTES
     what = f"{size(total)} of memory, {runs} runs side by side take about {size(needed)}"
     if total < needed:
-        return Finding("memory", "warn", what, "Lower max_concurrent_runs in dagster.yaml, or MESH_EMBEDDING_BATCH.")
+        return Finding("memory", "warn", what, "Lower MESH_EMBEDDING_BATCH, or set MESH_CORES=1: one slice at a time.")
     return Finding("memory", "ok", what)
 
 

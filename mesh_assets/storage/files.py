@@ -19,7 +19,8 @@ from mesh_assets.errors import LakeError
 
 # No stage writes one file for longer: an older temporary was left by a killed run.
 LEFT_OVER_SECONDS = 86_400
-_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}  # a file where a folder should be, or the other way round
+_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG} | _NO_FOLDER
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]*\.tmp", re.DOTALL)
 
 
