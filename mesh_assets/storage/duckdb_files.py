@@ -32,7 +32,7 @@ def views_database(lake_root: Path) -> Path:
 
 
 @contextmanager
-def rewriting(path: Path, run_id: str, *, start: Path) -> Generator[duckdb.DuckDBPyConnection]:
+def rewriting(path: Path, run_id: str, *, start: Path | None = None) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection to a copy of the database `start`, empty where there is none; it becomes `path` when the block ends.
 
     Processes that change one file take turns. LakeError where the disk refuses; `path` then is as it was, as it is
@@ -69,8 +69,10 @@ def snapshot(path: Path) -> Generator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
+def _open_copy(start: Path | None, copy: Path) -> duckdb.DuckDBPyConnection:
     """A connection to `copy`, made from `start` where that is there. The log of a notebook is not copied with it."""
+    if start is None:
+        return duckdb.connect(str(copy))
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
