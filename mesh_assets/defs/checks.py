@@ -11,6 +11,7 @@ from mesh_assets.schemas import TABLES
 from mesh_assets.stages import ASSETS, DUCKDB_ASSETS
 from mesh_assets.storage.duckdb_tables import rows_of
 from mesh_assets.storage.duckdb_types import duckdb_type
+from mesh_assets.storage.failures import in_words
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.statistics import expected_rows
 
@@ -27,9 +28,10 @@ def checks_of(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-        table = lake.read(asset, context.partition_key)
-        yield _conservation(asset, table)
-        yield _schema(asset, table)
+        with in_words():
+            table = lake.read(asset, context.partition_key)
+            results = [_conservation(asset, table), _schema(asset, table)]
+        yield from results
 
     return check
 
@@ -52,7 +54,9 @@ def duckdb_checks_of(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-        columns, rows = rows_of(lake.root, asset, context.partition_key)
+        with in_words():
+            columns, rows = rows_of(lake.root, asset, context.partition_key)
+            tables = expected_rows(lake, context.partition_key)
         expected = {column.name: duckdb_type(column.type) for column in TABLES[asset].columns}
         nulls = [c.name for c in TABLES[asset].columns if not c.nullable and rows.column(c.name).null_count]
         yield dg.AssetCheckResult(
@@ -62,7 +66,6 @@ def duckdb_checks_of(asset: str) -> dg.AssetChecksDefinition:
             metadata={"columns": len(columns), "nulls_where_none_may_be": ", ".join(nulls) or "none"},
         )
         found = list(zip(rows["slice"].to_pylist(), rows["asset"].to_pylist(), strict=True))
-        tables = expected_rows(lake, context.partition_key)
         yield dg.AssetCheckResult(
             asset_key=asset,
             check_name="conservation",
@@ -114,7 +117,8 @@ def index_ready(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.asset_check(asset=asset, name="ready", partitions_def=SLICES, description="The index holds the slice.")
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        state = lake.read(asset, context.partition_key).rows()[0]
+        with in_words():
+            state = lake.read(asset, context.partition_key).rows()[0]
         return dg.AssetCheckResult(
             passed=state["state"] == "ready",
             severity=dg.AssetCheckSeverity.WARN,

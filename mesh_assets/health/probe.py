@@ -28,7 +28,6 @@ from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.run_locks import is_alive
 from mesh_assets.storage.status import statuses
 
-_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _DAEMON_MODULES = ("dagster._daemon", "dagster-daemon")
 
 
@@ -147,19 +146,6 @@ def yaml_of(path: Path) -> object:
         return yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError):
         return None
-
-
-def memory_bytes() -> int:
-    """Memory that this process may use: the machine's, or what its container was given."""
-    total = int(psutil.virtual_memory().total)
-    with suppress(OSError, ValueError):
-        return min(total, int(_CGROUP_MEMORY.read_text()))
-    return total
-
-
-def core_count() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def open_files_limit() -> int:

@@ -1,61 +1,122 @@
-"""`chunk_insights`: what is said of each chunk by itself. What needs the whole slice is in `slice_stage`."""
+"""`chunk_insights`: what is said of each chunk by itself. What needs the whole slice is in `slice_stage`.
+
+Chunks are read many at once, as arrays; what is said of one depends on its own row alone, so that a slice that is made
+again, in other batches, says the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import Any, cast
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mesh_assets.insights.entities import Entity, find_entities
-from mesh_assets.insights.keyphrases import keyphrases
-from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.secrets import mask
+from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Places, Spans, string_array
+from mesh_assets.insights.entities import Entities, find_entities
+from mesh_assets.insights.keyphrases import MAX_BYTES, MAX_TEXTS, Phrases, keyphrases
+from mesh_assets.insights.locators import relative_spans
+from mesh_assets.insights.secrets import Secret, find_secrets, may_hold_secrets
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, ENTITY, KEYPHRASE
 from mesh_assets.schemas.outcome import Outcome
 
+_COLUMNS = ("chunk_id", "kind", "text", "byte_start", "byte_stop")
+_LOGS = pa.array(["log", "structured", "metric"])
+
 
 def insight_batches(chunks: Iterable[pa.RecordBatch], outcome: Outcome) -> Iterator[pa.RecordBatch]:
-    """Batches of `CHUNK_INSIGHTS`, row by row those of the batches of `CHUNKS`. `outcome` advances with each row."""
+    """Batches of `CHUNK_INSIGHTS`, row by row those of the batches of `CHUNKS`. `outcome` advances with each batch."""
     for batch in chunks:
-        rows = chunk_texts(batch)
-        phrases = [keyphrases(mask(row.text), row.kind) for row in rows]
-        entities = [[(entity, row) for entity in find_entities(row.text)] for row in rows]
-        columns: list[pa.Array[Any]] = [batch.column("chunk_id"), _phrase_lists(phrases), _entity_lists(entities)]
-        yield CHUNK_INSIGHTS.cast(pa.RecordBatch.from_arrays(columns, names=["chunk_id", "keyphrases", "entities"]))
-        for row in rows:
-            outcome.advance(read=row.byte_stop - row.byte_start)
+        parts = [_insights(part) for part in _parts(batch.select(list(_COLUMNS)))]
+        if parts:
+            yield CHUNK_INSIGHTS.cast(pa.Table.from_batches(parts).combine_chunks().to_batches()[0])
+        sizes = pc.sum(pc.subtract(batch.column("byte_stop"), batch.column("byte_start"))).as_py()
+        outcome.advance(batch.num_rows, read=int(sizes or 0))
 
 
-def _phrase_lists(phrases: list[list[tuple[str, float]]]) -> pa.Array[Any]:
-    flat = [item for items in phrases for item in items]
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """`batch` in parts of at most `MAX_TEXTS` rows and about `MAX_BYTES` of text: arrays are many times the text."""
+    sizes = np.asarray(pc.binary_length(batch.column("text")), np.int64)
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < batch.num_rows:
+        before = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, before + MAX_BYTES, side="right"))
+        stop = min(max(stop, start + 1), start + MAX_TEXTS)
+        yield batch.slice(start, stop - start)
+        start = stop
+
+
+def _insights(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The insights of code, and of all else, in the order of the rows."""
+    is_code = np.asarray(pc.equal(batch.column("kind"), "code").to_numpy(zero_copy_only=False), np.bool_)
+    if is_code.all() or not is_code.any():
+        return _insights_of(batch, is_code=bool(is_code.any()))
+    made = [
+        _insights_of(batch.filter(pa.array(mask)), is_code=code) for mask, code in ((is_code, True), (~is_code, False))
+    ]
+    places = np.concatenate((np.flatnonzero(is_code), np.flatnonzero(~is_code)))
+    table = pa.Table.from_batches(made).take(pa.array(np.argsort(places)))
+    return table.combine_chunks().to_batches()[0]
+
+
+def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
+    texts = cast("pa.StringArray", batch.column("text"))
+    text = ByteText.of(texts)
+    secrets, descriptions = _secrets(texts, text)
+    in_logs = np.asarray(pc.is_in(batch.column("kind"), _LOGS).to_numpy(zero_copy_only=False), np.bool_)
+    phrases = keyphrases(text, is_code=is_code, in_logs=in_logs, hidden=secrets)
+    entities = find_entities(text, secrets, descriptions)
+    columns: list[pa.Array[Any]] = [batch.column("chunk_id"), _phrase_lists(phrases), _entity_lists(batch, entities)]
+    return pa.RecordBatch.from_arrays(columns, names=["chunk_id", "keyphrases", "entities"])
+
+
+def _secrets(texts: pa.StringArray, text: ByteText) -> tuple[Spans, list[str]]:
+    """The secrets of all texts as bytes, and what is said of each."""
+    possible = np.flatnonzero(may_hold_secrets(cast("pl.Series", pl.from_arrow(texts))))
+    starts: list[int] = []
+    stops: list[int] = []
+    descriptions: list[str] = []
+    for row in possible.tolist():
+        content = cast(str, texts[row].as_py())
+        for secret in find_secrets(content):
+            before = int(text.starts[row]) + _utf8(content, 0, secret.start)
+            starts.append(before)
+            stops.append(before + _utf8(content, secret.start, secret.stop))
+            descriptions.append(_description(secret))
+    return (Spans(np.array(starts, np.int64), np.array(stops, np.int64)) if starts else NO_SPANS), descriptions
+
+
+def _utf8(text: str, start: int, stop: int) -> int:
+    return stop - start if text.isascii() else len(text[start:stop].encode())
+
+
+def _description(secret: Secret) -> str:
+    return f"{secret.name}, {secret.stop - secret.start} characters, masked"
+
+
+def _phrase_lists(phrases: Phrases) -> pa.Array[Any]:
     structs = pa.StructArray.from_arrays(
-        [pa.array([phrase for phrase, _ in flat], pa.string()), pa.array([score for _, score in flat], pa.float32())],
-        fields=_fields(KEYPHRASE),
+        [string_array(phrases.content, phrases.offsets), pa.array(phrases.scores)], fields=_fields(KEYPHRASE)
     )
-    return _lists(structs, [len(items) for items in phrases])
+    return _lists(structs, phrases.counts)
 
 
-def _entity_lists(entities: list[list[tuple[Entity, ChunkText]]]) -> pa.Array[Any]:
-    flat = [item for items in entities for item in items]
-    spans = [row.byte_span(entity.start, entity.stop) for entity, row in flat]
+def _entity_lists(batch: pa.RecordBatch, entities: Entities) -> pa.Array[Any]:
+    starts, stops = relative_spans(batch, entities.counts, entities.starts, entities.stops)
     structs = pa.StructArray.from_arrays(
-        [
-            pa.array([entity.label for entity, _ in flat], pa.string()),
-            pa.array([entity.text for entity, _ in flat], pa.string()),
-            pa.array([start for start, _ in spans], pa.int64()),
-            pa.array([stop for _, stop in spans], pa.int64()),
-        ],
-        fields=_fields(ENTITY),
+        [entities.label_names(), entities.texts, pa.array(starts), pa.array(stops)], fields=_fields(ENTITY)
     )
-    return _lists(structs, [len(items) for items in entities])
+    return _lists(structs, entities.counts)
 
 
 def _fields(struct: pa.StructType) -> list[pa.Field[Any]]:
     return [struct.field(i) for i in range(struct.num_fields)]
 
 
-def _lists(values: pa.StructArray, lengths: list[int]) -> pa.Array[Any]:
-    offsets = [0, *accumulate(lengths)]
-    return cast("pa.Array[Any]", pa.ListArray.from_arrays(offsets, values))
+def _lists(values: pa.StructArray, counts: Places) -> pa.Array[Any]:
+    offsets = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    return cast("pa.Array[Any]", pa.ListArray.from_arrays(pa.array(offsets), values))

@@ -6,14 +6,10 @@ import heapq
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import cast
+from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.locators import ChunkText
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
 
@@ -22,14 +18,24 @@ _SHOWN = 5
 # A definition longer than two screens is hard to keep in mind.
 _LONG_LINES = 100
 _MARK = re.compile(r"\b(?:TODO|FIXME|HACK|XXX)\b[^\n]{0,200}")
-_DEFINITION = re.compile(
-    r"^[ \t]{0,80}(?:(?:export|public|private|protected|static|final|abstract|async|pub|default|open|override)"
+_DEFINITION = (
+    r"(?m)^[ \t]{0,80}(?:(?:export|public|private|protected|static|final|abstract|async|pub|default|open|override)"
     r"[ \t]{1,8}){0,5}"
-    r"(?P<word>class|interface|struct|trait|enum|def|function|func|fn|fun)\b",
-    re.MULTILINE,
+    r"(class|interface|struct|trait|enum|def|function|func|fn|fun)\b"
 )
 _CLASS_WORDS = frozenset({"class", "interface", "struct", "trait", "enum"})
 _DOCUMENTED = re.compile(r"(?:\s|#[^\n]{0,400}\n){0,60}[rRuU]?(?:\"\"\"|''')")
+
+
+@dataclass(slots=True)
+class _Open:
+    """The definition that is being read: path and symbol, its first chunk, its first and its last line."""
+
+    name: tuple[str, object]
+    batch: SliceBatch
+    row: int
+    line_start: int
+    line_stop: int
 
 
 class CodeInsight:
@@ -47,51 +53,57 @@ class CodeInsight:
         self._mark_count = 0
         self._shown_marks: list[Citation] = []
         self._largest: list[tuple[int, int, str, ChunkText]] = []
-        self._open: tuple[str, str, ChunkText, int] | None = None
+        self._open: _Open | None = None
         self._path = ""
         self._last_line = 0
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Read the chunks of code."""
-        names = ("symbol", "format", "line_stop")
-        columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in names]
-        for chunk, symbol, form, line_stop in zip(chunk_texts(chunks), *columns, strict=True):
-            if chunk.kind == "code":
-                self._file(chunk, str(form))
-                self._definition(chunk, cast("str | None", symbol), cast(int, line_stop))
-                self._lines += cast(int, line_stop) - max(chunk.line_start - 1, self._last_line)
-                self._last_line = cast(int, line_stop)
-                self._find_marks(chunk)
-
-    def _file(self, chunk: ChunkText, form: str) -> None:
-        if chunk.path == self._path:
+        rows = batch.rows_of("code")
+        if not rows:
             return
-        self._path, self._last_line = chunk.path, chunk.line_start - 1
+        kept = batch.texts.gather(rows)
+        words = kept.str.extract(_DEFINITION, 1).to_list()
+        marked = kept.str.contains(_MARK.pattern).to_list()
+        paths, symbols, forms = batch.strings("path"), batch.column("symbol"), batch.column("format")
+        starts, stops = batch.whole("line_start").tolist(), batch.whole("line_stop").tolist()
+        for row, word, mark in zip(rows, words, marked, strict=True):
+            path, start, stop = paths[row], starts[row], stops[row]
+            if path != self._path:
+                self._path, self._last_line = path, start - 1
+                self._file(batch, row, str(forms[row]))
+            if self._open is not None and self._open.name == (path, symbols[row]):
+                self._open.line_stop = stop
+            else:
+                self._close()
+                self._open = None
+                if symbols[row] is not None:
+                    self._classes += word in _CLASS_WORDS
+                    self._definitions += 1
+                    self._open = _Open((path, symbols[row]), batch, row, start, stop)
+            self._lines += stop - max(start - 1, self._last_line)
+            self._last_line = stop
+            if mark:
+                self._find_marks(batch.chunk(row))
+
+    def _file(self, batch: SliceBatch, row: int, form: str) -> None:
         self._files += 1
-        if form == "python" and chunk.byte_start == 0:
-            self._python += 1
-            if chunk.text.strip() and _DOCUMENTED.match(chunk.text) is None:
-                self._without += 1
-                if len(self._undocumented) < _SHOWN:
-                    self._undocumented.append(chunk.cite_opening())
-
-    def _definition(self, chunk: ChunkText, symbol: str | None, line_stop: int) -> None:
-        known = self._open
-        if known is not None and (chunk.path, symbol) == known[:2]:
-            self._open = (*known[:3], line_stop)
-            return
-        self._close()
-        self._open = None if symbol is None else (chunk.path, symbol, chunk, line_stop)
-        if symbol is not None:
-            found = _DEFINITION.search(chunk.text)
-            self._classes += found is not None and found["word"] in _CLASS_WORDS
-            self._definitions += 1
+        if form == "python":
+            chunk = batch.chunk(row)
+            if chunk.byte_start == 0:
+                self._python += 1
+                if chunk.text.strip() and _DOCUMENTED.match(chunk.text) is None:
+                    self._without += 1
+                    if len(self._undocumented) < _SHOWN:
+                        self._undocumented.append(chunk.cite_opening())
 
     def _close(self) -> None:
-        if self._open is None:
+        known = self._open
+        if known is None or known.line_stop - known.line_start + 1 < _LONG_LINES:
             return
-        _, symbol, chunk, line_stop = self._open
-        heapq.heappush(self._largest, (line_stop - chunk.line_start + 1, -self._definitions, symbol, chunk))
+        length = known.line_stop - known.line_start + 1
+        chunk = known.batch.chunk(known.row)
+        heapq.heappush(self._largest, (length, -self._definitions, str(known.name[1]), chunk))
         if len(self._largest) > _LARGEST:
             heapq.heappop(self._largest)
 
@@ -140,7 +152,7 @@ class CodeInsight:
         )
 
     def _long(self) -> Iterator[Insight]:
-        ranked = sorted((item for item in self._largest if item[0] >= _LONG_LINES), key=lambda i: i[:2], reverse=True)
+        ranked = sorted(self._largest, key=lambda item: item[:2], reverse=True)
         if ranked:
             listed = ", ".join(
                 f"{symbol} in {chunk.path} ({amount(lines)} lines)" for lines, _, symbol, chunk in ranked

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-import pyarrow as pa
-from blake3 import blake3
-from numpy.typing import NDArray
 
-from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
 
@@ -24,12 +21,28 @@ _LARGE_SHARE = 0.3
 _LARGE_COUNT = 20
 
 
+# Hashes are compared within one run only.
+_SEED = 5
+
+_Place = tuple[str, str, int, int, int, str]  # dataset, path, first byte, last byte, line, source hash
+
+
 @dataclass(slots=True)
 class _Text:
+    """How often a text occurs, its bytes, where it was met first, and the second time."""
+
     count: int
     size: int
-    first: Citation
+    place: _Place
     second: Citation | None = None
+
+    def citations(self) -> tuple[Citation, ...]:
+        """Both places. The text itself is kept only where it is met again: it says the same at the first place."""
+        if self.second is None:
+            return ()
+        dataset, path, byte_start, byte_stop, line, source_hash = self.place
+        first = Citation(dataset, path, byte_start, byte_stop, source_hash, line, self.second.quote)
+        return first, self.second
 
 
 class DuplicateInsight:
@@ -39,22 +52,23 @@ class DuplicateInsight:
         self._texts: dict[int, _Text] = {}
         self._mask = 0
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Hash the texts."""
-        for chunk in chunk_texts(chunks):
-            text = chunk.text.strip()
-            if len(text) >= _SHORTEST:
-                digest = int.from_bytes(blake3(text.encode("utf-8", "surrogatepass")).digest(length=8), "big")
-                if not digest & self._mask:
-                    self._count(digest, chunk)
-
-    def _count(self, digest: int, chunk: ChunkText) -> None:
-        known = self._texts.get(digest)
-        if known is not None:
-            known.count += 1
-            known.second = known.second or chunk.cite_opening()
-            return
-        self._texts[digest] = _Text(1, chunk.byte_stop - chunk.byte_start, chunk.cite_opening())
+        stripped = batch.texts.str.strip_chars()
+        hashes = stripped.hash(_SEED).to_numpy()
+        followed = (stripped.str.len_chars().to_numpy() >= _SHORTEST) & (hashes & np.uint64(self._mask) == 0)
+        rows = np.flatnonzero(followed)
+        sizes = batch.sizes
+        names = ("dataset", "path", "byte_start", "byte_stop", "line_start", "source_hash")
+        columns = [batch.column(name) for name in names]
+        for row, digest in zip(rows.tolist(), hashes[rows].tolist(), strict=True):
+            known = self._texts.get(digest)
+            if known is None:
+                place = tuple(column[row] for column in columns)
+                self._texts[digest] = _Text(1, int(sizes[row]), cast(_Place, place))
+            else:
+                known.count += 1
+                known.second = known.second or batch.chunk(row).cite_opening()
         while len(self._texts) > _MAX_TEXTS:
             self._mask = self._mask * 2 + 1
             self._texts = {d: text for d, text in self._texts.items() if not d & self._mask}
@@ -69,15 +83,14 @@ class DuplicateInsight:
         wasted = sum((text.count - 1) * text.size for text in repeated)
         total = sum(text.count * text.size for text in self._texts.values())
         large = wasted >= _LARGE_SHARE * total and extra >= _LARGE_COUNT
-        top = max(repeated, key=lambda text: (text.count * text.size, text.first.path))
-        shown = (top.first,) if top.second is None else (top.first, top.second)
+        top = max(repeated, key=lambda text: (text.count * text.size, text.place[1]))
         yield Insight(
             kind="mixed",
             type="duplicates",
             title="Repeated content",
             statement=f"{share(wasted, total)} of the content repeats, word for word, what is said elsewhere "
-            f"({plural(extra, 'chunk')}); one text occurs {amount(top.count)} times, first in {top.first.path}.",
+            f"({plural(extra, 'chunk')}); one text occurs {amount(top.count)} times, first in {top.place[1]}.",
             score=0.55 if large else 0.2,
             value={"repeated_chunks": extra, "repeated_bytes": wasted * scale, "share": wasted / total},
-            evidence=shown,
+            evidence=top.citations(),
         )

@@ -1,205 +1,259 @@
 """Entities by pattern: what can be told by its form alone. Names of people and places need a model and are not here.
 
-Every pattern is linear: no two neighbouring parts can match the same characters, and every repetition is bounded.
-Each is searched only where a literal that it needs occurs, which is what makes this fast on ordinary text.
+Found in all texts of a batch together. What is frequent in logs (times, addresses, links, paths) is told from arrays of
+bytes; the forms in digits are in `number_forms`, what is rare in `rare_forms`. An entity depends on its text alone.
 """
 
 from __future__ import annotations
 
-import errno
-import ipaddress
-import re
-import string
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from mesh_assets.insights.secrets import find_secrets
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights import number_forms, rare_forms
+from mesh_assets.insights.byte_text import (
+    DIGIT,
+    FOREIGN,
+    LETTER,
+    NO_SPANS,
+    UNDERSCORE,
+    WORD,
+    Bytes,
+    ByteText,
+    Flags,
+    Places,
+    Spans,
+    gathered,
+    hashes_of,
+    is_one_of,
+    runs,
+    string_array,
+)
 
 # Bounds what one chunk can add to the table; a chunk of 256 tokens rarely holds more distinct ones.
 MAX_ENTITIES = 64
-
-
-class Entity(NamedTuple):
-    """A named thing at the characters `start` up to `stop` of a text. The text of a secret is a description."""
-
-    label: str
-    text: str
-    start: int
-    stop: int
-
-
-_URL = re.compile(
-    r"\b(?:https?|ftp|file|s3|gs|ssh|git|wss?|jdbc|postgres(?:ql)?|mysql|redis|mongodb|amqp|hdfs)://[^\s<>\"'`{}|\\^\x00-\x1f]{1,400}"
+LABELS = (
+    "secret",
+    "url",
+    "email",
+    "uuid",
+    "ip",
+    "time",
+    "version",
+    "percent",
+    "duration",
+    "amount",
+    "error_code",
+    "exception",
+    "identifier",
+    "path",
+    "host",
 )
-_EMAIL = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,6}[A-Za-z]{2,24}\b")
-_ALNUM = string.ascii_letters + string.digits
-_EMAIL_LOCAL = f"{_ALNUM}._%+-"
-_HOST_END = re.compile(
-    r"\.(?:com|org|net|io|edu|gov|mil|dev|cloud|local|localdomain|internal|lan|corp|de|uk|fr|nl|eu|ch|at|jp|cn|ru|br|au)\b(?![\w(=]|\.\w)"
-)
-_HOST_START = f"{_ALNUM}.-"
-_UUID_REST = re.compile(r"-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b")
-_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,8}[0-9a-fA-F]{0,4}(?![\w:])")
-_SLASHED = re.compile(r"(?:/[\w.@+~-]{1,80}){1,30}")
-_SLASHED_START = f"{_ALNUM}_.@+~-"
-_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}\Z")
-_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\[^\\/:*?\"<>|\s]{1,80}(?:\\[^\\/:*?\"<>|\s]{1,80}){0,30}")
-_CURRENCY = r"(?:EUR|USD|GBP|CHF|JPY|CNY|[€£¥$])"
-_MORE_DIGITS = r"\d{0,14}(?:[.,']\d{3}){0,5}(?:[.,]\d{1,2})?"
-# Every form starts with a digit, written once in front: the engine then skips to the digits of a text.
-_DIGITS = re.compile(
-    r"\d(?:"
-    r"(?P<time>\d{3}-[01]\d-[0-3]\d"
-    r"(?:[T ][0-2]\d:[0-5]\d(?::[0-6]\d(?:[.,]\d{1,9})?)?(?: ?(?:Z\b|[+-]\d\d:?\d\d\b))?)?)"
-    r"|(?P<ip>\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?::\d{1,5})?(?![\w.]))"
-    r"|(?P<version>\d{0,3}\.\d{1,5}\.\d{1,6}(?:[-+][A-Za-z][\w.]{0,20})?(?![\w.]))"
-    r"|(?P<percent>\d{0,8}(?:[.,]\d{1,6})? ?%)"
-    r"|(?P<duration>\d{0,11}(?:\.\d{1,9})? ?(?:ns|us|µs|ms|s|sec|secs|seconds?|mins?|minutes?|h|hours?|days?)\b)"
-    rf"|(?P<amount>{_MORE_DIGITS} ?{_CURRENCY}(?!\w))"
-    r"|(?P<other>[\w.:]{1,80}))"
-)
-_SIGNS = "€£¥$"
-_CODED = ("EUR ", "USD ", "GBP ", "CHF ", "JPY ", "CNY ")
-_SCALE = r"(?: ?(?:million|billion|bn|[kKmM])\b)?"
-_SIGN_FIRST = re.compile(rf"[{_SIGNS}] ?\d{_MORE_DIGITS}{_SCALE}")
-_CODE_FIRST = re.compile(rf"\b(?:EUR|USD|GBP|CHF|JPY|CNY) \d{_MORE_DIGITS}{_SCALE}")
-_V_VERSION = re.compile(r"v(?<!\wv)\d{1,4}\.\d{1,5}(?:\.\d{1,6})?(?:[-+][A-Za-z][\w.]{0,20})?(?![\w])")
-_CODES = re.compile(
-    r"\b(?:(?P<identifier>(?!UTF|SHA|ISO|RFC|CVE|MD|ORA|AES|RSA|UTC|GMT)[A-Z][A-Z0-9]{1,9}-\d{1,6}(?![\w-]))"
-    r"|(?P<error_code>CVE-\d{4}-\d{4,7}|ORA-\d{4,5}|ERR_[A-Z_]{3,40}|E\d{3,5}|HRESULT[:= ]{1,3}0x[0-9A-Fa-f]{8})\b"
-    r"|(?P<errno>E[A-Z0-9]{3,14})\b"
-    r"|(?P<exception>[A-Z][A-Za-z0-9]{1,60}(?<=[a-z])(?:Error|Exception))\b)"
-)
-_HTTP_STATUS = re.compile(r"HTTP(?:/\d(?:\.\d)?)?\"?[ :=]{1,2}(?P<code>[45]\d\d)\b")
-_STATUS = re.compile(r"\bstatus(?:[ _-]?code)?[\"']?[ :=]{1,3}(?P<code>[45]\d\d)\b")
-_ERRNO_NAMES = frozenset(errno.errorcode.values())
+_LABEL = {label: number for number, label in enumerate(LABELS)}
+_SCHEMES = "http https ftp file s3 gs ssh git ws wss jdbc postgres postgresql mysql redis mongodb amqp hdfs".split()
+_SCHEME_HASHES = hashes_of(_SCHEMES)
+_MAX_URL = 400
+_MAX_PATH = 1000
+_MAX_EXTENSION = 8
+# What ends a link, and what a sentence puts behind it; what a path is made of.
+_ENDS_URL = np.zeros(256, np.bool_)
+_ENDS_URL[[*range(33), *(ord(c) for c in "<>\"'`{}|\\^")]] = True
+_BEHIND_URL = np.zeros(256, np.bool_)
+_BEHIND_URL[[ord(c) for c in ".,;:!?)]*"]] = True
+_IN_PATH = np.zeros(256, np.bool_)
+_IN_PATH[[ord(c) for c in "/.@+~-"]] = True
 
 
-def find_entities(text: str) -> list[Entity]:
-    """At most `MAX_ENTITIES` entities of `text` in order, none overlapping; a secret wins, then the longer form."""
-    found = [
-        Entity("secret", f"{s.name}, {s.stop - s.start} characters, masked", s.start, s.stop)
-        for s in find_secrets(text)
-    ]
-    for find in _FINDERS:
-        found.extend(find(text))
-    if not found:
-        return found
-    taken = bytearray(len(text))
-    kept: list[Entity] = []
-    for entity in found:  # in the order of the finders: the more specific form first
-        if not any(taken[entity.start : entity.stop]):
-            taken[entity.start : entity.stop] = b"\x01" * (entity.stop - entity.start)
-            kept.append(entity)
-    kept.sort(key=lambda entity: entity.start)
-    if len(kept) > MAX_ENTITIES:  # never drop a secret for an ordinary thing
-        kept = sorted(sorted(kept, key=lambda e: e.label != "secret")[:MAX_ENTITIES], key=lambda e: e.start)
-    return kept
+class Entities(NamedTuple):
+    """Entities text by text in order, none overlapping: how many each text has, their labels, bytes and texts.
 
-
-def _urls_and_mails(text: str) -> Iterator[Entity]:
-    if "://" in text:
-        for match in _URL.finditer(text):
-            url = match[0].rstrip(".,;:!?)]*")
-            yield Entity("url", url, match.start(), match.start() + len(url))
-    if "@" in text:
-        for match in _EMAIL.finditer(text):
-            start = _back(text, match.start(), _EMAIL_LOCAL, 64)
-            if start < match.start():
-                yield Entity("email", text[start : match.end()], start, match.end())
-
-
-def _back(text: str, stop: int, characters: str, most: int) -> int:
-    """Where the run of `characters` that ends at `stop` begins, at most `most` before it.
-
-    Matching the rare part of a form first and then looking back costs nothing on text without it.
+    `starts` and `stops` are bytes from the start of the text in UTF-8. The text of a secret is a description.
     """
-    head = text[max(0, stop - most) : stop]
-    return stop - len(head) + len(head.rstrip(characters))
+
+    counts: Places
+    labels: NDArray[np.int8]
+    starts: Places
+    stops: Places
+    texts: pa.StringArray
+
+    def label_names(self) -> pa.StringArray:
+        """The labels as words."""
+        return cast("pa.StringArray", pa.array(LABELS, pa.string()).take(pa.array(self.labels)))
 
 
-def _addresses(text: str) -> Iterator[Entity]:
-    if text.count("-") >= 4:
-        for match in _UUID_REST.finditer(text):
-            start = _back(text, match.start(), string.hexdigits, 9)
-            if match.start() - start == 8:
-                yield Entity("uuid", text[start : match.end()], start, match.end())
-    if text.count(":") >= 2:
-        for match in _IPV6.finditer(text):
-            # Most are times of day: an address is written with all its eight groups or with `::`.
-            if len(match[0]) > 4 and ("::" in match[0] or match[0].count(":") == 7) and _is_ipv6(match[0]):
-                yield Entity("ip", *_span(match, 0))
+class _Taken:
+    """What was found so far: spans in order that do not overlap. The more specific form comes first and wins."""
+
+    def __init__(self) -> None:
+        self.spans = NO_SPANS
+        self.labels = np.zeros(0, np.int8)
+
+    def add(self, label: str, found: Spans) -> None:
+        """Take those of `found`, which are in order, that overlap nothing."""
+        if not len(found.starts):
+            return
+        reached = np.maximum.accumulate(np.concatenate(([0], found.stops[:-1])))
+        found = found.where((found.starts >= reached) & (found.stops > found.starts))
+        found = found.where(~self.touches(found))
+        starts = np.concatenate((self.spans.starts, found.starts))
+        order = np.argsort(starts, kind="stable")
+        self.spans = Spans(starts[order], np.concatenate((self.spans.stops, found.stops))[order])
+        new = np.full(len(found.starts), _LABEL[label], np.int8)
+        self.labels = np.concatenate((self.labels, new))[order]
+
+    def touches(self, found: Spans) -> Flags:
+        """Which of `found` overlap what is taken."""
+        if not len(self.spans.starts):
+            return np.zeros(len(found.starts), np.bool_)
+        before = np.searchsorted(self.spans.starts, found.stops) - 1
+        return (before >= 0) & (self.spans.stops[np.maximum(before, 0)] > found.starts)
 
 
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ipaddress.IPv6Address(text).max_prefixlen == 128
-    except ValueError:
-        return False
+def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> Entities:
+    """At most `MAX_ENTITIES` entities of each text; a secret wins, then the more specific form.
+
+    `secrets` are those of all texts, in order, with what is said of each instead of its text.
+    """
+    taken = _Taken()
+    taken.add("secret", secrets)
+    taken.add("url", _urls(text))
+    taken.add("email", rare_forms.emails(text))
+    digits = number_forms.DigitRuns.of(text)
+    taken.add("uuid", rare_forms.uuids(text))
+    taken.add("ip", rare_forms.addresses_of_version_6(text))
+    taken.add("time", number_forms.times(digits))
+    taken.add("ip", number_forms.addresses(digits))
+    taken.add("version", number_forms.versions(digits))
+    taken.add("percent", number_forms.percentages(digits))
+    taken.add("duration", number_forms.durations(digits))
+    taken.add("amount", rare_forms.amounts(text))
+    taken.add("error_code", rare_forms.error_codes(text, digits))
+    taken.add("exception", rare_forms.exceptions(text))
+    taken.add("identifier", rare_forms.identifiers(text))
+    taken.add("path", _paths(text))
+    taken.add("path", rare_forms.windows_paths(text))
+    taken.add("host", rare_forms.hosts(text, ~taken.touches(text.words)))
+    return _table(text, taken, descriptions)
 
 
-def _span(match: re.Match[str], group: str | int) -> tuple[str, int, int]:
-    return match[group], match.start(group), match.end(group)
+def _urls(text: ByteText) -> Spans:
+    """Links with a scheme; brackets and full stops behind one belong to the sentence."""
+    data = text.data
+    at = text.places(":")
+    at = at[(data[at + 1] == ord("/")) & (data[at + 2] == ord("/"))]
+    if not len(at):
+        return NO_SPANS
+    word, named = text.words_ending(at)
+    at, word = at[named], word[named]
+    known = is_one_of(text.hashes(text.words.where(word), lowered=False), _SCHEME_HASHES)
+    at, starts = at[known] + 3, text.words.starts[word[known]]
+    ends = np.flatnonzero(_ENDS_URL.take(data) | ((text.classes == 0) & (data >= 0x80)))
+    stops = np.minimum(ends[np.searchsorted(ends, at)], at + _MAX_URL)
+    stops = _at_character(data, stops)
+    behind = np.flatnonzero((stops > at) & _BEHIND_URL[data[stops - 1]])
+    while len(behind):
+        stops[behind] -= 1
+        behind = behind[(stops[behind] > at[behind]) & _BEHIND_URL[data[stops[behind] - 1]]]
+    return Spans(starts, stops).where(stops > at)
 
 
-def _numbers(text: str) -> Iterator[Entity]:
-    for match in _DIGITS.finditer(text):
-        label, before = match.lastgroup or "other", text[max(0, match.start() - 1) : match.start()]
-        if label == "other" or before == "." or before == "_" or before.isalnum():
-            continue
-        if label == "ip" and any(int(part) > 255 for part in match[0].split(":")[0].split(".")):
-            continue
-        yield Entity(label, *_span(match, 0))
-    if any(sign in text for sign in _SIGNS):
-        for match in _SIGN_FIRST.finditer(text):
-            yield Entity("amount", *_span(match, 0))
-    if any(code in text for code in _CODED):
-        for match in _CODE_FIRST.finditer(text):
-            yield Entity("amount", *_span(match, 0))
-    for match in _V_VERSION.finditer(text):
-        yield Entity("version", *_span(match, 0))
+def _at_character(data: Bytes, stops: Places) -> Places:
+    """`stops` moved back to where a character begins."""
+    for _ in range(3):
+        stops = stops - ((data[stops] & 0xC0) == 0x80)
+    return stops
 
 
-def _codes(text: str) -> Iterator[Entity]:
-    if "HTTP" in text:
-        for match in _HTTP_STATUS.finditer(text):
-            yield Entity("error_code", *_span(match, "code"))
-    if "status" in text:
-        for match in _STATUS.finditer(text):
-            yield Entity("error_code", *_span(match, "code"))
-    for match in _CODES.finditer(text):
-        if match.lastgroup == "errno":
-            if match[0] in _ERRNO_NAMES:
-                yield Entity("error_code", *_span(match, 0))
-        else:
-            yield Entity(match.lastgroup or "", *_span(match, 0))
+def _paths(text: ByteText) -> Spans:
+    """Absolute paths of two or more parts, and paths whose file has an extension."""
+    data, slashes = text.data, text.places("/")
+    if not len(slashes):
+        return NO_SPANS
+    found = runs(((text.classes & WORD) != 0) | _IN_PATH.take(data))
+    first = np.searchsorted(slashes, found.starts)
+    count = np.searchsorted(slashes, found.stops) - first
+    held = np.flatnonzero(count)
+    found, first, count = found.where(held), first[held], count[held]
+    starts, stops, count = _up_to_double_slash(slashes, found, first, count)
+    before = data[starts - 1]
+    whole = (before != ord("<")) & (before != ord(":")) & (stops - starts <= _MAX_PATH) & (stops > starts)
+    starts, stops, count = starts[whole], stops[whole], count[whole]
+    closed = data[stops - 1] == ord("/")
+    stops, count = stops - closed, count - closed
+    behind = np.flatnonzero((stops > starts) & (data[stops - 1] == ord(".")))
+    while len(behind):
+        stops[behind] -= 1
+        behind = behind[(stops[behind] > starts[behind]) & (data[stops[behind] - 1] == ord("."))]
+    named = _has_extension(text, stops) & (count > 0) & ((text.classes[starts] & DIGIT) == 0)
+    rooted = (data[starts] == ord("/")) & (count >= 2) & (data[stops - 1] != ord("/"))
+    return Spans(starts, stops).where((stops > starts) & (named | rooted))
 
 
-def _paths_and_hosts(text: str) -> Iterator[Entity]:
-    if "/" in text:
-        for match in _SLASHED.finditer(text):
-            yield from _path(text, match)
-    if ":\\" in text:
-        for match in _WINDOWS_PATH.finditer(text):
-            path = match[0].rstrip(".,;:!)")
-            yield Entity("path", path, match.start(), match.start() + len(path))
-    if "." in text:
-        for match in _HOST_END.finditer(text):
-            start = _back(text, match.start(), _HOST_START, 100)
-            start += len(text[start : match.start()]) - len(text[start : match.start()].lstrip(".-"))
-            if start < match.start():
-                yield Entity("host", text[start : match.end()], start, match.end())
+def _up_to_double_slash(slashes: Places, found: Spans, first: Places, count: Places) -> tuple[Places, Places, Places]:
+    """The spans, whose slashes begin with number `first`, up to where two slashes stand together; and their slashes."""
+    doubled = np.flatnonzero(np.diff(slashes) == 1)
+    at = np.searchsorted(doubled, first)
+    cut = np.append(doubled, len(slashes))[at]
+    inside = cut < first + count - 1
+    stops = np.where(inside, slashes[np.minimum(cut, len(slashes) - 1)], found.stops)
+    return found.starts, stops, np.where(inside, cut - first, count)
 
 
-def _path(text: str, match: re.Match[str]) -> Iterator[Entity]:
-    """An absolute path of two or more parts, or a relative one whose file has an extension."""
-    start = _back(text, match.start(), _SLASHED_START, 80)
-    path = text[start : match.end()].rstrip(".")
-    if start and text[start - 1] in "<:/":
-        return
-    named = _EXTENSION.search(path) is not None
-    if (start == match.start() and path.count("/") >= 2) or (named and "/" in path and not path[0].isdigit()):
-        yield Entity("path", path, start, start + len(path))
+def _has_extension(text: ByteText, stops: Places) -> Flags:
+    """Whether a full stop and a short word of letters and digits stand before each of `stops`."""
+    at, found = text.words_ending(stops)
+    if not found.any():
+        return found
+    starts = text.words.starts[at]
+    found = found & (text.data[starts - 1] == ord(".")) & (stops - starts <= _MAX_EXTENSION)
+    return found & ((text.classes[starts] & LETTER) != 0) & ((text.word_flags[at] & (UNDERSCORE | FOREIGN)) == 0)
 
 
-_FINDERS = (_urls_and_mails, _addresses, _numbers, _codes, _paths_and_hosts)
+def _table(text: ByteText, taken: _Taken, descriptions: list[str]) -> Entities:
+    """At most `MAX_ENTITIES` a text; never is a secret dropped for an ordinary thing."""
+    spans, labels = taken.spans, taken.labels
+    rows = text.rows_of(spans.starts)
+    is_secret = labels == _LABEL["secret"]
+    counts = np.bincount(rows, minlength=len(text.starts))
+    if len(counts) and counts.max() > MAX_ENTITIES:
+        secrets = np.bincount(rows[is_secret], minlength=len(text.starts))
+        kept = np.where(
+            is_secret,
+            _rank(rows, is_secret) < MAX_ENTITIES,
+            _rank(rows, ~is_secret) < np.maximum(MAX_ENTITIES - secrets, 0)[rows],
+        )
+        spans, labels, rows, is_secret = spans.where(kept), labels[kept], rows[kept], is_secret[kept]
+        descriptions = [
+            said for said, stays in zip(descriptions, kept[taken.labels == _LABEL["secret"]], strict=True) if stays
+        ]
+        counts = np.bincount(rows, minlength=len(text.starts))
+    begins = text.starts[rows]
+    return Entities(
+        counts.astype(np.int64),
+        labels,
+        spans.starts - begins,
+        spans.stops - begins,
+        _texts(text, spans, is_secret, descriptions),
+    )
+
+
+def _rank(rows: Places, chosen: Flags) -> Places:
+    """For each item the number of chosen ones before it in its row; rows are in order."""
+    before = np.cumsum(chosen) - chosen
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    return before - np.repeat(before[begins], np.diff(begins, append=len(rows)))
+
+
+def _texts(text: ByteText, spans: Spans, is_secret: Flags, descriptions: list[str]) -> pa.StringArray:
+    """What each entity says: its bytes, or the description of a secret."""
+    starts, lengths, data = spans.starts, spans.stops - spans.starts, text.data
+    if descriptions:
+        said = [description.encode() for description in descriptions]
+        sizes = np.array([len(description) for description in said])
+        starts, lengths = starts.copy(), lengths.copy()
+        starts[is_secret] = len(data) + np.cumsum(sizes) - sizes
+        lengths[is_secret] = sizes
+        data = np.concatenate((data, np.frombuffer(b"".join(said), np.uint8)))
+    return string_array(*gathered(data, starts, lengths))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural
 from mesh_assets.schemas.citations import Citation
 
@@ -37,76 +37,65 @@ _PLURAL = {
 _UNCOUNTED = frozenset({"percent", "duration", "time", "secret"})
 
 
-@dataclass(slots=True)
-class _Counted:
-    count: int
-    first: Citation
+# Columns of an entity's first mention that a citation is made of.
+_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start")
 
 
 class EntityInsight:
     """Counts entities by label and text, keeping where each was met first."""
 
     def __init__(self) -> None:
-        self._labels: dict[str, dict[str, _Counted]] = {}
+        self._counted = _Counts()
         self._totals: Counter[str] = Counter()
         self._secrets: Counter[str] = Counter()
         self._shown: list[Citation] = []
         self._secret_files: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Count the entities of the chunks."""
-        names = ("dataset", "path", "source_hash", "line_start", "kind")
-        columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in names]
-        lists = cast("list[list[dict[str, object]] | None]", insights.column("entities").to_pylist())
-        for entities, *place in zip(lists, *columns, strict=True):
-            if entities:
-                dataset, path, digest, line, kind = cast("tuple[str, str, str, int, str]", tuple(place))
-                self._kinds[kind] += len(entities)
-                for entity in entities:
-                    label, text = cast(str, entity["label"]), cast(str, entity["text"])
-                    start, stop = cast(int, entity["byte_start"]), cast(int, entity["byte_stop"])
-                    self._count(label, text, Citation(dataset, path, start, stop, digest, line, text))
+        lists = cast("pa.ListArray[Any]", batch.insights.column("entities"))
+        counts = np.asarray(lists.value_lengths(), np.int64)
+        if not counts.sum():
+            return
+        kinds = batch.strings("kind")
+        for row in np.flatnonzero(counts).tolist():
+            self._kinds[kinds[row]] += int(counts[row])
+        table = _mentions(batch, lists, np.repeat(np.arange(len(counts)), counts))
+        is_secret = pc.equal(table.column("label"), "secret")
+        for row in table.filter(is_secret).to_pylist():
+            self._add_secret(row)
+        counted = table.filter(pc.invert(pc.is_in(table.column("label"), pa.array(sorted(_UNCOUNTED)))))
+        for total in counted.column("label").value_counts().to_pylist():
+            self._totals[total["values"]] += total["counts"]
+        self._counted.add(counted)
 
-    def _count(self, label: str, text: str, citation: Citation) -> None:
-        if label == "secret":
-            self._secrets[text.split(",")[0]] += 1
-            if citation.path in self._secret_files or len(self._secret_files) < _MAX_COUNTED:
-                self._secret_files[citation.path] += 1
-            if len(self._shown) < _SHOWN_SECRETS:
-                self._shown.append(citation)
-        if label in _UNCOUNTED:
-            return
-        self._totals[label] += 1
-        counted = self._labels.setdefault(label, {})
-        known = counted.get(text)
-        if known is not None:
-            known.count += 1
-            return
-        if len(counted) >= _MAX_COUNTED:
-            often = sorted(counted.items(), key=lambda item: -item[1].count)[: _MAX_COUNTED // 2]
-            counted = self._labels[label] = dict(often)
-        counted[text] = _Counted(1, citation)
+    def _add_secret(self, row: dict[str, Any]) -> None:
+        citation = _citation(row)
+        self._secrets[row["text"].split(",")[0]] += 1
+        if citation.path in self._secret_files or len(self._secret_files) < _MAX_COUNTED:
+            self._secret_files[citation.path] += 1
+        if len(self._shown) < _SHOWN_SECRETS:
+            self._shown.append(citation)
 
     def conclude(self) -> Iterable[Insight]:
         """The secrets, then each label's most frequent entities."""
         yield from self._secret_finding()
         kind = self._kinds.most_common(1)[0][0] if len(self._kinds) == 1 else "mixed"
         for label, total in self._totals.most_common():
-            ranked = sorted(self._labels[label].items(), key=lambda item: (-item[1].count, item[0]))
-            ranked = [item for item in ranked if item[1].count > 1][:_LISTED]
+            ranked = self._counted.most_frequent(label)
             if not ranked:
                 continue
             name = _PLURAL.get(label, label)
-            listed = ", ".join(f"{text[:80]} ({amount(held.count)})" for text, held in ranked)
+            listed = ", ".join(f"{row['text'][:80]} ({amount(row['count'])})" for row in ranked)
             yield Insight(
                 kind=kind,
                 type="entities",
                 title=f"Most frequent {name}",
                 statement=f"{plural(total, 'mention')} of {name}; the most frequent: {listed}.",
                 score=0.25,
-                value={"label": label, "total": total, "counts": {text: held.count for text, held in ranked}},
-                evidence=tuple(held.first for _, held in ranked[:3]),
+                value={"label": label, "total": total, "counts": {row["text"]: row["count"] for row in ranked}},
+                evidence=tuple(_citation(row) for row in ranked[:3]),
             )
 
     def _secret_finding(self) -> Iterator[Insight]:
@@ -132,3 +121,78 @@ class EntityInsight:
 
 def _many(name: str) -> str:
     return name.replace("password", "passwords", 1).replace(" or key", " or keys") if "password" in name else f"{name}s"
+
+
+def _mentions(batch: SliceBatch, lists: pa.ListArray[Any], rows: NDArray[np.int64]) -> pa.Table:
+    """All mentions with their place: label, text, and the columns of `_PLACE`, whose bytes count in the file."""
+    entities = cast("pa.StructArray", lists.flatten())
+    places = pa.array(rows)
+    columns: dict[str, Any] = {"label": entities.field("label"), "text": entities.field("text")}
+    before = batch.whole("byte_start")[rows]
+    for name in _PLACE:
+        if name in ("byte_start", "byte_stop"):
+            columns[name] = pa.array(np.asarray(entities.field(name), np.int64) + before)
+        else:
+            columns[name] = batch.chunks.column(name).take(places)
+    return pa.table(columns)
+
+
+def _citation(row: dict[str, Any]) -> Citation:
+    place = (row["dataset"], row["path"], row["byte_start"], row["byte_stop"], row["source_hash"], row["line_start"])
+    return Citation(*place, row["text"])
+
+
+class _Counts:
+    """Counts of label and text with the first mention of each, as tables: they grow by what is new only.
+
+    Bounded: where there are many of a label, those met least often are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, mentions: pa.Table) -> None:
+        """Count the rows of `mentions`."""
+        ones = pa.array(np.ones(len(mentions), np.int64))
+        self._tables.append(_grouped(mentions.append_column("count", cast("pa.Array[Any]", ones))))
+        self._rows += len(self._tables[-1])
+        if self._rows > 4 * _MAX_COUNTED:
+            self._merge()
+            self._tables = [_most_counted(self._tables[0])]
+            # Room for as much again, so that merging costs little for each row.
+            self._rows = min(len(self._tables[0]), 2 * _MAX_COUNTED)
+
+    def _merge(self) -> None:
+        if len(self._tables) > 1:
+            self._tables = [_grouped(pa.concat_tables(self._tables))]
+
+    def most_frequent(self, label: str) -> list[dict[str, Any]]:
+        """The most frequent entities of a label that were met more than once."""
+        self._merge()
+        if not self._tables:
+            return []
+        table = self._tables[0]
+        table = table.filter(pc.and_(pc.equal(table.column("label"), label), pc.greater(table.column("count"), 1)))
+        order = pc.sort_indices(table, sort_keys=[("count", "descending"), ("text", "ascending")])
+        return cast("list[dict[str, Any]]", table.take(order.slice(0, _LISTED)).to_pylist())
+
+
+def _grouped(table: pa.Table) -> pa.Table:
+    """One row for each label and text: the first one, with the sum of the counts."""
+    numbered = table.append_column("row", cast("pa.Array[Any]", pa.array(np.arange(len(table)))))
+    groups = numbered.group_by(["label", "text"], use_threads=False)
+    sums = groups.aggregate([("row", "min"), ("count", "sum")]).sort_by("row_min")
+    first = table.take(sums.column("row_min"))
+    return first.set_column(first.schema.get_field_index("count"), "count", sums.column("count_sum"))
+
+
+def _most_counted(table: pa.Table) -> pa.Table:
+    """At most `_MAX_COUNTED` rows of each label, the most frequent, of equal ones the earlier."""
+    labels = cast("list[str]", pc.unique(table.column("label")).to_pylist())
+    counts = np.asarray(table.column("count"))
+    kept: list[NDArray[np.int64]] = []
+    for label in labels:
+        rows = np.flatnonzero(np.asarray(pc.equal(table.column("label"), label)))
+        kept.append(rows[np.argsort(-counts[rows], kind="stable")[:_MAX_COUNTED]])
+    return table.take(pa.array(np.sort(np.concatenate(kept)))) if kept else table

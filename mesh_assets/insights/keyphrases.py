@@ -1,162 +1,420 @@
-"""Keyphrases of one text, without a model: runs of content words, scored by how they hang together and recur.
+"""Keyphrases of texts, without a model: runs of content words, scored by how they hang together and recur.
 
 After RAKE (Rose et al. 2010, Automatic keyword extraction from individual documents): stop words and punctuation cut
 the text into candidates, a word weighs by degree over frequency. Unlike RAKE, repetition raises a phrase, long runs
 do not win by length, and identifiers of code are split into the words that a person reads in them.
+
+All texts of a batch are scored together, as arrays of words; the phrases of a text depend on that text alone.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_assets.insights.byte_text import (
+    BASE64,
+    BLANK,
+    DIGIT,
+    FOREIGN,
+    LETTER,
+    LOWER,
+    UNDERSCORE,
+    UPPER,
+    VOWEL,
+    WORD,
+    Bytes,
+    ByteText,
+    Flags,
+    Hashes,
+    Places,
+    Spans,
+    classes_in,
+    gathered,
+    hash_of,
+    runs,
+)
 from mesh_assets.insights.stop_words import CODE_WORDS, LOG_WORDS, STOP_WORDS
 
 MAX_PHRASES = 6
 MAX_WORDS = 4  # longer runs are clauses, not names of things
+# Texts and words of one call: more would not fit the keys that they are grouped by.
+MAX_TEXTS = 1 << 11
+MAX_BYTES = 1 << 20
 _MAX_WORD = 30  # letters; longer ones are encoded data or runs of a script without blanks
-# Candidates are words with single blanks between them; anything else ends a candidate. A word with a digit or an
-# underscore in it is an id or a name of code. Possessive, so that no part of such a word is taken for a word.
-_LETTERS = r"[^\W\d_]++(?:['’-][^\W\d_]++){0,3}+(?!\w)"
-_RUN = re.compile(rf"(?<!\w){_LETTERS}(?:[ \t]{{1,2}}{_LETTERS}){{0,40}}+")
-_IDENTIFIER = re.compile(r"[^\W\d][\w]{2,80}")
-_IDENTIFIER_WORDS = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
-_COMMENT = re.compile(r"(?:#|//|^[ \t]{0,40}\*|--)[ \t]?([^\n]{8,400})", re.MULTILINE)
-_DOC = re.compile(r'("""|\'\'\')([^"\']{8,2000})\1')
-_VOWEL = re.compile(r"[aeiouyäöüàâéèêëíîïóôúûæøåAEIOUYÄÖÜÉ]|[^\x00-\u024f]")
-# With this many candidates, single words that occur once never come into question.
-_MANY = 30
+_MAX_IDENTIFIER = 80
+# Long runs of these characters may be the body of a key whose header lies elsewhere.
+_LEAST_BASE64 = 60
+# Candidates of a text that are compared with each other for what they have in common.
+_COMPARED = 18
 # Worth of a phrase by its number of words.
-_LENGTHS = (0.0, 0.55, 1.0, 1.0, 0.8)
-_LOG_STOPS = STOP_WORDS | LOG_WORDS
-_CODE_STOPS = STOP_WORDS | CODE_WORDS
+_LENGTHS = np.array([0.0, 0.55, 1.0, 1.0, 0.8])
+# Weights of words are whole numbers of these parts.
+_UNITS = 1 << 16
+# Bits of a key: the text, the hash of word or phrase, the place in the arrays.
+_ROW, _HASH, _INDEX = (np.uint64(bits) for bits in (11, 32, 21))
+_PLACE = (np.uint64(1) << _INDEX) - np.uint64(1)
+_BY_PLACE = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
+
+_ALWAYS, _IN_LOGS, _IN_CODE = 1, 2, 4
 
 
-def keyphrases(text: str, kind: str) -> list[tuple[str, float]]:
-    """At most `MAX_PHRASES` phrases of `text` with scores in 0..1, best first. `kind` is the kind of its file.
+class _Stops:
+    """Which hashed words are stop words of which kinds: a table that holds each in a slot of its own or the next."""
 
-    `text` has its secrets masked already. A score compares the phrases of one text only.
+    def __init__(self) -> None:
+        kinds: dict[int, int] = {}
+        for words, bit in ((STOP_WORDS, _ALWAYS), (LOG_WORDS, _IN_LOGS), (CODE_WORDS, _IN_CODE)):
+            for word in words:
+                key = int(hash_of(word))
+                kinds[key] = kinds.get(key, 0) | bit
+        self._bits = np.uint64(64 - 14)
+        # The low bit tells a word apart from the empty slot.
+        self._keys = np.zeros((1 << 14) + 8, np.uint64)
+        self._kinds = np.zeros((1 << 14) + 8, np.uint8)
+        self._probes = 1
+        for key, bits in sorted(kinds.items()):
+            slot = key >> int(self._bits)
+            probe = next(i for i in range(8) if self._keys[slot + i] == 0)
+            self._keys[slot + probe], self._kinds[slot + probe] = key, bits
+            self._probes = max(self._probes, probe + 1)
+
+    def find(self, hashes: Hashes) -> Bytes:
+        """The kinds that each is a stop word of, as bits."""
+        slots = (hashes >> self._bits).astype(np.int64)
+        found = np.where(self._keys[slots] == hashes, self._kinds[slots], np.uint8(0))
+        for probe in range(1, self._probes):
+            found |= np.where(self._keys[slots + probe] == hashes, self._kinds[slots + probe], np.uint8(0))
+        return found
+
+
+_STOPS = _Stops()
+
+
+class Phrases(NamedTuple):
+    """Phrases text by text, best first: how many each text has, their UTF-8 with its offsets, their scores."""
+
+    counts: Places
+    content: Bytes
+    offsets: Places
+    scores: NDArray[np.float32]
+
+
+class _Words(NamedTuple):
+    """Content words in order: where they stand, their text and hash, and whether each goes on from the one before."""
+
+    spans: Spans
+    rows: Places
+    hashes: Hashes
+    joined: Flags
+
+
+class _Candidates(NamedTuple):
+    """Distinct candidates of each text: first word and number of words, text, how often, score."""
+
+    first: Places
+    length: Places
+    rows: Places
+    score: NDArray[np.float64]
+
+
+def keyphrases(text: ByteText, *, is_code: bool, in_logs: Flags, hidden: Spans) -> Phrases:
+    """At most `MAX_PHRASES` phrases of each text with scores in 0..1, best first.
+
+    `in_logs` says which texts are lines of logs and tables; nothing in the spans `hidden` (secrets) is a word. At most
+    `MAX_TEXTS` texts of `MAX_BYTES` together; of a single longer one its beginning. A score compares the phrases of
+    one text only.
     """
-    if kind == "code":
-        candidates = _code_candidates(text)
-    else:
-        stops = _LOG_STOPS if kind in ("log", "structured", "metric") else STOP_WORDS
-        candidates = _prose_candidates(text, stops)
-    return _best(candidates) if candidates else []
+    classes = _visible(text, hidden)
+    words = _code_words(text, classes) if is_code else _prose_words(text, classes, in_logs)
+    if not len(words.rows):
+        return _written(text, words, np.zeros(0, np.int64), None, is_code=is_code)
+    groups, weights = _weights(words)
+    candidates = _candidates(words, groups, weights)
+    candidates = _readable(text, classes, words, candidates)
+    return _written(text, words, groups, candidates, is_code=is_code)
 
 
-def _prose_candidates(text: str, stops: frozenset[str]) -> Counter[tuple[str, ...]]:
-    """Candidates with how often they occur. Lines of logs and tables repeat their runs, so each is cut up once."""
-    candidates: Counter[tuple[str, ...]] = Counter()
-    words: list[str] = []
-    for run, count in Counter(_RUN.findall(text)).items():
-        for word, lowered in zip(run.split(), run.lower().split(), strict=True):
-            if lowered not in stops and 1 < len(word) <= _MAX_WORD:
-                words.append(word)
-            elif words:
-                for phrase in _cut(words):
-                    candidates[phrase] += count
-                words = []
-        for phrase in _cut(words):
-            candidates[phrase] += count
-        words = []
-    return candidates
+def _visible(text: ByteText, hidden: Spans) -> Bytes:
+    """The classes of the bytes; none within secrets and encoded data, nor beyond `MAX_BYTES`."""
+    encoded = runs((text.classes & BASE64) != 0)
+    encoded = encoded.where(encoded.stops - encoded.starts >= _LEAST_BASE64)
+    is_long = len(text.data) > MAX_BYTES + 4096
+    if not (len(encoded.starts) or len(hidden.starts) or is_long):
+        return text.classes
+    classes = text.classes.copy()
+    for spans in (encoded, hidden):
+        for start, stop in zip(spans.starts.tolist(), spans.stops.tolist(), strict=True):
+            classes[start:stop] = 0
+    if is_long:
+        classes[MAX_BYTES:] = 0
+    return classes
 
 
-def _cut(words: list[str]) -> list[tuple[str, ...]]:
-    """A run as phrases of at most `MAX_WORDS`: the head of a noun phrase stands last, so cut from the end."""
-    if len(words) <= MAX_WORDS:
-        return [tuple(words)] if words else []
-    return [tuple(words[max(0, stop - MAX_WORDS) : stop]) for stop in range(len(words), 0, -MAX_WORDS)]
+# --- words ----------------------------------------------------------------------------------------------------------
 
 
-def _code_candidates(text: str) -> Counter[tuple[str, ...]]:
-    candidates: Counter[tuple[str, ...]] = Counter()
-    for identifier, count in Counter(_IDENTIFIER.findall(text)).items():
-        words = _identifier_words(identifier)
-        if words:
-            candidates[words] += count
-    prose = [match[1] for match in _COMMENT.finditer(text)] + [match[2] for match in _DOC.finditer(text)]
-    for comment in prose:
-        candidates.update(_prose_candidates(comment, _CODE_STOPS))
-    return candidates
+def _prose_words(text: ByteText, classes: Bytes, in_logs: Flags) -> _Words:
+    """Words between blanks or punctuation. What holds a digit or an underscore is an id or a name of code."""
+    mask = (classes & WORD) != 0
+    letter = (classes & LETTER) != 0
+    for mark, length in _inner_marks(text):
+        inside = mark[letter[mark - 1] & letter[mark + length]]
+        for at in range(length):
+            mask[inside + at] = True
+    found = runs(mask)
+    flags = classes_in(classes, found)
+    length = _characters(text, found, flags)
+    found = found.where(((flags & (DIGIT | UNDERSCORE)) == 0) & (length > 1) & (length <= _MAX_WORD))
+    rows, hashes = text.rows_of(found.starts), text.hashes(found)
+    stops = np.where(in_logs, _ALWAYS | _IN_LOGS, _ALWAYS).astype(np.uint8)
+    telling = np.flatnonzero((_STOPS.find(hashes) & stops[rows]) == 0)
+    found = found.where(telling)
+    return _Words(found, rows[telling], hashes[telling], _by_blanks(classes, found))
 
 
-@lru_cache(maxsize=20_000)
-def _identifier_words(identifier: str) -> tuple[str, ...]:
-    """`parseConfigFile` and `parse_config_file` as (parse, config, file); empty where nothing is worth reading."""
-    words = [word.lower() for word in _IDENTIFIER_WORDS.findall(identifier)]
-    words = [word for word in words if 2 < len(word) <= _MAX_WORD]
-    while words and words[0] in _CODE_STOPS:
-        words.pop(0)
-    while words and words[-1] in _CODE_STOPS:
-        words.pop()
-    return tuple(words[:MAX_WORDS])
+def _inner_marks(text: ByteText) -> list[tuple[Places, int]]:
+    """Apostrophes and hyphens with their bytes: between letters they belong to a word."""
+    marks = [(np.flatnonzero((text.data == ord("'")) | (text.data == ord("-"))), 1)]
+    quotes = np.flatnonzero(text.data == 0xE2)
+    if len(quotes):
+        marks.append((quotes[(text.data[quotes + 1] == 0x80) & (text.data[quotes + 2] == 0x99)], 3))
+    return marks
 
 
-def _best(candidates: Counter[tuple[str, ...]]) -> list[tuple[str, float]]:
-    if len(candidates) > _MANY:
-        candidates = Counter({words: n for words, n in candidates.items() if n > 1 or len(words) > 1}) or candidates
-    forms = _merge_cases(candidates)
-    forms |= _shared_pairs(forms)
-    frequency: Counter[str] = Counter()
-    degree: Counter[str] = Counter()
-    for lowered, (count, _) in forms.items():
-        for word in lowered:
-            frequency[word] += count
-            degree[word] += count * len(lowered)
-    weights = {word: degree[word] / count + 0.5 * (count - 1) ** 0.5 for word, count in frequency.items()}
-    ranked = sorted(
-        ((_score(lowered, count, weights), lowered, written) for lowered, (count, written) in forms.items()),
-        key=lambda item: (-item[0], item[1]),
+def _code_words(text: ByteText, classes: Bytes) -> _Words:
+    """The words that identifiers consist of, and those of comments: `parseConfigFile` is parse, config, file."""
+    upper, lower = (classes & UPPER) != 0, (classes & LOWER) != 0
+    letter = upper | lower
+    begins = letter.copy()
+    begins[1:-1] &= ~letter[:-2] | (upper[1:-1] & (lower[:-2] | (upper[:-2] & lower[2:])))
+    ends = np.flatnonzero(letter[:-1] & (~letter[1:] | begins[1:])) + 1
+    found = Spans(np.flatnonzero(begins), ends)
+    names = runs((classes & WORD) != 0)
+    owner = np.searchsorted(names.starts, found.starts, side="right") - 1
+    names_read = ((classes[names.starts] & DIGIT) == 0) & (names.stops - names.starts <= _MAX_IDENTIFIER)
+    length = found.stops - found.starts
+    if _has_foreign(text):
+        length = _characters(text, found, classes_in(classes, found))
+    kept = np.flatnonzero(names_read[owner] & (length > 2) & (length <= _MAX_WORD))
+    hashes = text.hashes(found.where(kept))
+    telling = (_STOPS.find(hashes) & (_ALWAYS | _IN_CODE)) == 0
+    kept, hashes = kept[telling], hashes[telling]
+    found, owner = found.where(kept), owner[kept]
+    whole = (found.starts == names.starts[owner]) & (found.stops == names.stops[owner])
+    joined = _by_blanks(classes, found)
+    if len(owner):
+        joined[1:] &= whole[1:] & whole[:-1]
+        joined[1:] |= owner[1:] == owner[:-1]
+    return _Words(found, text.rows_of(found.starts), hashes, joined)
+
+
+def _has_foreign(text: ByteText) -> bool:
+    return bool((text.data >= 0x80).any())
+
+
+def _characters(text: ByteText, spans: Spans, flags: Bytes) -> Places:
+    """The length of each span in characters; `flags` are its classes."""
+    length = spans.stops - spans.starts
+    foreign = np.flatnonzero(flags & FOREIGN)
+    if len(foreign):
+        tails = np.flatnonzero((text.data & 0xC0) == 0x80)
+        starts, stops = spans.where(foreign)
+        length[foreign] -= np.searchsorted(tails, stops) - np.searchsorted(tails, starts)
+    return length
+
+
+def _by_blanks(classes: Bytes, words: Spans) -> Flags:
+    """Whether nothing but one or two blanks stands between each word and the one before."""
+    joined = np.zeros(len(words.starts), np.bool_)
+    if len(joined):
+        near = np.flatnonzero(words.starts[1:] - words.stops[:-1] <= 2)
+        blank = classes[words.stops[near]] & classes[words.starts[near + 1] - 1] & BLANK
+        joined[near[(blank != 0) & (words.starts[near + 1] > words.stops[near])] + 1] = True
+    return joined
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+
+class _Groups(NamedTuple):
+    """Equal hashes of one text as groups: members in order of group and place, where each group begins in them."""
+
+    members: Places
+    begins: Places
+    of: Places
+
+    @property
+    def counts(self) -> Places:
+        return np.diff(self.begins, append=len(self.members))
+
+
+def _grouped(rows: Places, hashes: Hashes) -> _Groups:
+    """Groups of equal (text, hash). The places of `rows` rise, which makes the sort of their keys a merge."""
+    keys = (rows.astype(np.uint64) << (_HASH + _INDEX)) | ((hashes >> _HASH) << _INDEX)
+    keys |= np.arange(len(rows), dtype=np.uint64)
+    keys.sort(kind="stable")
+    members = (keys & _PLACE).astype(np.int64)
+    groups = keys >> _INDEX
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = groups[1:] != groups[:-1]
+    of = np.empty(len(rows), np.int64)
+    of[members] = np.cumsum(is_first) - 1
+    return _Groups(members, np.flatnonzero(is_first), of)
+
+
+class _Runs(NamedTuple):
+    """Phrases as they stand in the text, one after the other: first word, number of words."""
+
+    first: Places
+    length: Places
+    of: Places
+
+
+def _phrases(joined: Flags) -> _Runs:
+    """Runs of joined words, longer ones cut from the end: the head of a noun phrase stands last."""
+    places = np.arange(len(joined))
+    begins = np.flatnonzero(~joined)
+    last = np.repeat(np.append(begins[1:], len(joined)) - 1, np.diff(begins, append=len(joined)))
+    piece = (last - places) // MAX_WORDS
+    is_first = ~joined
+    is_first[1:] |= piece[1:] != piece[:-1]
+    first = np.flatnonzero(is_first)
+    length = np.diff(first, append=len(joined))
+    return _Runs(first, length, np.cumsum(is_first) - 1)
+
+
+def _weights(words: _Words) -> tuple[Places, Places]:
+    """The group of equal words that each belongs to, and its weight: degree over frequency, raised by repetition.
+
+    Weights are whole `_UNITS`, because sums of fractions depend on what was added before, here on other texts.
+    """
+    groups = _grouped(words.rows, words.hashes)
+    found = _phrases(words.joined)
+    frequency = groups.counts
+    degree = np.add.reduceat(found.length[found.of][groups.members], groups.begins)
+    weights = np.round(_UNITS * (degree / frequency + 0.5 * np.sqrt(frequency - 1))).astype(np.int64)
+    return groups.of, weights[groups.of]
+
+
+def _candidates(words: _Words, groups: Places, weights: Places) -> _Candidates:
+    """The distinct phrases of each text, and pairs of words that several of them have in common."""
+    found = _phrases(words.joined)
+    place = np.arange(len(words.rows)) - found.first[found.of]
+    hashes = np.add.reduceat(words.hashes * _BY_PLACE[place], found.first)
+    equal = _grouped(words.rows[found.first], hashes)
+    first = equal.members[equal.begins]
+    made = _scored(words, weights, found.first[first], found.length[first], equal.counts)
+    pairs = _shared_pairs(words, found, equal, weights)
+    if pairs is None:
+        return made
+    return _Candidates(*(np.concatenate(columns) for columns in zip(made, pairs, strict=True)))
+
+
+def _shared_pairs(words: _Words, found: _Runs, equal: _Groups, weights: Places) -> _Candidates | None:
+    """Pairs of neighbours that occur more often than any one phrase with them: a name with different verbs behind."""
+    left = np.flatnonzero(found.of[1:] == found.of[:-1])
+    if not len(left):
+        return None
+    hashes = words.hashes[left] * _BY_PLACE[0] + words.hashes[left + 1] * _BY_PLACE[1]
+    pairs = _grouped(words.rows[left], hashes)
+    alone = equal.counts[equal.of[found.of[left]]]
+    most = np.maximum.reduceat(alone[pairs.members], pairs.begins)
+    # A phrase that is the pair itself is a candidate already; it gives way to the pair, which occurs more often.
+    shared = np.flatnonzero(pairs.counts > most)
+    if not len(shared):
+        return None
+    first = left[pairs.members[pairs.begins[shared]]]
+    return _scored(words, weights, first, np.full(len(first), 2), pairs.counts[shared])
+
+
+def _scored(words: _Words, weights: Places, first: Places, length: Places, count: Places) -> _Candidates:
+    """Mean weight of the words, raised by repetition and by two or three words over a single one."""
+    total = np.zeros(len(weights) + 1, np.int64)
+    np.cumsum(weights, out=total[1:])
+    mean = (total[first + length] - total[first]) / (length * _UNITS)
+    score = _LENGTHS[length] * mean * np.sqrt(1.0 + count)
+    size = words.spans.stops[first] - words.spans.starts[first]
+    score[(length == 1) & (count == 1) & (size < 6)] = 0.0
+    return _Candidates(first, length, words.rows[first], score)
+
+
+def _readable(text: ByteText, classes: Bytes, words: _Words, candidates: _Candidates) -> _Candidates:
+    """Those with a score, and a vowel in each word: `xkcd qwrt` is not read as words."""
+    mute = np.zeros(len(words.rows) + 1, np.int64)
+    np.cumsum((classes_in(classes, words.spans) & VOWEL) == 0, out=mute[1:])
+    silent = mute[candidates.first + candidates.length] - mute[candidates.first]
+    kept = np.flatnonzero((candidates.score > 0) & (silent == 0))
+    return _Candidates(*(column[kept] for column in candidates))
+
+
+# --- choice ---------------------------------------------------------------------------------------------------------
+
+
+def _ranked(candidates: _Candidates) -> tuple[Places, Places]:
+    """The best `_COMPARED` candidates text by text, best first, of equal ones the earlier; and the rank in the text."""
+    score = candidates.score.astype(np.float32).view(np.uint32)
+    keys = (candidates.rows.astype(np.uint64) << np.uint64(53)) | ((~score).astype(np.uint64) << _INDEX)
+    keys |= candidates.first.astype(np.uint64)
+    order = np.argsort(keys, kind="stable")
+    rows = candidates.rows[order]
+    rank = _rank_in_row(rows)
+    chosen = rank < _COMPARED
+    return order[chosen], rank[chosen]
+
+
+def _rank_in_row(rows: Places) -> Places:
+    """For ordered rows, the place of each item within its row."""
+    if not len(rows):
+        return np.zeros(0, np.int64)
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    return np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+
+
+def _written(
+    text: ByteText, words: _Words, groups: Places, candidates: _Candidates | None, *, is_code: bool
+) -> Phrases:
+    """The phrases that are chosen, as they are written; identifiers in lower case."""
+    rows = len(text.starts)
+    if candidates is None or not len(candidates.rows):
+        return Phrases(np.zeros(rows, np.int64), np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.float32))
+    order, rank = _ranked(candidates)
+    ranked = _Candidates(*(column[order] for column in candidates))
+    best = ranked.score[np.flatnonzero(rank == 0)]
+    relative = ranked.score / np.repeat(best, np.diff(np.flatnonzero(rank == 0), append=len(rank)))
+    kept = np.flatnonzero(_telling_apart(ranked, groups))
+    kept = kept[_rank_in_row(ranked.rows[kept]) < MAX_PHRASES]
+    first, length = ranked.first[kept], ranked.length[kept]
+    places = _expanded(first, length)
+    ends = np.cumsum(length)
+    gaps = np.ones(len(places), np.int64)
+    gaps[ends - 1] = 0
+    starts = words.spans.starts[places]
+    content, offsets = gathered(
+        text.lowered if is_code else text.data, starts, words.spans.stops[places] - starts, gaps=gaps
     )
-    top = ranked[0][0]
-    chosen: list[tuple[str, float]] = []
-    seen: list[set[str]] = []
-    for score, lowered, written in ranked:
-        words = set(lowered)
-        if score <= 0 or any(len(words & other) * 2 > min(len(words), len(other)) for other in seen):
-            continue
-        if not all(_VOWEL.search(word) for word in lowered):  # `xkcd qwrt`: not read as words
-            continue
-        seen.append(words)
-        chosen.append((" ".join(written), round(min(score / top, 1.0), 4)))
-        if len(chosen) == MAX_PHRASES:
-            break
-    return chosen
+    scores = np.minimum(np.round(relative[kept], 4), 1.0).astype(np.float32)
+    counts = np.bincount(ranked.rows[kept], minlength=rows).astype(np.int64)
+    return Phrases(counts, content, offsets[np.concatenate(([0], ends))], scores)
 
 
-def _merge_cases(candidates: Counter[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[int, tuple[str, ...]]]:
-    """Phrases by their lower case: how often in all, and in which case they were written first."""
-    forms: dict[tuple[str, ...], tuple[int, tuple[str, ...]]] = {}
-    for words, count in candidates.items():
-        lowered = tuple([word.lower() for word in words])
-        before = forms.get(lowered)
-        forms[lowered] = (count, words) if before is None else (before[0] + count, before[1])
-    return forms
+def _expanded(first: Places, length: Places) -> Places:
+    """The places of all words of phrases, one phrase after the other."""
+    ends = np.cumsum(length)
+    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first - (ends - length), length)
 
 
-def _shared_pairs(
-    forms: dict[tuple[str, ...], tuple[int, tuple[str, ...]]],
-) -> dict[tuple[str, ...], tuple[int, tuple[str, ...]]]:
-    """Pairs of words that several candidates have in common: a name with different verbs behind it."""
-    counts: Counter[tuple[str, ...]] = Counter()
-    most: Counter[tuple[str, ...]] = Counter()
-    written: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for words, (count, form) in forms.items():
-        if len(words) > 1:
-            for at in range(len(words) - 1):
-                pair = words[at : at + 2]
-                counts[pair] += count
-                most[pair] = max(most[pair], count)
-                written.setdefault(pair, form[at : at + 2])
-    return {pair: (count, written[pair]) for pair, count in counts.items() if count > most[pair]}
-
-
-def _score(words: tuple[str, ...], count: int, weights: dict[str, float]) -> float:
-    """Mean RAKE weight of the words, raised by repetition and by two or three words over a single one."""
-    if len(words) == 1 and count == 1 and len(words[0]) < 6:
-        return 0.0
-    weight = sum([weights[word] for word in words]) / len(words)
-    return _LENGTHS[len(words)] * weight * (1.0 + count) ** 0.5
+def _telling_apart(ranked: _Candidates, groups: Places) -> Flags:
+    """Which candidates say something new: each word belongs to the best phrase that has it, and a phrase is kept that
+    owns half of its words, none of the others being said alone already."""
+    places = groups[_expanded(ranked.first, ranked.length)]
+    phrase = np.repeat(np.arange(len(ranked.first)), ranked.length)
+    owner = np.full(int(groups.max()) + 1, -1)
+    owner[places[::-1]] = phrase[::-1]  # of equal places the last assignment stays: the best phrase
+    mine = owner[places] == phrase
+    begins = np.cumsum(ranked.length) - ranked.length
+    owned = np.add.reduceat(mine.astype(np.int64), begins)
+    said_alone = np.add.reduceat((~mine & (ranked.length[owner[places]] == 1)).astype(np.int64), begins)
+    return (2 * owned >= ranked.length) & (owned > 0) & (said_alone == 0)

@@ -7,9 +7,12 @@ used; where that does not fit (an encoding of several bytes, a text that was ext
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mesh_assets.insights.secrets import mask
 from mesh_assets.schemas.citations import Citation
@@ -58,10 +61,17 @@ class ChunkText:
         return self.cite(0, len(self.text))
 
 
+_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash")
+
+
+def chunk_text(chunks: pa.RecordBatch, row: int) -> ChunkText:
+    """One row of a batch of `CHUNKS`."""
+    return ChunkText(*(cast(Any, chunks.column(name))[row].as_py() for name in _COLUMNS))
+
+
 def chunk_texts(chunks: pa.RecordBatch) -> list[ChunkText]:
     """The rows of a batch of `CHUNKS`."""
-    names = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash")
-    columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in names]
+    columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in _COLUMNS]
     return [ChunkText(*row) for row in zip(*columns, strict=True)]  # type: ignore[arg-type]
 
 
@@ -78,6 +88,28 @@ def byte_span(text: str, start: int, stop: int, byte_start: int, byte_stop: int)
             first = byte_start + width(text[:start])
             return first, first + width(text[start:stop])
     return byte_start, byte_stop
+
+
+def relative_spans(
+    chunks: pa.RecordBatch, counts: NDArray[np.int64], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bytes in the encoding of the file, from the start of the chunk, of spans that are bytes of UTF-8 there.
+
+    `counts` says how many of the spans each row of `chunks` (`text`, `byte_start`, `byte_stop`) has.
+    """
+    sizes = np.asarray(pc.subtract(chunks.column("byte_stop"), chunks.column("byte_start")))
+    others = np.flatnonzero((sizes != np.asarray(pc.binary_length(chunks.column("text")))) & (counts > 0))
+    if not len(others):
+        return starts, stops
+    starts, stops, begins = starts.copy(), stops.copy(), np.cumsum(counts) - counts
+    for row in others.tolist():
+        text = cast(str, cast(Any, chunks.column("text"))[row].as_py())
+        content = text.encode()
+        for at in range(int(begins[row]), int(begins[row] + counts[row])):
+            first = len(content[: starts[at]].decode())
+            last = first + len(content[starts[at] : stops[at]].decode())
+            starts[at], stops[at] = byte_span(text, first, last, 0, int(sizes[row]))
+    return starts, stops
 
 
 def _utf8_bytes(text: str) -> int:

@@ -174,11 +174,20 @@ def _noise(roots: Floats) -> float:
 
 def _local_baseline(counts: Floats) -> Floats:
     """Medians of blocks, smoothed over five and joined by lines: follows a day, ignores what lasts a tenth of it."""
-    blocks = np.array_split(counts, min(_BLOCKS, max(1, len(counts) // 4)))
-    medians = np.array([float(np.median(block)) for block in blocks])
+    many = min(_BLOCKS, max(1, len(counts) // 4))
+    length, longer = divmod(len(counts), many)
+    cut = longer * (length + 1)  # as numpy splits: the first blocks have one more
+    medians = np.concatenate(
+        (
+            np.median(counts[:cut].reshape(longer, length + 1), axis=1),
+            np.median(counts[cut:].reshape(many - longer, length), axis=1),
+        )
+    )
     padded = np.pad(medians, 2, mode="reflect" if len(medians) > 2 else "edge")
-    smooth = np.array([np.median(padded[i : i + 5]) for i in range(len(medians))])
-    edges = np.cumsum([0, *[len(block) for block in blocks]])
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    sizes = np.full(many, length)
+    sizes[:longer] += 1
+    edges = np.concatenate(([0], np.cumsum(sizes)))
     return np.interp(np.arange(len(counts)) + 0.5, (edges[:-1] + edges[1:]) / 2, smooth)
 
 

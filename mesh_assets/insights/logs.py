@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from mesh_assets.insights.locators import chunk_texts
 from mesh_assets.insights.log_incidents import incidents
@@ -18,7 +16,7 @@ from mesh_assets.insights.log_reader import LogReader, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
 from mesh_assets.insights.log_templates import Room
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, duration, plural, share
 
 # Logs that are followed one by one; a slice with more has its further ones looked at as one.
@@ -36,11 +34,11 @@ class LogInsight:
         self._error: dict[str, Witness] = {}
         self._first: dict[str, Witness] = {}
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Read the records of the chunks of logs."""
-        batch = chunks.filter(pc.field("kind") == "log")
-        latest = cast("list[datetime | None]", batch.column("time_stop").to_pylist())
-        for chunk, stop in zip(chunk_texts(batch), latest, strict=True):
+        rows = batch.chunks.filter(pc.field("kind") == "log")
+        latest = cast("list[datetime | None]", rows.column("time_stop").to_pylist())
+        for chunk, stop in zip(chunk_texts(rows), latest, strict=True):
             for event in self._reader.events(chunk, stop):
                 source = event.source if event.source in self._logs or len(self._logs) < MAX_LOGS else FURTHER
                 log = self._logs.get(source)

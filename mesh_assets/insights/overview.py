@@ -6,18 +6,27 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import cast
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.locators import ChunkText
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import plural, share
 from mesh_assets.wording import size
 
 _LARGEST = 5
+
+
+def _sums(names: pa.Array[Any], sizes: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
+    """The sum of `sizes` for each of `names`, in the order of their first rows."""
+    encoded = cast("pa.DictionaryArray", names.dictionary_encode())
+    sums = np.bincount(np.asarray(encoded.indices), weights=sizes, minlength=len(encoded.dictionary))
+    return zip(cast("list[str]", encoded.dictionary.to_pylist()), (int(size) for size in sums), strict=True)
 
 
 class OverviewInsight:
@@ -35,27 +44,31 @@ class OverviewInsight:
         self._open: ChunkText | None = None
         self._open_bytes = 0
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Count the chunks."""
-        formats = cast("list[str]", chunks.column("format").to_pylist())
-        languages = cast("list[str | None]", chunks.column("language").to_pylist())
-        for chunk, form, language in zip(chunk_texts(chunks), formats, languages, strict=True):
-            count = chunk.byte_stop - chunk.byte_start
-            self._chunks += 1
-            self._kinds[chunk.kind] += count
-            self._formats[form] += count
-            if self._open is None or chunk.path != self._open.path:
-                self._close_file()
-                self._files += 1
-                self._open = chunk
-                if language:
-                    self._languages[language] += 1
-            self._open_bytes += count
+        sizes = batch.sizes
+        self._chunks += len(sizes)
+        for name, counter in (("kind", self._kinds), ("format", self._formats)):
+            for value, size in _sums(batch.chunks.column(name), sizes):
+                counter[value] += size
+        starts = batch.first_of_files(self._open.path if self._open is not None else None)
+        if len(sizes):
+            self._open_bytes += int(sizes[: starts[0] if starts else None].sum())
+        languages = batch.column("language")
+        for start, stop in pairwise([*starts, len(sizes)]):
+            self._close_file()
+            self._files += 1
+            self._open = batch.chunk(start)
+            self._open_bytes = int(sizes[start:stop].sum())
+            if languages[start]:
+                self._languages[str(languages[start])] += 1
         for name in ("time_start", "time_stop"):
-            for moment in cast("list[datetime | None]", chunks.column(name).to_pylist()):
-                if moment is not None:
-                    self._first = moment if self._first is None else min(self._first, moment)
-                    self._last = moment if self._last is None else max(self._last, moment)
+            first, last = (
+                cast("datetime | None", pc.min_max(batch.chunks.column(name)).as_py()[end]) for end in ("min", "max")
+            )
+            if first is not None and last is not None:
+                self._first = first if self._first is None else min(self._first, first)
+                self._last = last if self._last is None else max(self._last, last)
 
     def _close_file(self) -> None:
         if self._open is not None:

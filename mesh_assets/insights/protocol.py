@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, cast
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from mesh_assets.insights.locators import ChunkText, chunk_text
 from mesh_assets.schemas.citations import Citation
 
 
@@ -53,11 +57,66 @@ class Insight:
         }
 
 
+@dataclass(frozen=True)
+class SliceBatch:
+    """Rows of `CHUNKS`, of `CHUNK_INSIGHTS`, and vectors of shape (rows, dimension), row beside row.
+
+    The dimension is 0 where embeddings are switched off. Columns are turned into lists once for all accumulators.
+    """
+
+    chunks: pa.RecordBatch
+    insights: pa.RecordBatch
+    vectors: NDArray[np.float32]
+    _lists: dict[str, list[object]] = field(default_factory=dict[str, list[object]])
+
+    def column(self, name: str) -> list[object]:
+        """A column of the chunks as a list."""
+        if name not in self._lists:
+            self._lists[name] = self.chunks.column(name).to_pylist()
+        return self._lists[name]
+
+    def strings(self, name: str) -> list[str]:
+        """A column of strings without nulls as a list."""
+        return cast("list[str]", self.column(name))
+
+    def whole(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers without nulls."""
+        return np.asarray(self.chunks.column(name), dtype=np.int64)
+
+    @cached_property
+    def texts(self) -> pl.Series:
+        """The texts for searching all at once."""
+        return cast("pl.Series", pl.from_arrow(self.chunks.column("text")))
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each chunk in its file."""
+        return self.whole("byte_stop") - self.whole("byte_start")
+
+    def rows_of(self, *kinds: str) -> list[int]:
+        """The rows whose file is of one of these kinds."""
+        found = pc.is_in(self.chunks.column("kind"), pa.array(kinds, pa.string()))
+        return cast("list[int]", np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist())
+
+    def first_of_files(self, before: str | None) -> list[int]:
+        """The rows whose path is not that of the row before; `before` is the last path of the batch before."""
+        paths = self.chunks.column("path")
+        if not len(paths):
+            return []
+        differs = pc.not_equal(paths.slice(1), paths.slice(0, len(paths) - 1)).to_numpy(zero_copy_only=False)
+        rows = cast("list[int]", (np.flatnonzero(differs) + 1).tolist())
+        return rows if self.strings("path")[0] == before else [0, *rows]
+
+    def chunk(self, row: int) -> ChunkText:
+        """One chunk with its text and place."""
+        return chunk_text(self.chunks, row)
+
+
 class SliceInsight(Protocol):
     """Watches the chunks of one slice stream by, then says what it saw. Its memory does not grow with the slice."""
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
-        """Take in aligned batches: rows of `CHUNKS`, of `CHUNK_INSIGHTS`, and vectors of shape (rows, dimension)."""
+    def observe(self, batch: SliceBatch) -> None:
+        """Take in the next chunks."""
         ...
 
     def conclude(self) -> Iterable[Insight]:

@@ -1,34 +1,100 @@
-"""A fair sample of a stream of unknown length, in bounded memory."""
+"""Fair samples of a stream of unknown length, in bounded memory."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-T = TypeVar("T")
+from mesh_assets.insights.protocol import SliceBatch
 
 
-class Reservoir(Generic[T]):
-    """Keeps each of the items seen with equal probability (Vitter 1985, algorithm R), the same ones on every run."""
+class NumberSample:
+    """Keeps each of the numbers seen with equal probability (Vitter 1985, algorithm R), the same ones on every run."""
 
     def __init__(self, size: int, *, seed: int = 0) -> None:
-        self.items: list[T] = []
         self.seen = 0
         self._size = size
+        self._kept = np.zeros(0)
         self._random = np.random.default_rng(seed)
 
-    def place(self) -> int | None:
-        """Where the next item goes, None where it is not kept. Ask once for each item, then `put` it."""
-        self.seen += 1
-        if len(self.items) < self._size:
-            return len(self.items)
-        at = int(self._random.random() * self.seen)
-        return at if at < self._size else None
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The numbers that are kept."""
+        return self._kept
 
-    def put(self, at: int, item: T) -> None:
-        """Keep `item` at the place that `place` gave."""
-        if at == len(self.items):
-            self.items.append(item)
-        else:
-            self.items[at] = item
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in more numbers."""
+        room = self._size - len(self._kept)
+        if room > 0:
+            self._kept = np.concatenate((self._kept, values[:room]))
+            self.seen += len(values[:room])
+            values = values[room:]
+        if not len(values):
+            return
+        places = (self._random.random(len(values)) * (self.seen + 1 + np.arange(len(values)))).astype(np.int64)
+        chosen = np.flatnonzero(places < self._size)
+        self._kept[places[chosen]] = values[chosen]  # of two at one place the later stays
+        self.seen += len(values)
+
+
+class ChunkSample:
+    """The chunks whose ids are smallest: ids are hashes, so that is a fair sample, whatever the order and the batches.
+
+    A chunk that stays in its slice mostly stays in the sample, so that what is said of it changes little.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.seen = 0
+        self._size = size
+        self._limit = np.iinfo(np.uint64).max
+        self._held: list[tuple[NDArray[np.uint64], pa.RecordBatch, pa.RecordBatch, NDArray[np.float16]]] = []
+        self._count = 0
+
+    def add(self, batch: SliceBatch, rows: NDArray[np.int64] | None = None) -> None:
+        """Take in the chunks of a batch, or some of its rows."""
+        keys = id_keys(batch.chunks.column("chunk_id"))
+        rows = np.arange(len(keys)) if rows is None else rows
+        self.seen += len(rows)
+        rows = rows[keys[rows] <= self._limit]
+        if len(rows):
+            places = pa.array(rows)
+            vectors = batch.vectors[rows].astype(np.float16)
+            self._held.append((keys[rows], batch.chunks.take(places), batch.insights.take(places), vectors))
+            self._count += len(rows)
+        if self._count > 2 * self._size:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        keys = np.concatenate([held[0] for held in self._held])
+        self._limit = np.partition(keys, self._size - 1)[self._size - 1]
+        kept: list[tuple[NDArray[np.uint64], pa.RecordBatch, pa.RecordBatch, NDArray[np.float16]]] = []
+        for key, chunks, insights, vectors in self._held:
+            rows = np.flatnonzero(key <= self._limit)
+            if len(rows):
+                places = pa.array(rows)
+                kept.append((key[rows], chunks.take(places), insights.take(places), vectors[rows]))
+        self._held = kept
+        self._count = sum(len(held[0]) for held in kept)
+
+    def drawn(self) -> SliceBatch | None:
+        """The sample, ordered by id; None where nothing was seen."""
+        if self._count > self._size:
+            self._shrink()
+        if not self._held:
+            return None
+        order = np.argsort(np.concatenate([held[0] for held in self._held]), kind="stable")
+        order = order[: self._size]
+        places = pa.array(order)
+        chunks = pa.Table.from_batches([held[1] for held in self._held]).take(places).combine_chunks()
+        insights = pa.Table.from_batches([held[2] for held in self._held]).take(places).combine_chunks()
+        vectors = np.concatenate([held[3] for held in self._held])[order].astype(np.float32)
+        return SliceBatch(chunks.to_batches()[0], insights.to_batches()[0], vectors)
+
+
+def id_keys(ids: pa.Array) -> NDArray[np.uint64]:
+    """The last eight hex digits of each id, as numbers in the same order."""
+    offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    content = np.frombuffer(ids.buffers()[2], np.uint8)
+    last = offsets[1:].astype(np.int64)[:, None] + np.arange(-8, 0)
+    return np.ascontiguousarray(content[last]).view(">u8").ravel().astype(np.uint64)

@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
 
 class Secret(NamedTuple):
     """Characters `start` up to `stop` of a text that must not be shown; `name` says what they are."""
@@ -70,6 +74,23 @@ _CODE_VALUE = re.compile(r"[\[\](){}$]|^[\w]+(?:\.[\w]+)+$|^[%\\]")
 _BASE64_BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{60,}={0,2}(?![A-Za-z0-9+/=])")
 # Characters around a quote that decide whether it shows a part of a secret.
 _SURROUNDINGS = 400
+
+
+# Whether a text can hold a secret at all, told for a whole column at once by a linear engine that is a hundred times
+# faster: what each pattern above needs, without the looks around that this engine does not know. The patterns are
+# searched only where one of these is found.
+_FORM_SOMEWHERE = (
+    r"PRIVATE KEY|A[KS]IA[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{16}|k_(?:live|test)_[A-Za-z0-9]{10}|gh[pousr]_[A-Za-z0-9_]{20}"
+    r"|github_pat_|glpat-|xox[abeoprs]-|AIza[0-9A-Za-z_-]{30}|hf_[A-Za-z0-9]{30}|eyJ[A-Za-z0-9_-]{10}"
+    r"|://[^\s/:@]{1,80}:[^\s/@]{1,200}@|(?:earer|asic) [A-Za-z0-9+/=._~-]{16}"
+)
+_ASSIGNED_SOMEWHERE = f"(?i){_ASSIGNED.pattern.replace('{4,400}', '{4}')}"
+
+
+def may_hold_secrets(texts: pl.Series) -> NDArray[np.bool_]:
+    """Which of a column of texts are worth a call of `find_secrets`; it finds none in the others."""
+    found = texts.str.contains(_FORM_SOMEWHERE) | texts.str.contains(_ASSIGNED_SOMEWHERE)
+    return found.to_numpy()
 
 
 def find_secrets(text: str) -> list[Secret]:

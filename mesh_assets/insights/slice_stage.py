@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from mesh_assets.insights.protocol import Insight
+from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.registry import slice_accumulators
 from mesh_assets.schemas.insights import INSIGHTS
 from mesh_assets.schemas.outcome import Outcome
@@ -22,18 +23,19 @@ def slice_insight_batches(
     slice_key: str,
     outcome: Outcome,
 ) -> Iterator[pa.RecordBatch]:
-    """One batch of `INSIGHTS`, best score first. `outcome` advances with each chunk.
+    """One batch of `INSIGHTS`, best score first. `outcome` advances with each batch.
 
     `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension). A
     slice without chunks has no insights, and no batch.
     """
     accumulators = slice_accumulators()
     for chunks, insights, vectors in aligned:
+        batch = SliceBatch(chunks, insights, vectors)
         for accumulator in accumulators:
-            accumulator.observe(chunks, insights, vectors)
-        for _ in range(chunks.num_rows):
-            outcome.advance()
-    found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
+            accumulator.observe(batch)
+        outcome.advance(chunks.num_rows)
+    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
+        found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
     if found:
         yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])
 

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mesh_assets.insights.locators import ChunkText, chunk_texts, shorten
-from mesh_assets.insights.protocol import Insight
-from mesh_assets.insights.sampling import Reservoir
+from mesh_assets.insights.protocol import Insight, SliceBatch
+from mesh_assets.insights.sampling import ChunkSample
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.stop_words import STOP_WORDS
+from mesh_assets.insights.word_vectors import phrase_lists, word_vectors
 
 SENTENCES = {"text": 5, "code": 3}
 # Chunks of one kind whose sentences are weighed; more change the choice little and cost time.
@@ -48,27 +48,28 @@ class SummaryInsight:
     """Samples chunks of prose and of code with their vectors, and picks their sentences at the end."""
 
     def __init__(self) -> None:
-        self._samples: dict[str, Reservoir[tuple[ChunkText, NDArray[np.float16]]]] = {
-            kind: Reservoir(_SAMPLE) for kind in SENTENCES
-        }
+        self._samples = {kind: ChunkSample(_SAMPLE) for kind in SENTENCES}
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Sample the chunks."""
-        for chunk, vector in zip(chunk_texts(chunks), vectors, strict=True):
-            sample = self._samples.get(chunk.kind)
-            at = sample.place() if sample is not None else None
-            if sample is not None and at is not None:
-                sample.put(at, (chunk, vector.astype(np.float16)))
+        for kind, sample in self._samples.items():
+            rows = batch.rows_of(kind)
+            if rows:
+                sample.add(batch, np.array(rows))
 
     def conclude(self) -> Iterable[Insight]:
         """The sentences of each kind, the most central first."""
         for kind, sample in self._samples.items():
-            if sample.items:
-                vectors = np.stack([vector for _, vector in sample.items]).astype(np.float32)
-                yield from _summary(kind, [chunk for chunk, _ in sample.items], vectors)
+            drawn = sample.drawn()
+            if drawn is not None:
+                vectors = drawn.vectors if drawn.vectors.shape[1] else word_vectors(phrase_lists(drawn.insights))
+                value: dict[str, object] = {"sampled_chunks": drawn.chunks.num_rows, "chunks": sample.seen}
+                yield from _summary(kind, chunk_texts(drawn.chunks), vectors, value)
 
 
-def _summary(kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32]) -> Iterator[Insight]:
+def _summary(
+    kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32], value: dict[str, object]
+) -> Iterator[Insight]:
     centre = vectors.mean(axis=0)
     central = vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9))
     sentences: list[_Sentence] = []
@@ -88,6 +89,7 @@ def _summary(kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32]) -
             title=f"{chunk.path}, line {cited.line_start}",
             statement=shorten(mask(chunk.text, sentence.start, sentence.stop), 400),
             score=0.45 - 0.01 * rank,
+            value=value,
             evidence=(cited,),
         )
 

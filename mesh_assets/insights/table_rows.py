@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import NamedTuple, cast
+from typing import cast
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
 
 from mesh_assets.chunks.tables import SAMPLE, Dialect, row_ends
-from mesh_assets.insights.locators import ChunkText
+from mesh_assets.insights.byte_text import gathered
 
 MAX_COLUMNS = 64
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
 
 
-class Row(NamedTuple):
-    """Cells by column, and the characters of the row in its chunk's text."""
+@dataclass(frozen=True)
+class Cells:
+    """Rows of one table: their cells as strings by column, null where a row has none, and where each row stands.
 
-    cells: dict[str, str]
-    start: int
-    stop: int
+    `chunks` are numbers of the chunks that were given, `starts` and `stops` characters of their texts.
+    """
+
+    frame: pl.DataFrame
+    chunks: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
 
 
 class TableReader:
@@ -35,20 +47,17 @@ class TableReader:
         self._delimiter = "\t"
         self._names: list[str] | None = None
 
-    def rows(self, chunk: ChunkText, context: str) -> Iterator[Row]:
-        """The rows of `chunk`; `context` holds the header where the chunk does not."""
+    def cells(self, texts: list[str], context: str) -> Cells:
+        """The rows of neighbouring chunks; `context` holds the header where the first one does not."""
         if self._form == "jsonl":
-            yield from _json_rows(chunk.text)
-            return
-        first = 0
+            return _collected(_json_rows(texts))
+        skipped = 0
         if self._names is None:
-            first = self._learn(chunk.text, context)
-        starts = [0, *row_ends(chunk.text, self._delimiter)]
-        for start, end in islice(pairwise(starts), first, None):
-            line = chunk.text[start:end].rstrip("\r\n")
-            cells = _cells(line, self._delimiter)
-            if line.strip() and self._names is not None and len(cells) == len(self._names):
-                yield Row(dict(zip(self._names[:MAX_COLUMNS], cells, strict=False)), start, start + len(line))
+            skipped = self._learn(texts[0], context)
+        names = self._names or []
+        if not any('"' in text for text in texts):
+            return _plain(texts, self._delimiter, names, skipped)
+        return _collected(_quoted(texts, self._delimiter, names, skipped))
 
     def _learn(self, text: str, context: str) -> int:
         """Delimiter and names as the chunker saw them; the number of rows of `text` that are the header."""
@@ -72,30 +81,123 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return empty
 
 
-def _json_rows(text: str) -> Iterator[Row]:
-    at = 0
-    for line in text.splitlines(keepends=True):
-        start, at = at, at + len(line)
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(fields, dict):
-            items = list(cast("dict[str, object]", fields).items())[:MAX_COLUMNS]
-            cells = {
-                key[:80]: "" if value is None else str(value)[:_MAX_CELL]
-                for key, value in items
-                if not isinstance(value, dict | list)
-            }
-            yield Row(cells, start, start + len(line.rstrip("\r\n")))
+_Row = tuple[dict[str, str], int, int, int]  # cells by column, chunk, first and last character
 
 
-def number(cell: str) -> float | None:
-    """The number that `cell` is, None where it is none. Not-a-number and the infinities are none."""
-    if len(cell) > 40:
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e300 else None
+def _plain(texts: list[str], delimiter: str, names: list[str], skipped: int) -> Cells:
+    """Rows without quotes, of which every line is one: cut by the CSV reader of Arrow, all at once."""
+    content = "\0".join(texts)  # marks the end of a chunk, that a row cut in two is none
+    data = np.frombuffer(content.encode("utf-8", "surrogatepass"), np.uint8)
+    ends = np.flatnonzero((data == 10) | (data == 0))
+    starts = np.concatenate(([0], ends + 1))
+    stops = np.concatenate((ends, [len(data)]))
+    stops = stops - ((stops > starts) & (data[np.maximum(stops, 1) - 1] == 13))
+    delimiters = np.flatnonzero(data == ord(delimiter))
+    returns = np.flatnonzero(data == 13)
+    cells = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
+    good = (cells == len(names)) & (stops > starts)
+    good &= np.searchsorted(returns, stops) == np.searchsorted(returns, starts)
+    good[:skipped] = False
+    if len(names) == 1:  # a blank line would be a cell
+        good &= np.array([bool(content_line.strip()) for content_line in _lines(data, starts, stops)], np.bool_)
+    rows = np.flatnonzero(good)
+    begins = np.concatenate(([0], np.cumsum([len(text.encode("utf-8", "surrogatepass")) + 1 for text in texts])))
+    chunks = np.searchsorted(begins, starts[rows], side="right") - 1
+    frame = _parsed(data, starts[rows], stops[rows], delimiter, names)
+    places = [starts[rows] - begins[chunks], stops[rows] - begins[chunks]]
+    if len(data) != len(content):
+        places = [_characters(texts, chunks, column) for column in places]
+    return Cells(frame, chunks, *places)
+
+
+def _lines(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[bytes]:
+    raw = data.tobytes()
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        yield raw[start:stop]
+
+
+def _parsed(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    delimiter: str,
+    names: list[str],
+) -> pl.DataFrame:
+    """The cells of lines that have as many as there are `names`."""
+    columns = [f"{number}" for number in range(len(names))]
+    lines, _ = gathered(data, starts, stops - starts, gaps=np.ones(len(starts), np.int64), filler="\n")
+    if not len(lines):
+        return pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in _distinct(names)})
+    table = pacsv.read_csv(
+        pa.BufferReader(pa.py_buffer(lines)),
+        read_options=pacsv.ReadOptions(
+            column_names=columns, use_threads=False, block_size=max(len(lines), 1 << 16), encoding="utf8"
+        ),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False, check_utf8=False
+        ),
+    )
+    frame = cast("pl.DataFrame", pl.from_arrow(table))
+    return frame.select([pl.col(c).alias(name) for c, name in zip(columns, _distinct(names), strict=False)])
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The first `MAX_COLUMNS` names; of equal ones, the later get a number."""
+    met: dict[str, int] = {}
+    made: list[str] = []
+    for name in names[:MAX_COLUMNS]:
+        met[name] = met.get(name, 0) + 1
+        made.append(name if met[name] == 1 else f"{name} ({met[name]})")
+    return made
+
+
+def _characters(texts: list[str], chunks: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bytes of the UTF-8 of a chunk's text as characters."""
+    made = places.copy()
+    for chunk in np.unique(chunks).tolist():
+        if not texts[chunk].isascii():
+            data = np.frombuffer(texts[chunk].encode("utf-8", "surrogatepass"), np.uint8)
+            firsts = np.concatenate(([0], np.cumsum((data & 0xC0) != 0x80)))
+            made[chunks == chunk] = firsts[places[chunks == chunk]]
+    return made
+
+
+def _quoted(texts: list[str], delimiter: str, names: list[str], skipped: int) -> Iterator[_Row]:
+    """Rows that may have quotes, which is told row by row."""
+    columns = _distinct(names)
+    for chunk, text in enumerate(texts):
+        starts = [0, *row_ends(text, delimiter)]
+        for start, end in islice(pairwise(starts), 0 if chunk else skipped, None):
+            line = text[start:end].rstrip("\r\n")
+            cells = _cells(line, delimiter)
+            if line.strip() and len(cells) == len(names):
+                yield dict(zip(columns, cells, strict=False)), chunk, start, start + len(line)
+
+
+def _json_rows(texts: list[str]) -> Iterator[_Row]:
+    for chunk, text in enumerate(texts):
+        at = 0
+        for line in text.splitlines(keepends=True):
+            start, at = at, at + len(line)
+            try:
+                fields = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(fields, dict):
+                items = islice(cast("dict[str, object]", fields).items(), MAX_COLUMNS)
+                cells = {
+                    key[:80]: "" if value is None else str(value)[:_MAX_CELL]
+                    for key, value in items
+                    if not isinstance(value, dict | list)
+                }
+                yield cells, chunk, start, start + len(line.rstrip("\r\n"))
+
+
+def _collected(rows: Iterable[_Row]) -> Cells:
+    """Rows one by one as columns."""
+    found = list(rows)
+    names = list(islice(dict.fromkeys(name for row in found for name in row[0]), MAX_COLUMNS))
+    columns = {name: pl.Series(name, [row[0].get(name) for row in found], dtype=pl.String) for name in names}
+    places = np.array([row[1:] for row in found], np.int64).reshape(-1, 3)
+    return Cells(pl.DataFrame(columns), places[:, 0], places[:, 1], places[:, 2])

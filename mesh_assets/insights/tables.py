@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import cast
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mesh_assets.insights.locators import ChunkText, chunk_texts
-from mesh_assets.insights.protocol import Insight
-from mesh_assets.insights.sampling import Reservoir
+from mesh_assets.insights.protocol import Insight, SliceBatch
+from mesh_assets.insights.sampling import NumberSample
 from mesh_assets.insights.secrets import mask
-from mesh_assets.insights.table_rows import Row, TableReader, number
+from mesh_assets.insights.table_rows import MAX_COLUMNS, Cells, TableReader
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
 
@@ -30,6 +31,8 @@ _FAR = 10.0
 # ... and this many times as far as 99 of 100 values do: long tails are no outliers.
 _APART = 3.0
 _LEAST_NUMBERS = 50
+# Larger numbers are names of something, or faults.
+_LARGEST = 1e300
 _MAX_OUTLIERS = 5
 
 
@@ -40,32 +43,31 @@ class _Column:
     cells: int = 0
     missing: int = 0
     numbers: int = 0
-    sample: Reservoir[float] = field(default_factory=lambda: Reservoir[float](_SAMPLE))
-    extremes: list[tuple[float, Citation]] = field(default_factory=list[tuple[float, Citation]])
+    sample: NumberSample = field(default_factory=lambda: NumberSample(_SAMPLE))
+    lowest: tuple[float, Citation] | None = None
+    highest: tuple[float, Citation] | None = None
     categories: Counter[str] = field(default_factory=Counter[str])
 
-    def add(self, cell: str, chunk: ChunkText, row: Row) -> None:
-        """Take in one cell."""
-        self.cells += 1
-        text = cell.strip()
-        if text.lower() in _MISSING:
-            self.missing += 1
+    def add_numbers(self, values: NDArray[np.float64], cite: Callable[[int], Citation]) -> None:
+        """Take in the numbers of some rows, NaN where a cell is none; `cite` gives the citation of a row."""
+        rows = np.flatnonzero(~np.isnan(values))
+        if not len(rows):
             return
-        value = number(text)
-        if value is None:
+        self.numbers += len(rows)
+        self.sample.add(values[rows])
+        low, high = int(rows[np.argmin(values[rows])]), int(rows[np.argmax(values[rows])])
+        if self.lowest is None or values[low] < self.lowest[0]:
+            self.lowest = float(values[low]), cite(low)
+        if self.highest is None or values[high] > self.highest[0]:
+            self.highest = float(values[high]), cite(high)
+
+    def add_words(self, words: pl.Series) -> None:
+        """Count cells that are no numbers."""
+        counted = cast("pa.StructArray", words.to_arrow().value_counts())
+        for word, count in zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True):
+            text = str(word)[:80]
             if len(self.categories) < _MAX_CATEGORIES or text in self.categories:
-                self.categories[text[:80]] += 1
-            return
-        self.numbers += 1
-        at = self.sample.place()
-        if at is not None:
-            self.sample.put(at, value)
-        held = self.extremes
-        if len(held) < 4 or value < held[1][0] or value > held[-2][0]:
-            held.append((value, chunk.cite(row.start, row.stop)))
-            held.sort(key=lambda item: item[0])
-            if len(held) > 4:
-                del held[2]
+                self.categories[text] += int(count or 0)
 
 
 @dataclass(slots=True)
@@ -77,6 +79,33 @@ class _Table:
     rows: int = 0
     columns: dict[str, _Column] = field(default_factory=dict[str, _Column])
 
+    def add(self, cells: Cells, cite: Callable[[int], Citation]) -> None:
+        """Take in rows; `cite` gives the citation of one."""
+        self.rows += cells.frame.height
+        known = [name for name in cells.frame.columns if name in self.columns]
+        new = [name for name in cells.frame.columns if name not in self.columns]
+        names = known + new[: max(MAX_COLUMNS - len(self.columns), 0)]
+        if not names or not cells.frame.height:
+            return
+        text = cells.frame.select(pl.col(names).str.strip_chars())
+        held = text.select(pl.all().is_not_null()).to_numpy()
+        missing = text.select(pl.all().str.to_lowercase().is_in(sorted(_MISSING))).fill_null(value=False).to_numpy()
+        numbers = text.select(pl.all().cast(pl.Float64, strict=False).fill_null(math.nan)).to_numpy()
+        numbers = np.where(missing | ~(np.abs(numbers) < _LARGEST), math.nan, numbers)
+        is_word = held & ~missing & np.isnan(numbers)
+        for at, name in enumerate(names):
+            column = self.columns.setdefault(name, _Column())
+            column.cells += int(held[:, at].sum())
+            column.missing += int(missing[:, at].sum())
+            column.add_numbers(numbers[:, at], cite)
+            if is_word[:, at].any():
+                column.add_words(text.to_series(at).filter(pl.Series(is_word[:, at])))
+
+
+def _cite(batch: SliceBatch, chunks: list[int], cells: Cells, row: int) -> Citation:
+    start, stop = int(cells.starts[row]), int(cells.stops[row])
+    return batch.chunk(chunks[int(cells.chunks[row])]).cite(start, stop)
+
 
 class TableInsight:
     """Profiles each table of the slice."""
@@ -84,30 +113,23 @@ class TableInsight:
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
 
-    def observe(self, chunks: pa.RecordBatch, insights: pa.RecordBatch, vectors: NDArray[np.float32]) -> None:
+    def observe(self, batch: SliceBatch) -> None:
         """Read the rows of the chunks of tables."""
-        formats = cast("list[str]", chunks.column("format").to_pylist())
-        if FORMATS.isdisjoint(formats):
-            return
-        contexts = cast("list[str]", chunks.column("context").to_pylist())
-        for chunk, form, context in zip(chunk_texts(chunks), formats, contexts, strict=True):
-            if form not in FORMATS or chunk.kind not in ("structured", "metric"):
-                continue
-            table = self._tables.get(chunk.path)
+        forms = batch.strings("format")
+        rows = [row for row in batch.rows_of("structured", "metric") if forms[row] in FORMATS]
+        paths = batch.strings("path")
+        for path, group in groupby(rows, key=lambda row: paths[row]):
+            chunks = list(group)
+            table = self._tables.get(path)
             if table is None:
                 if len(self._tables) >= MAX_TABLES:
                     continue
-                table = _Table(chunk.path, chunk.kind, TableReader(form), chunk.cite_opening())
-                self._tables[chunk.path] = table
-            for row in table.reader.rows(chunk, context):
-                table.rows += 1
-                for name, cell in row.cells.items():
-                    column = table.columns.get(name)
-                    if column is None:
-                        if len(table.columns) >= 64:
-                            continue
-                        column = table.columns[name] = _Column()
-                    column.add(cell, chunk, row)
+                first = batch.chunk(chunks[0])
+                table = _Table(path, first.kind, TableReader(forms[chunks[0]]), first.cite_opening())
+                self._tables[path] = table
+            texts = batch.strings("text")
+            cells = table.reader.cells([texts[row] for row in chunks], batch.strings("context")[chunks[0]])
+            table.add(cells, lambda row, cells=cells, chunks=chunks: _cite(batch, chunks, cells, row))
 
     def conclude(self) -> Iterable[Insight]:
         """A profile of each table, and its outliers as findings, the most extreme of the slice only."""
@@ -150,11 +172,11 @@ def _profile(table: _Table) -> Insight:
 
 def _described(column: _Column, rows: int) -> dict[str, object]:
     described: dict[str, object] = {"missing": column.missing + max(rows - column.cells, 0)}
-    if column.numbers >= 0.5 * max(column.cells - column.missing, 1) and column.sample.items:
+    if column.lowest and column.highest and column.numbers >= 0.5 * max(column.cells - column.missing, 1):
         described |= {
-            "min": column.extremes[0][0],
-            "median": float(np.median(column.sample.items)),
-            "max": column.extremes[-1][0],
+            "min": column.lowest[0],
+            "median": float(np.median(column.sample.values)),
+            "max": column.highest[0],
         }
     elif column.categories:
         described["top"] = {mask(text): count for text, count in column.categories.most_common(5)}
@@ -165,7 +187,9 @@ def _outliers(table: _Table, name: str, column: _Column) -> Iterator[Insight]:
     """The lowest and the highest value, where they stand apart."""
     if column.numbers < max(_LEAST_NUMBERS, 0.9 * (column.cells - column.missing)):
         return
-    values = np.array(column.sample.items)
+    if column.lowest is None or column.highest is None:
+        return
+    values = column.sample.values
     median = float(np.median(values))
     away = np.abs(values - median)
     spread = 1.4826 * float(np.median(away))
@@ -175,8 +199,8 @@ def _outliers(table: _Table, name: str, column: _Column) -> Iterator[Insight]:
     logs = np.log(np.maximum(values, 1e-300))  # sizes and prices have long tails that only logarithms make even
     shown = mask(name)
     for value, citation, word in (
-        (*column.extremes[-1], "highest"),
-        (*column.extremes[0], "lowest"),
+        (*column.highest, "highest"),
+        (*column.lowest, "lowest"),
     ):
         far = abs(value - median)
         if _stands_apart(value, values) and (values.min() <= 0 or value <= 0 or _stands_apart(math.log(value), logs)):

@@ -20,7 +20,7 @@ CHUNK_INSIGHTS = Table(
     columns=(
         Column("chunk_id", pa.string(), "The chunk."),
         Column("keyphrases", pa.list_(KEYPHRASE), "Phrases that tell the chunk apart, best first, scores in 0..1."),
-        Column("entities", pa.list_(ENTITY), "Named things, each with its bytes in the file."),
+        Column("entities", pa.list_(ENTITY), "Named things, each with its bytes from the chunk's `byte_start` on."),
     ),
 )
 

@@ -26,6 +26,7 @@ from mesh_assets.stages import DUCKDB_ASSETS
 from mesh_assets.storage.duckdb_files import dataset_database, rewriting, snapshot
 from mesh_assets.storage.duckdb_types import adapt, columns_of, name
 from mesh_assets.storage.duckdb_views import publish_views
+from mesh_assets.storage.failures import in_words
 
 _SCHEMA = "main"
 
@@ -120,8 +121,14 @@ class _Manager(DbIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """As dagster-duckdb does it, then the views."""
-        super().handle_output(context, obj)
-        publish_views(Path(self._database).parent, context.run_id)
+        with in_words(context.step_context.previous_attempt_count):
+            super().handle_output(context, obj)
+            publish_views(Path(self._database).parent, context.run_id)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """As dagster-duckdb does it."""
+        with in_words():
+            return super().load_input(context)
 
 
 class DatasetTablesIOManager(DuckDBIOManager):

@@ -188,12 +188,17 @@ class Lake:
         path = self.path(asset, partition)
         with publishing(path, run_id) as temporary:
             with pq.ParquetWriter(
-                temporary, schema, compression="zstd", compression_level=_COMPRESSION_LEVEL
+                temporary,
+                schema,
+                compression="zstd",
+                compression_level=_COMPRESSION_LEVEL,
+                write_page_checksum=True,  # vectors are copied from table to table for years
             ) as writer:
                 rows = _drain(writer, produced)
                 footer = _footer(asset, partition, produced, rows, version=version, run_id=run_id)
                 writer.add_key_value_metadata({_FOOTER: json.dumps(asdict(footer))})
             self._publish_rejects(asset, partition, produced.outcome.rejects, run_id)
+        produced.published()
         return LakeTable(path, footer)
 
     def _publish_rejects(self, asset: str, partition: str, rejects: list[Reject], run_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -84,6 +85,38 @@ def vectors_of(batch: pa.RecordBatch) -> np.ndarray:
 
 def chunk_rows(made: list[dict[str, object]], size: int = 512) -> list[dict]:
     return [row for batch in insight_batches(batches(made, size), Outcome()) for row in batch.to_pylist()]
+
+
+class Found(NamedTuple):
+    """An entity at the characters `start` up to `stop` of a text."""
+
+    label: str
+    text: str
+    start: int
+    stop: int
+
+
+def entities_of(text: str) -> list[Found]:
+    """The entities of one text, with their characters."""
+    content = text.encode("utf-8", "replace")
+    text = content.decode()
+    found: list[Found] = []
+    for row in chunk_rows(whole(text)):
+        for e in row["entities"]:
+            start = len(content[: e["byte_start"]].decode())
+            stop = start + len(content[e["byte_start"] : e["byte_stop"]].decode())
+            found.append(Found(e["label"], e["text"], start, stop))
+    return found
+
+
+def phrases_of(text: str, kind: str = "text") -> list[tuple[str, float]]:
+    """The keyphrases of one text of a kind of file."""
+    return [(p["phrase"], p["score"]) for row in chunk_rows(whole(text, kind)) for p in row["keyphrases"]]
+
+
+def whole(text: str, kind: str = "text") -> list[dict[str, object]]:
+    """A text as one chunk."""
+    return rows("f.txt", text, kind=kind, size=10**9)
 
 
 def slice_rows(made: list[dict[str, object]], size: int = 512) -> list[dict]:

@@ -1,11 +1,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.insights.keyphrases import MAX_PHRASES, MAX_WORDS, keyphrases
+from mesh_assets.insights.keyphrases import MAX_PHRASES, MAX_WORDS
+from mesh_assets_tests.insights.chunk_rows import phrases_of
 
 
 def names(text: str, kind: str = "text") -> list[str]:
-    return [phrase for phrase, _ in keyphrases(text, kind)]
+    return [phrase for phrase, _ in phrases_of(text, kind)]
 
 
 def test_the_phrase_of_a_repeated_log_line_is_what_a_person_would_say() -> None:
@@ -44,7 +45,7 @@ def test_nothing_to_say_gives_nothing() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300), st.sampled_from(["text", "code", "log", "structured"]))
 def test_any_text_gives_few_short_phrases_with_scores(text: str, kind: str) -> None:
-    phrases = keyphrases(text, kind)
+    phrases = phrases_of(text, kind)
     assert len(phrases) <= MAX_PHRASES
     assert all(0 < score <= 1 and 1 <= len(phrase.split()) <= MAX_WORDS for phrase, score in phrases)
     assert [score for _, score in phrases] == sorted((score for _, score in phrases), reverse=True)

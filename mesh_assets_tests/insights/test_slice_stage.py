@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.insights.chunk_stage import insight_batches
-from mesh_assets.insights.sampling import Reservoir
+from mesh_assets.insights.sampling import NumberSample
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.insights.topics import spherical_kmeans
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, FINDING_SCORE, INSIGHTS
@@ -209,15 +209,15 @@ def test_any_chunks_give_valid_insights(files: list[tuple[str, str, str]]) -> No
     slice_rows(made)
 
 
-def test_a_reservoir_is_fair_and_the_same_each_time() -> None:
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_sample_of_numbers_is_fair_whatever_the_pieces(size: int) -> None:
     kept = []
     for seed in range(300):
-        sample: Reservoir[int] = Reservoir(10, seed=seed)
-        for item in range(100):
-            at = sample.place()
-            if at is not None:
-                sample.put(at, item)
-        kept += sample.items
+        sample = NumberSample(10, seed=seed)
+        for start in range(0, 100, size):
+            sample.add(np.arange(start, min(start + size, 100), dtype=float))
+        assert sample.seen == 100
+        kept += sample.values.tolist()
     assert len(kept) == 3000
     assert abs(np.mean(kept) - 49.5) < 2
 

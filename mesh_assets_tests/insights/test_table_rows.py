@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_assets.chunks.protocol import Piece
-from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.table_rows import TableReader
 from mesh_assets_tests.chunks.sources import cut
 
 
 def read(text: str, form: str = "csv") -> list[dict[str, str]]:
     """The cells of all rows of a file, cut by its chunker."""
+    pieces = cut(text, "structured", form)
     reader = TableReader(form)
-    return [row.cells for piece in cut(text, "structured", form) for row in reader.rows(chunk(piece), piece.context)]
-
-
-def chunk(piece: Piece) -> ChunkText:
-    return ChunkText(
-        "set", "t.csv", "structured", piece.text, piece.byte_start, piece.byte_stop, piece.line_start, "c0"
-    )
+    return reader.cells([piece.text for piece in pieces], pieces[0].context).frame.to_dicts()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES, SLICES_NAME
+from mesh_assets.defs.partitions import ACROSS_GRAINS, SLICES_NAME, dataset_asset, slice_asset
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.planner import Extent, target_bytes
 from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
@@ -12,7 +12,7 @@ from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake
 
 
-@dg.asset(partitions_def=DATASETS)
+@dataset_asset()
 def drop_manifests(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
@@ -37,7 +37,7 @@ def drop_manifests(
     return manifest.produced
 
 
-@dg.asset(partitions_def=SLICES, deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
+@slice_asset(deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
 def raw_partitions(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], drop_area: dg.ResourceParam[DropArea]
 ) -> Produced:

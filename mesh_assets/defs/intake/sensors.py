@@ -6,11 +6,13 @@ import time
 import dagster as dg
 
 from mesh_assets.defs.attempts import attempt
-from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
+from mesh_assets.defs.jobs import MANIFEST_PRIORITY, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.pace import held
+from mesh_assets.storage.run_tags import DATASET_TAG, PRIORITY_TAG, VERSION_TAG
 
 # Dagster ends a tick after 60 s; a walk that needs longer goes on in the next tick.
 WALK_SECONDS = 10.0
@@ -26,17 +28,18 @@ def drop_sensor(
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult:
     """Watches the drop area by `stat` alone and asks for the manifest of each dataset in which something changed."""
+    if (why := held(settings)) is not None:  # a walk reads the disk: it waits like all other work
+        return dg.SensorResult(skip_reason=why, cursor=context.cursor)
     footers, damaged = lake.manifests()
     digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
     watch = DropWatch(drop_area, settings.state / "walks")
     cursor, requests = context.cursor or "", list[dg.RunRequest]()
     for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
         cursor = dataset
-        before = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
+        before = attempt(context.instance, manifest_job.name, "drop_manifests", dataset) if digest is not None else None
         if before is not None:
             key = f"{dataset}@{digest}:{before}"
-            # A manifest takes seconds and tells what there is to do: it goes before slices.
-            tags = {DATASET_TAG: dataset, "dagster/priority": "10"}
+            tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
             requests.append(dg.RunRequest(key, partition_key=dataset, tags=tags))
     return dg.SensorResult(
         requests,
