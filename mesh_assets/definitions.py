@@ -29,7 +29,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "lake": lake,
         "io_manager": io_manager_resource(settings, lake),
         "dataset_tables": dataset_tables_resource(lake),
-        "drop_area": DropArea(settings.drops, settings.quiet_seconds),
+        "drop_area": DropArea.of(settings),
         "encoder": connect_encoder(settings),
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),

@@ -3,7 +3,7 @@
 Keys are made and checked in `mesh_assets.slices`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import dagster as dg
@@ -29,19 +29,18 @@ _Deps: TypeAlias = Sequence[dg.AssetDep | str]
 
 
 def slice_asset(deps: _Deps = ()) -> Callable[[_Body], dg.AssetsDefinition]:
-    """An asset partitioned by slices, with the policies of this grain."""
+    """An asset partitioned by slices, with the policies of this grain: a Parquet file a slice."""
     return lambda body: _asset(body, SLICES, SLICE_POOL, deps)
 
 
 def dataset_asset(deps: _Deps = ()) -> Callable[[_Body], dg.AssetsDefinition]:
-    """An asset partitioned by datasets, with the policies of this grain."""
+    """An asset partitioned by datasets, with the policies of this grain: a Parquet file a dataset."""
     return lambda body: _asset(body, DATASETS, DATASET_POOL, deps)
 
 
 def dataset_table(deps: _Deps = ()) -> Callable[[_Body], dg.AssetsDefinition]:
-    """An asset partitioned by datasets whose rows go to the DuckDB file of datasets, told apart by their `dataset`."""
-    metadata = {"partition_expr": "dataset"}
-    return lambda body: _asset(body, DATASETS, DATASET_POOL, deps, "dataset_tables", metadata)
+    """The same for a small table of which each dataset has some rows: they share one table in DuckDB."""
+    return lambda body: _asset(body, DATASETS, DATASET_POOL, deps, io_manager="dataset_tables", rows_by="dataset")
 
 
 def _asset(
@@ -49,8 +48,9 @@ def _asset(
     partitions: dg.PartitionsDefinition,
     pool: str,
     deps: _Deps,
-    io_manager_key: str = "io_manager",
-    metadata: Mapping[str, str] | None = None,
+    *,
+    io_manager: str = "io_manager",
+    rows_by: str | None = None,
 ) -> dg.AssetsDefinition:
     # No backfill policy: any, even one of one partition a run, makes runs over a range, which have no partition tag, so
     # that two of them could work on the same slice. Without one a backfill starts one run a partition.
@@ -59,7 +59,7 @@ def _asset(
         deps=list(deps),
         pool=pool,
         retry_policy=_RETRY,
-        io_manager_key=io_manager_key,
-        metadata=metadata,
+        io_manager_key=io_manager,
+        metadata={"partition_expr": rows_by} if rows_by else None,
     )
     return decorate(told_in_words(body))

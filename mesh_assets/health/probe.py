@@ -92,7 +92,7 @@ def folder(setting: str, path: Path) -> Folder:
 def lake_facts(settings: Settings) -> LakeFacts:
     """How much was read and is left, and the newest moments of the lake and of the drops."""
     lake = Lake(settings.state / "lake")
-    found = statuses(lake, DropArea(settings.drops, settings.quiet_seconds))
+    found = statuses(lake, DropArea.of(settings))
     size, newest = _size_and_newest(settings.state)
     moments: list[tuple[str, float]] = [("the newest file of the lake", newest)]
     for dataset, footer in lake.manifests()[0].items():

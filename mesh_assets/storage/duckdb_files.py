@@ -39,7 +39,7 @@ def rewriting(path: Path, run_id: str, *, start: Path) -> Generator[duckdb.DuckD
     after any other exception of the block.
     """
     with _turn(path), publishing(path, run_id) as temporary:
-        _sweep(path)
+        _sweep(path, keep=temporary)
         try:
             with closing(_open_copy(start, temporary)) as connection:
                 yield connection
@@ -102,10 +102,10 @@ def _turn(path: Path) -> Generator[None]:
         os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    """Remove copies of killed processes: whoever has the turn is the only one with a copy."""
+def _sweep(path: Path, *, keep: Path) -> None:
+    """Remove copies of killed processes: whoever has the turn is the only one with a copy, which is `keep`."""
     for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
+        if left != keep and left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
             left.unlink(missing_ok=True)
 
 
