@@ -70,11 +70,19 @@ def snapshot(path: Path) -> Generator[duckdb.DuckDBPyConnection]:
 
 
 def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to `copy`, made from `start` where that is there. The log of a notebook is not copied with it."""
+    """A connection to `copy`, filled from `start`, or as an empty database where that is not there.
+
+    A file that lies at `copy` already is filled and not replaced: its writer may hold a lock on it. The log of a
+    notebook is not copied.
+    """
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
-        return duckdb.connect(str(copy))
+        # DuckDB takes no file that is there and empty, so the empty database is made elsewhere.
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+            empty = Path(folder, "empty.duckdb")
+            duckdb.connect(str(empty)).close()
+            shutil.copyfile(empty, copy)
     try:
         return duckdb.connect(str(copy))
     except duckdb.Error as error:
