@@ -32,27 +32,33 @@ _SENTENCE_ENDS = (". ", ".\n", "? ", "! ", '." ', ".\r\n", "。")
 
 @dataclass(slots=True)
 class Cutter:
-    """Cuts one window into pieces, each beginning where the one before it ended."""
+    """Cuts one window into pieces, each beginning where the one before it ended.
+
+    `by_character` says that each character of the window is one byte of the extent.
+    """
 
     window: Window
     meter: TokenMeter
     start: int
     byte: int
     line: int
+    by_character: bool
 
     @classmethod
     def of(cls, window: Window, kind: TokenKind) -> Cutter:
         """A cutter at the start of `window`, with tokens as texts of `kind` have them."""
-        return cls(window, TokenMeter(window.text, kind), 0, window.byte_start, window.line)
+        by_character = window.codec.one_byte or (window.codec.name == "utf-8" and window.text.isascii())
+        return cls(window, TokenMeter(window.text, kind), 0, window.byte_start, window.line, by_character)
 
     def skip(self, stop: int) -> str:
         """The text from here to the character `stop`; what follows begins there."""
-        text = self.window.text[self.start : stop]
-        if stop == len(self.window.text):
+        whole = self.window.text
+        text = whole[self.start : stop]
+        if stop == len(whole):
             # Bytes at the end of an extent that make no whole character are in no text, but belong to the last piece.
             self.byte = self.window.byte_stop
         else:
-            self.byte += self.window.codec.size(text)
+            self.byte += len(text) if self.by_character else self.window.codec.size(text)
         self.line += text.count("\n")
         self.start = stop
         return text
@@ -71,7 +77,7 @@ class Cutter:
         tokens = self.meter.tokens(self.start, stop) + context[1]
         text = self.skip(stop)
         # A piece that ends with its line break does not reach into the next line.
-        last = max(line, self.line - text.endswith("\n"))
+        last = self.line - 1 if self.line > line and text[-1] == "\n" else self.line
         piece = Piece(text, byte, self.byte, line, last, tokens, context[0], symbol)
         if rows is not None:
             piece.row_start, piece.row_stop = rows
@@ -157,6 +163,8 @@ def _line_cut(text: str, start: int, furthest: int) -> int:
 
 def fitted_context(context: str, room: int, kind: TokenKind) -> tuple[str, int]:
     """`context` with its tokens, shortened to `room` tokens; none where the room is too small to say anything."""
+    if not context:
+        return "", 0
     tokens = estimate_tokens(context, kind)
     if tokens > room and room < MIN_CONTEXT_TOKENS:
         return "", 0

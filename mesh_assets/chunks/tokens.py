@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, cast
 
 import numpy as np
@@ -89,6 +89,7 @@ class TokenMeter:
         return within and stop - start <= limit * MAX_CHARACTERS_PER_TOKEN
 
 
+@lru_cache(maxsize=1024)  # the headings and signatures of one file are asked for with each of their chunks
 def estimate_tokens(text: str, kind: TokenKind) -> int:
     """Estimated tokens of `text`, rounded up."""
     # Without NumPy: the texts asked for are headings and signatures, too short for it.
