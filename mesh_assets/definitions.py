@@ -10,6 +10,7 @@ from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.dataset_tables import dataset_tables_resource
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.io_manager import io_manager_resource
@@ -27,7 +28,8 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "settings": settings,
         "lake": lake,
         "io_manager": io_manager_resource(settings, lake),
-        "drop_area": DropArea(settings.drops, settings.quiet_seconds),
+        "dataset_tables": dataset_tables_resource(lake),
+        "drop_area": DropArea.of(settings),
         "encoder": connect_encoder(settings),
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),

@@ -54,7 +54,7 @@ def demo(
 def wait_until_done(settings: Settings, services: Services, datasets: tuple[str, ...]) -> None:
     """Show progress until each dataset has its report; ServiceError where a slice failed for good or time is out."""
     lake = Lake(settings.state / "lake")
-    area = DropArea(settings.drops, settings.quiet_seconds)
+    area = DropArea.of(settings)
     end = time.monotonic() + GIVE_UP_SECONDS
     shown = ""
     with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:

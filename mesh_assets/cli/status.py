@@ -28,7 +28,7 @@ from mesh_assets.wording import duration, size
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show each dataset: its slices by state, chunks, rejects, and when it will be done."""
     settings = load_settings()
-    area = DropArea(settings.drops, settings.quiet_seconds)
+    area = DropArea.of(settings)
     found = statuses(Lake(settings.state / "lake"), area, present_settings(settings))
     states = run_states(found)
     side_by_side = concurrent_runs(settings)
@@ -44,6 +44,10 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     console.print(limits_line(settings))
     if found:
         console.print(status_table(found, states.counts, side_by_side))
+        for dataset in found:
+            if dataset.reference:
+                place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
+                console.print(f"[dim]{place}[/]", soft_wrap=True)
         for failed in states.failed:
             where = f"{failed.slice}, {failed.step}" if failed.step else failed.slice
             console.print(f"[bold red]{escape(where)}[/]: {escape(safe(failed.why))}", soft_wrap=True)
@@ -107,6 +111,6 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]], si
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
             duration(timedelta(seconds=round(left))) if left else "",
-            "ready" if dataset.done else escape(dataset.problem),
+            "ready" if dataset.done else escape(safe(dataset.problem)),
         )
     return table

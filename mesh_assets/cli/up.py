@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 from mesh_assets.cli.backfill_requests import start_recorded
 from mesh_assets.cli.console import console
 from mesh_assets.cli.lending import apply_limits, keep_to_cores
 from mesh_assets.cli.services import Services, dagster_services
 from mesh_assets.settings import load_settings
+from mesh_assets.storage.duckdb_query import lake_connection
 
 
 def up() -> None:
@@ -17,6 +19,9 @@ def up() -> None:
     console.print("Starting Dagster …")
     keep_to_cores(settings)
     with dagster_services(settings) as services:
+        # Its views hold paths: after the state folder was moved they are made anew, for notebooks that open the file.
+        with lake_connection(settings.state / "lake", uuid.uuid4().hex):
+            pass
         console.print(f"The mesh is up: {services.url}\nDrop folders into {settings.drops}. Ctrl-C ends it.")
         console.print(apply_limits(settings))
         started = start_recorded(settings, services.url)

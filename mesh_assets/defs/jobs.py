@@ -28,7 +28,7 @@ index_job = dg.define_asset_job(
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=["dataset_reports"],
-    description="Write the report of one dataset from what its slices found.",
+    selection=["dataset_reports", "dataset_statistics"],
+    description="Write the report and the statistics of one dataset from what its slices found.",
 )
 JOBS = (manifest_job, slice_job, index_job, report_job)

@@ -54,6 +54,7 @@ class ParquetIOManager(dg.IOManager):
         table = self._lake.publish(
             asset, context.partition_key, obj, version=ASSETS[asset].version, run_id=context.run_id
         )
+        obj.published()
         shown: dict[str, Any] = {}
         shown.update(obj.metadata)  # first what the stage has to say: the UI keeps the order
         shown.update(footer_metadata(table) | {"up_to_date": False})

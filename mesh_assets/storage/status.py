@@ -20,8 +20,9 @@ from mesh_assets.storage.staleness import footers_of, why_stale
 class DatasetStatus:
     """Counts of one dataset. `bytes_per_second` is that of its finished slices, one after the other.
 
-    `stale` counts finished slices that would be made differently now, by the first reason. `problem` says why nothing
-    is known of it: it was not looked at yet, or its manifest is damaged.
+    `stale` counts finished slices that would be made differently now, by the first reason. `problem` says what is wrong
+    with it: it was not looked at yet, its manifest is damaged, its folder is gone. `reference` is its folder where it
+    is read where it lies, else empty.
     """
 
     dataset: str
@@ -37,6 +38,7 @@ class DatasetStatus:
     unfinished: tuple[str, ...]
     stale: dict[str, int] = field(default_factory=dict[str, int])
     problem: str = ""
+    reference: str = ""
 
     @property
     def done(self) -> bool:
@@ -45,16 +47,24 @@ class DatasetStatus:
 
 
 def statuses(lake: Lake, area: DropArea, settings: Mapping[str, object] | None = None) -> list[DatasetStatus]:
-    """One status for each dataset that has a manifest or a folder in the drop area.
+    """One status for each dataset that has a manifest, a folder in the drop area or a reference.
 
     `settings` are the present ones that `storage.staleness` compares with those of the tables.
     """
     known = lake.datasets("drop_manifests")
-    waiting = sorted(set(area.folders()) - set(known))
+    folders, references, unavailable = area.folders(), area.references(), area.unavailable()
     found = [_known(lake, dataset, settings or {}) for dataset in known]
-    gone = set(known) - set(area.folders()) - {LOOSE_FILES}
-    found = [replace(s, problem=s.problem or "its folder is gone") if s.dataset in gone else s for s in found]
-    return found + [_unknown(key, "not looked at yet") for key in waiting]
+    found += [_unknown(key, "not looked at yet") for key in sorted({*folders, *unavailable} - set(known))]
+    gone = "its folder is gone: put it back, or `mesh forget` it"
+    away = {s.dataset: gone for s in found if s.dataset not in folders and s.dataset != LOOSE_FILES} | unavailable
+    return [
+        replace(
+            status,
+            problem=away.get(status.dataset) or status.problem,
+            reference=str(references[status.dataset].path) if status.dataset in references else "",
+        )
+        for status in found
+    ]
 
 
 def _known(lake: Lake, dataset: str, settings: Mapping[str, object]) -> DatasetStatus:

@@ -27,6 +27,7 @@ LAYERS = (
     "schemas",
     *PURE,
     "storage",
+    "health",
     "resources",
     "defs",
     "definitions",

@@ -4,8 +4,9 @@ at which version of the manifest everything before it is."""
 from collections.abc import Sequence
 
 import dagster as dg
+import pyarrow as pa
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
+from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, dataset_table, slice_asset
 from mesh_assets.defs.produce import input_hash, made_from
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
@@ -16,6 +17,7 @@ from mesh_assets.storage import report_inputs
 from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
+from mesh_assets.storage.statistics import dataset_statistics_table
 
 
 @slice_asset(deps=["vector_index", "fulltext_index"])
@@ -57,6 +59,15 @@ def dataset_reports(
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
     name = f"{dataset}/index"
     return _published(context, settings, report, name, upstream, rows, {"state": progress.digest})
+
+
+@dataset_table(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "dataset_reports"])
+def dataset_statistics(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> pa.Table:
+    """What each stage made of each slice of the dataset and what that cost: rows, rejects, bytes, seconds, state.
+
+    It is a table of `lake.duckdb`, where it can be queried beside the whole lake: `mesh sql` lists what is there.
+    """
+    return dataset_statistics_table(lake, context.partition_key)
 
 
 def _published(
