@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,35 +114,28 @@ def _characters(line: str, byte: int) -> int:
 
 def _parts(form: Format, match: re.Match[str], runs: list[tuple[int, int]]) -> tuple[tuple[Part, ...], int] | None:
     """The parts of the stamp as digits of visible runs, and the sign of the zone; None where one is not visible."""
-    found = dict.fromkeys(PARTS, Part())
-    zone_sign, half = 0, None
+    found: dict[str, Part | None] = dict.fromkeys(PARTS, Part())
+    zone_sign = 0
     for number, name in enumerate(_GROUPS[form.name], 2):
-        written = match[number]
+        written, (start, stop) = match[number], match.span(number)
         if written is None or written == "Z":
             continue
-        start, stop = match.span(number)
         if name == "name":
             found["month"] = Part(constant=_MONTHS[written])
-        elif name == "half":
-            half = written
-        else:
-            if name == "zone":
-                zone_sign, stop = (-1 if written[0] == "-" else 1), start + 3
-                minutes = _in_run(runs, match.end(number) - 2, match.end(number))
-                if minutes is None:
-                    return None
-                found["zone minute"], start = minutes, start + 1
-            part = _in_run(runs, start, stop)
-            if part is None:
-                return None
-            found[name] = part
-    if half is not None:  # clocks of twelve hours are rare enough to be read one by one
+            continue
+        if name == "zone":
+            zone_sign = -1 if written[0] == "-" else 1
+            found["zone minute"] = _in_run(runs, stop - 2, stop)
+            start, stop = start + 1, start + 3
+        found[name] = _in_run(runs, start, stop)
+    if None in found.values() or "half" in found:  # clocks of twelve hours are rare enough to be read one by one
         return None
-    if form.name in ("syslog", "android") and found["year"].run < 0:
-        found["year"] = Part(constant=NO_YEAR)
-    if found["fraction"].run >= 0:
-        found["fraction"] = found["fraction"]._replace(length=0)
-    return tuple(found[name] for name in PARTS), zone_sign
+    parts = cast("dict[str, Part]", found)
+    if form.name in ("syslog", "android") and parts["year"].run < 0:
+        parts["year"] = Part(constant=NO_YEAR)
+    if parts["fraction"].run >= 0:
+        parts["fraction"] = parts["fraction"]._replace(length=0)
+    return tuple(parts[name] for name in PARTS), zone_sign
 
 
 def _in_run(runs: list[tuple[int, int]], start: int, stop: int) -> Part | None:

@@ -125,8 +125,7 @@ class LogReader:
         if len(self._forms) > _MAX_FORMS:
             self._forget()
         lines = LogLines.of(ByteText.of(cast("pa.StringArray", batch.chunks.column("text").take(pa.array(rows)))))
-        parsers = [_with_latest(parser, moment) for moment in latest]
-        read = _Read(lines, self._forms_of(lines, parser), parsers)
+        read = _Read(lines, self._forms_of(lines, parser), parser, latest)
         read.read_times(self._table)
         for row in read.rows_without_stamp():
             found = self._detect(batch, path, rows[row], latest[row])
@@ -208,12 +207,13 @@ def _merged(
     return measured[order], places[order], values[order]
 
 
-def _with_latest(parser: TimestampParser, latest: datetime | None) -> TimestampParser:
-    return parser if latest is None or latest.year >= 9998 else replace(parser, latest=latest + CLOCK_SKEW)
+def _latest_of(parser: TimestampParser, latest: datetime | None) -> datetime:
+    """The moment that no stamp of a chunk is after."""
+    return parser.latest if latest is None or latest.year >= 9998 else latest + CLOCK_SKEW
 
 
 class _Records(NamedTuple):
-    """Records of some lines: the line that begins each, its row, its bytes in the text, and whether it has more lines."""
+    """Records of some lines: the line that begins each, its row, its bytes, and whether it has more lines."""
 
     lines: Places
     rows: Places
@@ -225,20 +225,22 @@ class _Records(NamedTuple):
 class _Read:
     """The lines of the chunks of one log, while their times are read and records are made of them."""
 
-    def __init__(self, lines: LogLines, forms: Places, parsers: list[TimestampParser]) -> None:
+    def __init__(self, lines: LogLines, forms: Places, parser: TimestampParser, latest: list[datetime | None]) -> None:
         self.lines = lines
         self.forms = forms
         self.times = np.full(len(forms), np.nan)
-        self._parsers = parsers
+        self._parser = parser
+        self._latest = [_latest_of(parser, moment) for moment in latest]
         self._stamps: dict[int, tuple[int, int]] = {}
         self._table = FormTable()
+        self.first_lines = np.searchsorted(lines.rows, np.arange(len(latest)))
 
     def read_times(self, table: FormTable) -> None:
         """Read the stamps of all lines."""
         self._table = table
         kinds, lines = table.kinds[self.forms], self.lines
         stamped = np.flatnonzero(kinds == STAMPED)
-        latest = np.array([latest_of(parser.latest) for parser in self._parsers], np.int64)
+        latest = np.array([latest_of(moment) for moment in self._latest], np.int64)
         self.times[stamped] = times_of(
             table,
             lines.text.data,
@@ -248,14 +250,14 @@ class _Read:
             latest[lines.rows[stamped]],
         )
         for line in np.flatnonzero(kinds == ONE_BY_ONE).tolist():
-            found = self._parsers[int(lines.rows[line])].stamps(lines.line(line))
+            found = replace(self._parser, latest=self._latest[int(lines.rows[line])]).stamps(lines.line(line))
             if found:
                 self.times[line] = found[0].time.timestamp()
                 self._stamps[line] = (found[0].start, found[0].stop)
 
     def rows_without_stamp(self) -> list[int]:
         """The rows none of whose lines has a time."""
-        counts = np.bincount(self.lines.rows[~np.isnan(self.times)], minlength=len(self._parsers))
+        counts = np.bincount(self.lines.rows[~np.isnan(self.times)], minlength=len(self._latest))
         return cast("list[int]", np.flatnonzero(counts == 0).tolist())
 
     def records(self, count: int) -> _Records:
@@ -292,14 +294,18 @@ class _Read:
 
 
 def _witness(chunk: ChunkText, read: _Read, records: _Records, event: int) -> Witness:
-    begin = int(read.lines.text.starts[records.rows[event]])
-    raw = read.lines.text.raw
-    start, stop = int(records.starts[event]), int(records.stops[event])
-    text = raw[start:stop].decode("utf-8", "replace")
-    before = start - begin if chunk.text.isascii() else len(raw[begin:start].decode("utf-8", "replace"))
-    first = int(np.searchsorted(read.lines.rows, records.rows[event]))
-    line = chunk.line_start + int(records.lines[event]) - first
-    return _seen(chunk, before, text, float(read.times[records.lines[event]]), line)
+    text, number = read.lines.text, int(records.lines[event])
+    begin, start, stop = int(text.starts[records.rows[event]]), int(records.starts[event]), int(records.stops[event])
+    line = chunk.line_start + number - int(read.first_lines[records.rows[event]])
+    time = float(read.times[number])
+    if chunk.text.isascii() and len(chunk.text) == chunk.byte_stop - chunk.byte_start:
+        record = text.raw[start:stop].rstrip()
+        if b"\n" not in record and len(record) <= _MAX_CITED:  # as most are: its bytes are its characters
+            first = chunk.byte_start + start - begin
+            place = (chunk.dataset, chunk.path, chunk.source_hash)
+            return Witness(time, place, first, first + len(record), line, record[: 2 * QUOTE_CHARACTERS].decode())
+    before = len(text.raw[begin:start].decode("utf-8", "replace"))
+    return _seen(chunk, before, text.raw[start:stop].decode("utf-8", "replace"), time, line)
 
 
 def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> Witness:
