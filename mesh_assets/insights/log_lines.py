@@ -105,10 +105,11 @@ def _lines(text: ByteText) -> tuple[Spans, Places]:
 
 def _masked(text: ByteText, lines: Spans) -> tuple[Bytes, Flags, Spans]:
     """The bytes with what varies replaced, which of them make the key, and the runs of digits that are left."""
-    masked, kept = text.data.copy(), np.ones(len(text.data), np.bool_)
-    kept[masked == 13] = False
-    digits = runs((text.classes & DIGIT) != 0)
-    masked[(text.classes & DIGIT) != 0] = ord("0")
+    is_digit = (text.classes & DIGIT) != 0
+    masked = np.where(is_digit, np.uint8(ord("0")), text.data)
+    kept = masked != 13
+    kept[1:] &= ~(is_digit[1:] & is_digit[:-1])  # of a number, its first digit
+    digits = runs(is_digit)
     _mask_numbers(text, lines, digits, masked, kept)
     _mask_ids(text, digits, masked, kept)
     _mask_paths(text, digits, masked, kept)
@@ -131,8 +132,9 @@ def _mask_numbers(text: ByteText, lines: Spans, digits: Spans, masked: Bytes, ke
     limit = np.where(text.data[digits.starts - 1] == ord("."), _MAX_FRACTION, _MAX_NUMBER)
     masked[digits.starts[in_head & ~is_part]] = ord("1")
     masked[digits.starts[lengths > limit]] = ord("2")
-    first = digits.starts + np.where(is_part, lengths, 1)
-    _drop(kept, first, digits.stops)
+    starts, sizes = digits.starts[is_part], lengths[is_part]
+    for at in range(1, 13):
+        kept[starts[sizes > at] + at] = True
     first_digit = text.data[digits.starts]
     at = np.flatnonzero((lengths == 3) & (first_digit >= ord("1")) & (first_digit <= ord("5")))
     for place in digits.starts[at[_after_status(text, digits.starts[at])]].tolist():
@@ -142,7 +144,7 @@ def _mask_numbers(text: ByteText, lines: Spans, digits: Spans, masked: Bytes, ke
 
 def _after_status(text: ByteText, places: Places) -> Flags:
     """Whether a word that a status follows ends one or two separators before each place."""
-    data, lowered = text.data, text.lowered
+    data = text.data
     ends = places.copy()
     for _ in range(2):
         before = data[ends - 1]
@@ -151,7 +153,7 @@ def _after_status(text: ByteText, places: Places) -> Flags:
     for word in _BEFORE_STATUS:
         is_word = ends < places
         for at, letter in enumerate(reversed(word), 1):
-            is_word &= lowered[ends - at] == ord(letter)
+            is_word &= data[ends - at] | 0x20 == ord(letter)  # either case; the signs have that bit
         found |= is_word
     return found
 

@@ -50,8 +50,7 @@ _MAX_BYTES = 2 << 20
 LEVEL_NAMES = ("error", "warning", "other", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(NamedTuple):
     """Where an event can be seen. The line is masked when it is cited, not for each of millions of events."""
 
     time: float
@@ -183,16 +182,9 @@ class LogReader:
                 others += [(event, place, value) for place, value in found]
         if others:
             measured, places, values = _merged(measured, places, values, others)
-        return Events(
-            read.times[records.lines],
-            levels,
-            shapes,
-            list(self._words),
-            measured,
-            places,
-            values,
-            lambda event: _witness(batch.chunk(rows[records.rows[event]]), read, records, event),
-        )
+        times = read.times[records.lines]
+        witness = _Witnesses(batch, rows, read, records, times)
+        return Events(times, levels, shapes, list(self._words), measured, places, values, witness)
 
 
 def _merged(
@@ -293,19 +285,38 @@ class _Read:
         return LogRecord(None, None, 0, 0, 1, text, stamp_start=stamp[0], stamp_stop=stamp[1])
 
 
-def _witness(chunk: ChunkText, read: _Read, records: _Records, event: int) -> Witness:
-    text, number = read.lines.text, int(records.lines[event])
-    begin, start, stop = int(text.starts[records.rows[event]]), int(records.starts[event]), int(records.stops[event])
-    line = chunk.line_start + number - int(read.first_lines[records.rows[event]])
-    time = float(read.times[number])
-    if chunk.text.isascii() and len(chunk.text) == chunk.byte_stop - chunk.byte_start:
-        record = text.raw[start:stop].rstrip()
-        if b"\n" not in record and len(record) <= _MAX_CITED:  # as most are: its bytes are its characters
-            first = chunk.byte_start + start - begin
-            place = (chunk.dataset, chunk.path, chunk.source_hash)
-            return Witness(time, place, first, first + len(record), line, record[: 2 * QUOTE_CHARACTERS].decode())
-    before = len(text.raw[begin:start].decode("utf-8", "replace"))
-    return _seen(chunk, before, text.raw[start:stop].decode("utf-8", "replace"), time, line)
+class _Witnesses:
+    """Makes the witness of an event when asked for."""
+
+    def __init__(
+        self, batch: SliceBatch, rows: list[int], read: _Read, records: _Records, times: NDArray[np.float64]
+    ) -> None:
+        self._batch, self._rows, self._raw = batch, rows, read.lines.text.raw
+        self._begins = read.lines.text.starts.tolist()
+        self._first_lines = read.first_lines.tolist()
+        self._of = (records.rows.tolist(), records.lines.tolist(), records.starts.tolist(), records.stops.tolist())
+        self._times = times.tolist()
+        self._chunks: dict[int, tuple[ChunkText, tuple[str, str, str], bool]] = {}
+
+    def __call__(self, event: int) -> Witness:
+        """Where the event can be seen."""
+        row, line, start, stop = (column[event] for column in self._of)
+        known = self._chunks.get(row)
+        if known is None:
+            chunk = self._batch.chunk(self._rows[row])
+            is_plain = chunk.text.isascii() and len(chunk.text) == chunk.byte_stop - chunk.byte_start
+            known = self._chunks[row] = (chunk, (chunk.dataset, chunk.path, chunk.source_hash), is_plain)
+        chunk, place, is_plain = known
+        begin, number = self._begins[row], chunk.line_start + line - self._first_lines[row]
+        if is_plain:
+            record = self._raw[start:stop].rstrip()
+            if b"\n" not in record and len(record) <= _MAX_CITED:  # as most are: its bytes are its characters
+                first = chunk.byte_start + start - begin
+                text = record[: 2 * QUOTE_CHARACTERS].decode()
+                return Witness(self._times[event], place, first, first + len(record), number, text)
+        before = len(self._raw[begin:start].decode("utf-8", "replace"))
+        record_text = self._raw[start:stop].decode("utf-8", "replace")
+        return _seen(chunk, before, record_text, self._times[event], number)
 
 
 def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> Witness:

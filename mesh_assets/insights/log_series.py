@@ -88,21 +88,21 @@ class Numbers:
         begins = np.flatnonzero(np.diff(held, prepend=held[0] - 1))
         counts = np.diff(begins, append=len(order)).tolist()
         sums = [np.add.reduceat(part, begins).tolist() for part in (logs, logs * logs)]
-        largest = np.maximum.reduceat(logs, begins).tolist()
+        largest = np.maximum.reduceat(logs, begins)
+        highest = np.flatnonzero(logs == np.repeat(largest, counts))
+        shown = order[highest[np.searchsorted(highest, begins)]]  # of each bucket, the first of its largest
+        seen_at = np.searchsorted(seen.events, values.events[rows[shown]]).tolist()
         new = 0
-        for bucket, begin, *measured in zip(
-            held[begins].tolist(), begins.tolist(), counts, *sums, largest, strict=True
+        for bucket, at, count, total, squares, most in zip(
+            held[begins].tolist(), seen_at, counts, *sums, largest.tolist(), strict=True
         ):
-            count, total, squares, most = measured
             cell = self.cells.get(bucket)
-            if cell is None or most > cell.largest:
-                at = order[begin + int(np.argmax(logs[begin : begin + count]))]
-                shown = seen.witness(int(np.searchsorted(seen.events, values.events[rows[at]])))
-                if cell is None:
-                    self.cells[bucket] = Measured(count, total, squares, most, shown)
-                    new += 1
-                    continue
-                cell.largest, cell.shown = most, shown
+            if cell is None:
+                self.cells[bucket] = Measured(count, total, squares, most, seen.witness(at))
+                new += 1
+                continue
+            if most > cell.largest:
+                cell.largest, cell.shown = most, seen.witness(at)
             cell.count += count
             cell.total += total
             cell.squares += squares
