@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mesh_assets.defs import checks, jobs
+from mesh_assets.defs import checks, jobs, pace
 from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.dataset_tables import dataset_tables_resource
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.io_manager import io_manager_resource
@@ -27,7 +28,8 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "settings": settings,
         "lake": lake,
         "io_manager": io_manager_resource(settings, lake),
-        "drop_area": DropArea(settings.drops, settings.quiet_seconds),
+        "dataset_tables": dataset_tables_resource(lake),
+        "drop_area": DropArea.of(settings),
         "encoder": connect_encoder(settings),
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),
@@ -36,7 +38,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         assets=[asset for stage in STAGES for asset in _assets_of(stage)],
         asset_checks=checks.CHECKS,
         jobs=jobs.JOBS,
-        sensors=[*intake_sensors.SENSORS, *index_sensors.SENSORS, *report_sensors.SENSORS],
+        sensors=[*pace.SENSORS, *intake_sensors.SENSORS, *index_sensors.SENSORS, *report_sensors.SENSORS],
         schedules=report_sensors.SCHEDULES,
         resources={**resources, **(resource_overrides or {})},
         # A slice run is one process: models load once, and parallelism comes from runs side by side.

@@ -11,6 +11,7 @@
     ├── ModelError             a local model that cannot be loaded or run
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
+    ├── QueryError             a query over the lake that cannot be run
     └── ServiceError           Dagster's processes could not be started or reached
 
 What a single file does wrong is no exception beyond the function that met it: it becomes a row of the
@@ -77,6 +78,10 @@ class IndexDownError(MeshError):
 
 class CitationError(MeshError):
     """A citation cannot be parsed, or what it cites cannot be opened."""
+
+
+class QueryError(MeshError):
+    """A query over the lake is none that may be run, or DuckDB refuses it."""
 
 
 class ServiceError(MeshError):

@@ -6,7 +6,6 @@ set here is what the owner decided.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mesh_assets.errors import SettingsError
+from mesh_assets.hours import ALWAYS, Hours
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
@@ -40,12 +40,26 @@ class Settings(BaseSettings):
         int, Field(ge=32, le=8192, description="Largest chunk, in tokens; the default model reads 256.")
     ] = 256
     embedding_model: Annotated[
-        str, Field(description="Name or path of a sentence-transformers model; the default ships with a package.")
+        str,
+        Field(
+            description="Name or path of a sentence-transformers model; the default ships with a package; "
+            "`off` for words only."
+        ),
     ] = "all-MiniLM-L6-v2"
-    embedding_batch: Annotated[int, Field(ge=1, description="Texts embedded at once.")] = 32
+    embedding_batch: Annotated[
+        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU is as fast with one at a time.")
+    ] = 32
     threads: Annotated[
-        int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among two runs.")
+        int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
+    cores: Annotated[int, Field(ge=0, description="CPU cores that the mesh may use; 0 means all.")] = 0
+    memory_gib: Annotated[
+        float, Field(ge=0, description="Memory that the mesh may use, in GiB: limits the slices side by side; 0: all.")
+    ] = 0.0
+    hours: Annotated[
+        str,
+        Field(description="When it may work, local time: `19:00-07:00`, `Mon-Fri 19:00-07:00; Sat-Sun 00:00-24:00`."),
+    ] = ALWAYS
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")] = 3000
 
     @field_validator("state", "drops")
@@ -54,15 +68,21 @@ class Settings(BaseSettings):
         # A relative path means the same from whichever folder a command is called.
         return PROJECT_ROOT / folder.expanduser()
 
+    @field_validator("hours")
+    @classmethod
+    def _readable(cls, hours: str) -> str:
+        Hours.parse(hours)
+        return hours
+
+    @property
+    def working_hours(self) -> Hours:
+        """`hours`, parsed."""
+        return Hours.parse(self.hours)
+
     @property
     def slice_bytes(self) -> int:
         """Target size of a slice in bytes."""
         return self.slice_mib * MIB
-
-    @property
-    def run_threads(self) -> int:
-        """CPU threads that the models of one run may use; `dagster.yaml` lets two runs work side by side."""
-        return self.threads or max(1, (os.cpu_count() or 2) // 2)
 
 
 def load_settings() -> Settings:

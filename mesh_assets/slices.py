@@ -46,6 +46,12 @@ class SliceKey:
         return cls(match["dataset"], int(match["number"]))
 
 
+def is_slice_of(text: str, dataset: str) -> bool:
+    """Whether `text` is the key of a slice of exactly this dataset: `a.b.000001` is none of `a`."""
+    match = _SLICE_KEY.fullmatch(text)
+    return match is not None and match["dataset"] == dataset
+
+
 def is_dataset_key(text: str) -> bool:
     """Whether `text` can be a dataset key as it stands."""
     return len(text) <= MAX_DATASET_KEY and _DATASET_KEY.fullmatch(text) is not None

@@ -43,7 +43,16 @@ STAGES: tuple[Stage, ...] = (
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage("insights", (_asset("chunk_insights", "parquet"), _asset("slice_insights", "parquet"))),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
-    Stage("reports", (_asset("slice_reports", "html"), _asset("dataset_reports", "html", partition="dataset"))),
+    Stage(
+        "reports",
+        (
+            _asset("slice_reports", "html"),
+            _asset("dataset_reports", "html", partition="dataset"),
+            _asset("dataset_statistics", "duckdb", partition="dataset"),
+        ),
+    ),
 )
 ASSETS: dict[str, StageAsset] = {asset.name: asset for stage in STAGES for asset in stage.assets}
+# Small tables of a dataset live in one DuckDB file (`storage.duckdb_tables`), everything else in Parquet.
+DUCKDB_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if "duckdb" in asset.kinds)
 SLICE_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if asset.partition == "slice")

@@ -6,9 +6,11 @@ Here chunks get their ids, their place in the file and their rows; where they ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from blake3 import blake3
 
@@ -47,12 +49,13 @@ def chunk_batches(
     rows = _Rows()
     for source in sources:
         ids = _Ids(source)
+        rows.begin(source)
         for piece in _cut(source, chunk_tokens, outcome):
-            rows.add(piece, ids.of(piece), source, slice_key)
+            rows.add(piece, ids.of(piece))
             if rows.is_full:
-                yield rows.batch()
+                yield rows.batch(slice_key)
     if rows.count:
-        yield rows.batch()
+        yield rows.batch(slice_key)
 
 
 def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece]:
@@ -121,54 +124,79 @@ class _Ids:
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows of `CHUNKS` that wait for their batch, as columns."""
+    """Rows of `CHUNKS` that wait for their batch: what each has of its own, and runs that share an extent."""
 
-    columns: dict[str, list[object]] = field(default_factory=lambda: {column.name: [] for column in CHUNKS.columns})
+    own: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
+    runs: list[tuple[Source, int]] = field(default_factory=list[tuple[Source, int]])
     characters: int = 0
 
     @property
     def count(self) -> int:
-        return len(self.columns["chunk_id"])
+        return len(self.own)
 
     @property
     def is_full(self) -> bool:
-        return self.count >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
+        return len(self.own) >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
 
-    def add(self, piece: Piece, chunk_id: str, source: Source, slice_key: str) -> None:
-        row = (
-            chunk_id,
-            source.dataset,
-            slice_key,
-            printable(source.path),
-            source.start,
-            source.kind,
-            source.format,
-            source.language,
-            None if piece.symbol is None else _clean(piece.symbol),
-            _clean(piece.context),
-            _clean(piece.text),
-            piece.tokens,
-            piece.byte_start + source.start,
-            piece.byte_stop + source.start,
-            piece.line_start,
-            piece.line_stop,
-            piece.row_start,
-            piece.row_stop,
-            piece.time_start,
-            piece.time_stop,
-            source.content_hash,
+    def begin(self, source: Source) -> None:
+        """The rows that are added from now on are of `source`."""
+        if self.runs and self.runs[-1][1] == len(self.own):
+            self.runs.pop()
+        self.runs.append((source, len(self.own)))
+
+    def add(self, piece: Piece, chunk_id: str) -> None:
+        start = self.runs[-1][0].start
+        text = piece.text
+        self.own.append(
+            (
+                chunk_id,
+                None if piece.symbol is None else _clean(piece.symbol),
+                _clean(piece.context),
+                _clean(text),
+                piece.tokens,
+                piece.byte_start + start,
+                piece.byte_stop + start,
+                piece.line_start,
+                piece.line_stop,
+                piece.row_start,
+                piece.row_stop,
+                piece.time_start,
+                piece.time_stop,
+            )
         )
-        for column, value in zip(self.columns.values(), row, strict=True):
-            column.append(value)
-        self.characters += len(piece.text)
+        self.characters += len(text)
 
-    def batch(self) -> pa.RecordBatch:
-        """The waiting rows; none wait afterwards."""
-        arrays = [pa.array(self.columns[column.name], column.type) for column in CHUNKS.columns]
-        for values in self.columns.values():
-            values.clear()
-        self.characters = 0
+    def batch(self, slice_key: str) -> pa.RecordBatch:
+        """The waiting rows; none wait afterwards, but the last source goes on."""
+        columns: dict[str, pa.Array[Any]] = {}
+        for name, values in zip(_OWN, zip(*self.own, strict=True), strict=True):
+            columns[name] = pa.array(values, _TYPES[name])
+        sources = [source for source, _ in self.runs]
+        firsts = np.array([first for _, first in self.runs] + [len(self.own)], np.int64)
+        which = pa.array(np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts)))
+        for name, shared in _SHARED.items():
+            values = pa.array([shared(source) for source in sources], _TYPES[name])
+            columns[name] = values.take(which)
+        columns["slice"] = pa.repeat(pa.scalar(slice_key, _TYPES["slice"]), len(self.own))
+        self.own, self.runs, self.characters = [], [(sources[-1], 0)], 0
+        arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))
+
+
+_TYPES = {column.name: column.type for column in CHUNKS.columns}
+_OWN = (
+    "chunk_id", "symbol", "context", "text", "tokens", "byte_start", "byte_stop", "line_start", "line_stop",
+    "row_start", "row_stop", "time_start", "time_stop",
+)  # fmt: skip
+_SHARED: dict[str, Callable[[Source], object]] = {
+    "dataset": lambda source: source.dataset,
+    "path": lambda source: printable(source.path),
+    "extent_start": lambda source: source.start,
+    "kind": lambda source: source.kind,
+    "format": lambda source: source.format,
+    "language": lambda source: source.language,
+    "source_hash": lambda source: source.content_hash,
+}
 
 
 def _clean(text: str) -> str:

@@ -12,12 +12,14 @@ import typer
 from rich.live import Live
 
 from mesh_assets.cli.console import console
+from mesh_assets.cli.lending import apply_limits, keep_to_cores
 from mesh_assets.cli.samples import SAMPLE_DATASETS, SEARCHES, drop_samples
 from mesh_assets.cli.services import Services, dagster_services
 from mesh_assets.cli.status import run_counts, status_table
 from mesh_assets.cli.up import serve
 from mesh_assets.errors import ServiceError
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.machine import concurrent_runs
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
@@ -35,8 +37,10 @@ def demo(
     settings = load_settings()
     started = time.monotonic()
     console.print("Starting Dagster …")
+    keep_to_cores(settings)
     with dagster_services(settings) as services:
         console.print(f"Dagster is up: {services.url}")
+        console.print(apply_limits(settings))
         copied = drop_samples(settings)
         console.print(f"{copied} sample files dropped into {settings.drops}; the sensor looks every ten seconds.")
         wait_until_done(settings, services, SAMPLE_DATASETS)
@@ -50,7 +54,7 @@ def demo(
 def wait_until_done(settings: Settings, services: Services, datasets: tuple[str, ...]) -> None:
     """Show progress until each dataset has its report; ServiceError where a slice failed for good or time is out."""
     lake = Lake(settings.state / "lake")
-    area = DropArea(settings.drops, settings.quiet_seconds)
+    area = DropArea.of(settings)
     end = time.monotonic() + GIVE_UP_SECONDS
     shown = ""
     with Live(console=console, refresh_per_second=4) if console.is_terminal else nullcontext() as live:
@@ -59,7 +63,7 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
             found = statuses(lake, area)
             counts = run_counts(found)
             if live is not None:
-                live.update(status_table(found, counts))
+                live.update(status_table(found, counts, concurrent_runs(settings)))
             elif (line := _line(found)) != shown:
                 shown = line
                 console.print(line)

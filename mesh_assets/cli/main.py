@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli import demo, ingest, report, search, show, status, up
+from mesh_assets.cli import backfill, demo, doctor, forget, ingest, pause, report, search, show, sql, status, up
 from mesh_assets.cli.console import errors, safe
 from mesh_assets.errors import MeshError
 
@@ -17,7 +17,9 @@ verbs = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (up.up, demo.demo, ingest.ingest, status.status, search.search, show.show, report.report):
+_READ = (ingest.ingest, status.status, search.search, show.show, report.report, sql.sql)
+_CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
+for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)
 
 

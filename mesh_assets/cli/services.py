@@ -124,6 +124,19 @@ def _only_one(settings: Settings) -> Generator[None]:
         yield
 
 
+def running_at(settings: Settings) -> str | None:
+    """The address of the mesh that is up with this state folder; None where none is."""
+    try:
+        with (settings.state / "up.lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().split(",")[0].strip() or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
 def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

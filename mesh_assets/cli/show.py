@@ -26,7 +26,7 @@ def show(
     cited = Citation.parse(citation)
     lake = Lake(settings.state / "lake")
     known_dataset(lake, cited.dataset)
-    opened = open_citation(cited, lake, DropArea(settings.drops, settings.quiet_seconds))
+    opened = open_citation(cited, lake, DropArea.of(settings))
     if opened.changed:
         errors.print("The file has changed since it was read: this is what stands at that place now.", style="yellow")
     if raw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -11,66 +11,85 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, print_json
-from mesh_assets.cli.home import use_dagster_home
+from mesh_assets.cli.console import console, print_json, safe
+from mesh_assets.cli.lending import limits_line
+from mesh_assets.cli.run_states import run_states
+from mesh_assets.errors import ModelError
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.machine import concurrent_runs
+from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.pace import held
 from mesh_assets.storage.status import DatasetStatus, statuses
 from mesh_assets.wording import duration, size
-
-# As `dagster.yaml` has it: this many slices are worked on side by side.
-CONCURRENT_RUNS = 2
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show each dataset: its slices by state, chunks, rejects, and when it will be done."""
     settings = load_settings()
-    found = statuses(Lake(settings.state / "lake"), DropArea(settings.drops, settings.quiet_seconds))
-    runs = run_counts(found)
+    area = DropArea.of(settings)
+    found = statuses(Lake(settings.state / "lake"), area, present_settings(settings))
+    states = run_states(found)
+    side_by_side = concurrent_runs(settings)
     if json:
-        rows = [asdict(s) | {"done": s.done, "runs": runs[s.dataset], "seconds_left": seconds_left(s)} for s in found]
-        print_json({"drops": str(settings.drops), "state": str(settings.state), "datasets": rows})
-    elif found:
-        console.print(status_table(found, runs))
+        rows = [
+            asdict(s)
+            | {"done": s.done, "runs": states.counts[s.dataset], "seconds_left": seconds_left(s, side_by_side)}
+            for s in found
+        ]
+        places = {"drops": str(settings.drops), "state": str(settings.state), "held": held(settings)}
+        print_json(places | {"datasets": rows, "failures": [asdict(failed) for failed in states.failed]})
+        return
+    console.print(limits_line(settings))
+    if found:
+        console.print(status_table(found, states.counts, side_by_side))
+        for dataset in found:
+            if dataset.reference:
+                place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
+                console.print(f"[dim]{place}[/]", soft_wrap=True)
+        for failed in states.failed:
+            where = f"{failed.slice}, {failed.step}" if failed.step else failed.slice
+            console.print(f"[bold red]{escape(where)}[/]: {escape(safe(failed.why))}", soft_wrap=True)
+        _say_stale(found)
     else:
         console.print(_empty(settings))
+
+
+def _say_stale(found: list[DatasetStatus]) -> None:
+    for dataset in found:
+        if dataset.stale:
+            reasons = "; ".join(f"{number:,} × {why}" for why, number in dataset.stale.items())
+            text = f"{dataset.dataset}: {reasons}. `mesh backfill {dataset.dataset} --stale` makes them again."
+            console.print(escape(safe(text)), soft_wrap=True)
+
+
+def present_settings(settings: Settings) -> dict[str, object]:
+    """What `storage.staleness` compares with the footers; without the model where it cannot be found."""
+    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens}
+    with suppress(ModelError):
+        present["model"] = connect_encoder(settings).model
+    return present
 
 
 def _empty(settings: Settings) -> str:
     return f"Nothing was read yet. Drop a folder into {escape(str(settings.drops))} and run `mesh up`."
 
 
-def seconds_left(dataset: DatasetStatus) -> float | None:
+def seconds_left(dataset: DatasetStatus, side_by_side: int) -> float | None:
     """Estimate from the rate of the finished slices; None before the first of them."""
     if not dataset.bytes_left:
         return 0.0
     rate = dataset.bytes_per_second
-    return dataset.bytes_left / rate / min(CONCURRENT_RUNS, len(dataset.unfinished) or 1) if rate else None
+    return dataset.bytes_left / rate / min(side_by_side, len(dataset.unfinished) or 1) if rate else None
 
 
 def run_counts(found: list[DatasetStatus]) -> dict[str, dict[str, int]]:
     """For each dataset the slices that are running, queued or failed, as Dagster's instance has them."""
-    use_dagster_home()
-    import dagster as dg
-
-    counts: dict[str, dict[str, int]] = {}
-    with dg.DagsterInstance.get() as instance:
-        for dataset in found:
-            latest: dict[str, str] = {}
-            if dataset.unfinished:
-                for run in instance.get_runs(dg.RunsFilter(tags={"mesh/dataset": dataset.dataset}), limit=1000):
-                    latest.setdefault(run.tags.get("dagster/partition", ""), run.status.value)
-            states = Counter(latest.get(key, "WAITING") for key in dataset.unfinished)
-            counts[dataset.dataset] = {
-                "running": states["STARTED"] + states["STARTING"],
-                "queued": states["QUEUED"] + states["NOT_STARTED"] + states["WAITING"] + states["SUCCESS"],
-                "failed": states["FAILURE"] + states["CANCELED"],
-            }
-    return counts
+    return run_states(found).counts
 
 
-def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) -> Table:
+def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]], side_by_side: int) -> Table:
     """The table that `mesh status` and `mesh demo` show."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "files", "size", "slices done", "running", "queued", "failed", "chunks", "rejects"):
@@ -79,7 +98,7 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) ->
     table.add_column("left", justify="right")
     table.add_column("report")
     for dataset in found:
-        left = seconds_left(dataset)
+        left = seconds_left(dataset, side_by_side)
         rate = dataset.bytes_per_second
         counts = runs[dataset.dataset]
         table.add_row(
@@ -92,6 +111,6 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]]) ->
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
             duration(timedelta(seconds=round(left))) if left else "",
-            "ready" if dataset.done else escape(dataset.problem),
+            "ready" if dataset.done else escape(safe(dataset.problem)),
         )
     return table

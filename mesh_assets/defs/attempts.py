@@ -1,14 +1,18 @@
-"""When a sensor may ask for a run of a dataset, and what makes its run key new.
+"""The runs of a dataset or slice, whoever started them: a sensor, a backfill, a person in the UI.
 
-Dagster never runs a run key twice. A key made of content alone would lose a change that is taken back, a run that
-failed, and everything after the state folder was deleted; so each key names the run before it as well.
+They are found by Dagster's own partition tag, which every run has. From them follows when a sensor may ask for a run,
+and what makes its run key new: Dagster never runs a run key twice. A key made of content alone would lose a change
+that is taken back, a run that failed, and everything after the state folder was deleted; so each key names the run
+before it as well.
 """
 
 import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import dagster as dg
 
-from mesh_assets.defs.jobs import DATASET_TAG
+from mesh_assets.storage.run_tags import DATASET_TAG, PARTITION_TAG, VERSION_TAG
 
 # A fault that lasts (a disk that is full) costs a run each time; one that passes should not wait for a person.
 AGAIN_AFTER_SECONDS = 600
@@ -20,20 +24,58 @@ AT_WORK = [
     dg.DagsterRunStatus.CANCELING,
 ]
 GIVEN_UP = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+# A dataset key has runs of two assets, and may be that of a slice of another dataset: this finds the one looked for.
+_LOOK_BACK = 50
+# SQLite takes some thousand values in one statement; a few hundred are as fast.
+_KEYS_A_QUERY = 500
 
 
-def attempt(instance: dg.DagsterInstance, job: str, dataset: str) -> str | None:
-    """The id of the run before, empty for the first; None while nothing is to be asked for.
+def attempt(instance: dg.DagsterInstance, job: str, asset: str, dataset: str) -> str | None:
+    """The id of the run before that made `asset` of `dataset`, empty for the first; None while none is to be asked for.
 
-    That is while a run is queued or at work, and for some minutes after a failure.
+    That is while a run is queued or at work, and for some minutes after a failure. `job` is the sensors' own.
     """
-    filters = dg.RunsFilter(job_name=job, tags={DATASET_TAG: dataset})
-    records = instance.get_run_records(filters, limit=1)
-    if not records:
+    records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: dataset}), limit=_LOOK_BACK)
+    record = next((record for record in records if _makes(record.dagster_run, job, asset)), None)
+    if record is None:
         return ""
-    run, ended = records[0].dagster_run, records[0].end_time
+    run = record.dagster_run
     if run.status in AT_WORK:
         return None
-    if run.status in GIVEN_UP and time.time() - (ended or 0.0) < AGAIN_AFTER_SECONDS:
+    if run.status in GIVEN_UP and time.time() - (record.end_time or 0.0) < AGAIN_AFTER_SECONDS:
         return None
     return run.run_id
+
+
+def _makes(run: dg.DagsterRun, job: str, asset: str) -> bool:
+    """A run by hand or of a backfill has a selection of assets, one of a sensor has its job."""
+    return run.job_name == job or dg.AssetKey(asset) in (run.asset_selection or ())
+
+
+def is_at_work(instance: dg.DagsterInstance, dataset: str, slices: Sequence[str]) -> bool:
+    """Whether a run of the dataset or of one of its slices is queued or at work."""
+    by_dataset = dg.RunsFilter(tags={DATASET_TAG: dataset}, statuses=AT_WORK)
+    if instance.get_run_records(by_dataset, limit=1):
+        return True
+    # Runs by hand that have not started yet do not have our tag.
+    return any(
+        instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: keys}, statuses=AT_WORK), limit=1)
+        for keys in _in_parts([dataset, *slices])
+    )
+
+
+def all_given_up(instance: dg.DagsterInstance, versions: dict[str, int], *, since: float) -> bool:
+    """Whether each slice has a run at its version that failed or was cancelled `since` seconds ago or more."""
+    for keys in _in_parts(sorted(versions)):
+        records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: keys}, statuses=GIVEN_UP))
+        tags = [r.dagster_run.tags for r in records if time.time() - (r.end_time or 0.0) >= since]
+        failed = {(run_tags[PARTITION_TAG], run_tags.get(VERSION_TAG, "")) for run_tags in tags}
+        if not {(key, str(versions[key])) for key in keys} <= failed:
+            return False
+    return True
+
+
+def _in_parts(keys: Sequence[str]) -> Iterator[list[str]]:
+    rest = iter(keys)
+    while part := list(islice(rest, _KEYS_A_QUERY)):
+        yield part

@@ -8,26 +8,69 @@ import pyarrow.parquet as pq
 
 from mesh_assets.defs.partitions import DATASETS, SLICES
 from mesh_assets.schemas import TABLES
-from mesh_assets.stages import ASSETS
+from mesh_assets.stages import ASSETS, DUCKDB_ASSETS
+from mesh_assets.storage.duckdb_tables import rows_of
+from mesh_assets.storage.duckdb_types import duckdb_type
+from mesh_assets.storage.failures import in_words
 from mesh_assets.storage.lake import Lake, LakeTable
+from mesh_assets.storage.statistics import expected_rows
 
 
 def checks_of(asset: str) -> dg.AssetChecksDefinition:
     """Two blocking checks of an asset, by partition: nothing was lost, and the table has its schema."""
     partitions = SLICES if ASSETS[asset].partition == "slice" else DATASETS
-    specs = [
-        dg.AssetCheckSpec(name, asset=asset, blocking=True, description=description, partitions_def=partitions)
-        for name, description in (
-            ("conservation", "Rows in are rows done, rejects or skipped: nothing was lost."),
-            ("schema", "The file has exactly the columns of its schema, and no null where none may be."),
-        )
-    ]
+    specs = _specs(
+        asset,
+        partitions,
+        conservation="Rows in are rows done, rejects or skipped: nothing was lost.",
+        schema="The file has exactly the columns of its schema, and no null where none may be.",
+    )
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-        table = lake.read(asset, context.partition_key)
-        yield _conservation(asset, table)
-        yield _schema(asset, table)
+        with in_words():
+            table = lake.read(asset, context.partition_key)
+            results = [_conservation(asset, table), _schema(asset, table)]
+        yield from results
+
+    return check
+
+
+def _specs(asset: str, partitions: dg.PartitionsDefinition, **descriptions: str) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=asset, blocking=True, description=description, partitions_def=partitions)
+        for name, description in descriptions.items()
+    ]
+
+
+def duckdb_checks_of(asset: str) -> dg.AssetChecksDefinition:
+    """The same two checks for a table of datasets, which has no footer: it is compared with the lake."""
+    specs = _specs(
+        asset,
+        DATASETS,
+        conservation="Each table that the lake has or should have of the dataset is in here, once.",
+        schema="The table has exactly the columns of its schema, and no null where none may be.",
+    )
+
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
+    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+        columns, rows = rows_of(lake.root, asset, context.partition_key)
+        expected = {column.name: duckdb_type(column.type) for column in TABLES[asset].columns}
+        nulls = [c.name for c in TABLES[asset].columns if not c.nullable and rows.column(c.name).null_count]
+        yield dg.AssetCheckResult(
+            asset_key=asset,
+            check_name="schema",
+            passed=list(columns.items()) == list(expected.items()) and not nulls,
+            metadata={"columns": len(columns), "nulls_where_none_may_be": ", ".join(nulls) or "none"},
+        )
+        found = list(zip(rows["slice"].to_pylist(), rows["asset"].to_pylist(), strict=True))
+        tables = expected_rows(lake, context.partition_key)
+        yield dg.AssetCheckResult(
+            asset_key=asset,
+            check_name="conservation",
+            passed=len(found) == len(tables) and set(found) == tables,
+            metadata={"rows": len(found), "tables": len(tables)},
+        )
 
     return check
 
@@ -73,7 +116,8 @@ def index_ready(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.asset_check(asset=asset, name="ready", partitions_def=SLICES, description="The index holds the slice.")
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-        state = lake.read(asset, context.partition_key).rows()[0]
+        with in_words():
+            state = lake.read(asset, context.partition_key).rows()[0]
         return dg.AssetCheckResult(
             passed=state["state"] == "ready",
             severity=dg.AssetCheckSeverity.WARN,
@@ -87,6 +131,6 @@ with warnings.catch_warnings():
     # Partitions of checks are a preview; without them a check of one slice shows for all.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     CHECKS = [
-        *(checks_of(asset) for asset in ASSETS),
+        *(duckdb_checks_of(asset) if asset in DUCKDB_ASSETS else checks_of(asset) for asset in ASSETS),
         *(index_ready(asset) for asset in ("vector_index", "fulltext_index")),
     ]

@@ -1,38 +1,34 @@
-"""Jobs: what a sensor, a schedule or a person starts. A slice run is one process and one partition."""
+"""Jobs: what a sensor, a schedule or a person starts. A slice run is one process and one partition.
+
+The policies of their steps are those of the assets, so that a run by hand has them too.
+"""
 
 import dagster as dg
 
 from mesh_assets.stages import SLICE_ASSETS
 
-# Tags by which the sensors find their runs again.
-DATASET_TAG = "mesh/dataset"
-VERSION_TAG = "mesh/slice_version"
-
-# A file that changes while it is read fails its step once; the second try rejects it.
-_RETRY = dg.RetryPolicy(max_retries=1, delay=2)
+# Which of the queued runs goes first: the higher number; what a person starts in the UI has 0. A manifest takes
+# seconds and tells what there is to do.
+MANIFEST_PRIORITY, REPORT_PRIORITY, BACKFILL_PRIORITY = "10", "5", "-5"
 
 manifest_job = dg.define_asset_job(
     "manifest_job",
     selection=["drop_manifests"],
     description="Look into a dataset's folder and plan its slices.",
-    op_retry_policy=_RETRY,
 )
 slice_job = dg.define_asset_job(
     "slice_job",
     selection=list(SLICE_ASSETS),
     description="Everything about one slice: read, chunk, embed, analyse, index, report.",
-    op_retry_policy=_RETRY,
 )
 index_job = dg.define_asset_job(
     "index_job",
     selection=["vector_index", "fulltext_index", "slice_reports"],
     description="Bring the indexes of one slice, and what its report says of them, up to date from the lake.",
-    op_retry_policy=_RETRY,
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=["dataset_reports"],
-    description="Write the report of one dataset from what its slices found.",
-    op_retry_policy=_RETRY,
+    selection=["dataset_reports", "dataset_statistics"],
+    description="Write the report and the statistics of one dataset from what its slices found.",
 )
 JOBS = (manifest_job, slice_job, index_job, report_job)

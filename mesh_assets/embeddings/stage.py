@@ -1,4 +1,7 @@
-"""The stage `embeddings`: chunks stream in, one vector a chunk streams out. No model is known here."""
+"""The stage `embeddings`: chunks stream in, one vector a chunk streams out. No model is known here.
+
+A text that was embedded before gets the vector it had; where such vectors lie belongs to `storage.known_vectors`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 from blake3 import blake3
-from numpy.typing import NDArray
 
-from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.embeddings.protocol import HASH_BYTES, NOTHING_KNOWN, OFF, Encoder, KnownVectors, Vector
 from mesh_assets.schemas.chunks import embedding_text
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.outcome import Outcome
@@ -20,9 +22,12 @@ from mesh_assets.schemas.outcome import Outcome
 REMEMBERED = 200_000
 # Texts encoded between two looks at the clock, so that progress shows on a CPU that does ten a second.
 _PIECE = 128
-_HASH_BYTES = 16
 
-Vectors = NDArray[np.float16]
+
+def embedding_counts() -> Counter[str]:
+    """What `embedding_batches` counts of the chunks, each once: `embedded` now, `reused` from an earlier run,
+    `repeated` from an earlier chunk of the slice."""
+    return Counter(embedded=0, reused=0, repeated=0)
 
 
 def embedding_batches(
@@ -30,18 +35,28 @@ def embedding_batches(
     encoder: Encoder,
     outcome: Outcome,
     *,
+    known: KnownVectors = NOTHING_KNOWN,
+    counts: Counter[str] | None = None,
     group: int = 2048,
     remembered: int = REMEMBERED,
 ) -> Iterator[pa.RecordBatch]:
     """Batches of the table `EMBEDDINGS`, a row for each row of `chunks` and in their order.
 
-    At most `group` rows are encoded together, shortest text first (padding costs time). A text is embedded once as
-    long as it is among the last `remembered` distinct ones; one that comes back later is embedded again, to the same
-    vector. So memory is bounded by a group and the remembered vectors. ModelError where the encoder cannot run.
+    A text that `known` has is not embedded, and what is embedded is given to `known` as soon as it is there. At most
+    `group` rows are encoded together, shortest text first (padding costs time). A text is embedded once as long as it
+    is among the last `remembered` distinct ones; one that comes back later is embedded again, to the same vector. So
+    memory is bounded by a group and the remembered vectors. ModelError where the encoder cannot run.
+    With embeddings off there are no rows, and `chunks` is not read.
     """
-    memory = _Memory(remembered)
-    for batch in _groups(chunks, group):
-        yield _embedded(batch, encoder, memory, outcome)
+    if encoder.model == OFF:
+        return
+    work = _Work(encoder, known, remembered, outcome, embedding_counts() if counts is None else counts)
+    try:
+        for batch in _groups(chunks, group):
+            yield work.embedded(batch)
+    except BaseException:  # also where the run is stopped, or its table cannot be written
+        known.flush()
+        raise
 
 
 def _groups(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
@@ -63,31 +78,61 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
-def _embedded(chunks: pa.RecordBatch, encoder: Encoder, memory: _Memory, outcome: Outcome) -> pa.RecordBatch:
-    contexts = cast("list[str]", chunks.column("context").to_pylist())
-    texts = cast("list[str]", chunks.column("text").to_pylist())
-    embedded = [embedding_text(context, text) for context, text in zip(contexts, texts, strict=True)]
-    hashes = [blake3(text.encode("utf-8")).digest(length=_HASH_BYTES) for text in embedded]
-    rows_of = Counter(hashes)
-    found = {digest: vector for digest in rows_of if (vector := memory.get(digest)) is not None}
-    outcome.advance(sum(rows_of[digest] for digest in found))
-    fresh = {digest: text for digest, text in zip(hashes, embedded, strict=True) if digest not in found}
-    order = sorted(fresh, key=lambda digest: len(fresh[digest]))
-    for start in range(0, len(order), _PIECE):
-        piece = order[start : start + _PIECE]
-        vectors = encoder.encode([fresh[digest] for digest in piece]).astype(np.float16)
-        found.update(zip(piece, vectors, strict=True))
-        outcome.advance(sum(rows_of[digest] for digest in piece))
-    for digest in order:
-        memory.put(digest, found[digest])
-    vectors = np.stack([found[digest] for digest in hashes])
-    columns: list[pa.Array[Any]] = [
-        cast("pa.Array[Any]", chunks.column("chunk_id")),
-        cast("pa.Array[Any]", chunks.column("kind")),
-        pa.array([digest.hex() for digest in hashes]),
-        cast("pa.Array[Any]", pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])),
-    ]
-    return EMBEDDINGS.cast(pa.RecordBatch.from_arrays(columns, names=EMBEDDINGS.schema.names))
+class _Work:
+    """One pass over a slice: which texts have a vector already, and which are to be encoded."""
+
+    def __init__(
+        self, encoder: Encoder, known: KnownVectors, remembered: int, outcome: Outcome, counts: Counter[str]
+    ) -> None:
+        self._encoder = encoder
+        self._known = known
+        self._memory = _Memory(remembered)
+        self._outcome = outcome
+        self._counts = counts
+
+    def embedded(self, chunks: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of `EMBEDDINGS` for these rows of `CHUNKS`."""
+        contexts = cast("list[str]", chunks.column("context").to_pylist())
+        texts = [
+            embedding_text(context, text)
+            for context, text in zip(contexts, cast("list[str]", chunks.column("text").to_pylist()), strict=True)
+        ]
+        hashes = [blake3(text.encode("utf-8")).digest(length=HASH_BYTES) for text in texts]
+        found = self._vectors(dict(zip(hashes, texts, strict=True)), Counter(hashes))
+        vectors = np.stack([found[digest] for digest in hashes])
+        columns: list[pa.Array[Any]] = [
+            cast("pa.Array[Any]", chunks.column("chunk_id")),
+            cast("pa.Array[Any]", chunks.column("kind")),
+            pa.array([digest.hex() for digest in hashes]),
+            cast("pa.Array[Any]", pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])),
+        ]
+        return EMBEDDINGS.cast(pa.RecordBatch.from_arrays(columns, names=EMBEDDINGS.schema.names))
+
+    def _vectors(self, texts: dict[bytes, str], rows_of: Counter[bytes]) -> dict[bytes, Vector]:
+        """The vector of each of the distinct `texts`; `rows_of` tells how many rows have it."""
+        found = {digest: vector for digest in texts if (vector := self._memory.get(digest)) is not None}
+        self._counts["repeated"] += rows_of.total() - len(texts) + len(found)
+        stored = self._known.find([digest for digest in texts if digest not in found])
+        self._counts["reused"] += len(stored)
+        found |= stored
+        self._outcome.advance(sum(rows_of[digest] for digest in found))
+        fresh = sorted((digest for digest in texts if digest not in found), key=lambda digest: len(texts[digest]))
+        for start in range(0, len(fresh), _PIECE):
+            piece = fresh[start : start + _PIECE]
+            vectors = self._encoder.encode([texts[digest] for digest in piece]).astype(np.float16)
+            made = dict(zip(piece, vectors, strict=True))
+            self._known.keep(made)
+            found |= made
+            self._counts["embedded"] += len(piece)
+            self._outcome.advance(sum(rows_of[digest] for digest in piece))
+        for digest in (*stored, *fresh):
+            self._memory.put(digest, found[digest])
+        return found
+
+
+def rows_to_embed(chunks: int, encoder: Encoder) -> int:
+    """How many of so many chunks get a vector: none where embeddings are off."""
+    return 0 if encoder.model == OFF else chunks
 
 
 class _Memory:
@@ -97,15 +142,15 @@ class _Memory:
         self._capacity = capacity
         self._rows: dict[bytes, int] = {}
         self._hashes: list[bytes] = []
-        self._vectors: Vectors = np.empty((0, 0), np.float16)
+        self._vectors: Vector = np.empty((0, 0), np.float16)
         self._oldest = 0
 
-    def get(self, digest: bytes) -> Vectors | None:
+    def get(self, digest: bytes) -> Vector | None:
         """A copy of the vector: its place in the ring may be taken while the caller holds it."""
         row = self._rows.get(digest)
         return None if row is None else self._vectors[row].copy()
 
-    def put(self, digest: bytes, vector: Vectors) -> None:
+    def put(self, digest: bytes, vector: Vector) -> None:
         if not self._capacity:
             return
         if len(self._hashes) < self._capacity:

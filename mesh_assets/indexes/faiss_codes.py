@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Filter, Hit, Stored
 from mesh_assets.indexes.vector_file import VectorFile, binary_codes, map_vectors, write_vectors
-from mesh_assets.slices import SliceKey, dataset_key
+from mesh_assets.slices import SliceKey, check_dataset_key, dataset_key
 
 # Entries scored exactly: recall@10 was .997 with 200 on real MiniLM vectors; more where more are asked for.
 _CANDIDATES = 200
@@ -91,6 +92,30 @@ class FaissVectorIndex:
                 break
         return frozenset(names)
 
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """See the Protocol. A reader that has a file mapped goes on with it until it asks again."""
+        keys = [SliceKey.parse(key) for key in slice_keys]
+        for folder in _listed(self._root):
+            for key in keys:
+                path = folder / key.dataset / f"{key}{_SUFFIX}"
+                try:
+                    path.unlink(missing_ok=True)
+                except NotADirectoryError:
+                    continue
+                except OSError as error:
+                    raise _undeletable(path, error) from error
+
+    def forget_dataset(self, dataset: str) -> None:
+        """See the Protocol. What killed writers left of it goes too."""
+        check_dataset_key(dataset)
+        for folder in _listed(self._root):
+            try:
+                shutil.rmtree(folder / dataset)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise _undeletable(folder / dataset, error) from error
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
         where = where or Filter()
@@ -135,6 +160,11 @@ class FaissVectorIndex:
 def _unreadable(path: Path, error: OSError) -> IndexDownError:
     remedy = "Permit reading it, or rebuild the slice."
     return IndexDownError(f"The vector file {path} cannot be read: {error}.", remedy=remedy)
+
+
+def _undeletable(path: Path, error: OSError) -> IndexDownError:
+    remedy = "Permit deleting there, then do the same again: it goes on where it stopped."
+    return IndexDownError(f"{path} cannot be deleted: {error}.", remedy=remedy)
 
 
 def _vector_files(of_model: Path, dataset: str | None) -> Iterator[Path]:

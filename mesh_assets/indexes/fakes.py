@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.words import all_words, query_words
-from mesh_assets.slices import SliceKey
+from mesh_assets.slices import SliceKey, check_dataset_key
 
 # Okapi BM25 with the constants of Lucene and tantivy.
 _K1, _B = 1.2, 0.75
@@ -59,6 +59,16 @@ class InMemoryVectorIndex:
         """See the Protocol."""
         return frozenset(model for key, model in self._slices if dataset in (None, SliceKey.parse(key).dataset))
 
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """See the Protocol."""
+        gone = {str(SliceKey.parse(key)) for key in slice_keys}
+        self._slices = {at: entries for at, entries in self._slices.items() if at[0] not in gone}
+
+    def forget_dataset(self, dataset: str) -> None:
+        """See the Protocol."""
+        check_dataset_key(dataset)
+        self.forget_slices([key for key, _ in self._slices if SliceKey.parse(key).dataset == dataset])
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol."""
         hits = [
@@ -93,6 +103,17 @@ class InMemoryFulltextIndex:
         SliceKey.parse(slice_key)
         entries = self._slices.get(slice_key)
         return None if entries is None else len(entries)
+
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """See the Protocol."""
+        gone = {str(SliceKey.parse(key)) for key in slice_keys}
+        self._slices = {key: entries for key, entries in self._slices.items() if key not in gone}
+
+    def forget_dataset(self, dataset: str, documents: Callable[[str], Iterable[Document]]) -> None:
+        """See the Protocol. Slices share nothing here, so `documents` are not asked for."""
+        del documents
+        check_dataset_key(dataset)
+        self.forget_slices([key for key in self._slices if SliceKey.parse(key).dataset == dataset])
 
     def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol."""

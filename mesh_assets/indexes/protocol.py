@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,20 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """Remove these slices under every model, as if they had never been indexed; unknown ones are no error.
+
+        KeyFormatError where one is no key, before anything is removed. IndexDownError where the engine does not answer.
+        """
+        ...
+
+    def forget_dataset(self, dataset: str) -> None:
+        """Remove every slice of a dataset under every model, so that no byte of it is left in the index.
+
+        KeyFormatError where `dataset` is no key. IndexDownError where the engine does not answer.
+        """
+        ...
+
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
         ...
@@ -104,6 +118,21 @@ class FulltextIndex(Protocol):
 
         None where there is no index or it is damaged. A slice that it never saw gives 0 where the engine leaves no
         trace of an empty one, else None. IndexDownError where the engine does not answer.
+        """
+        ...
+
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """Remove the entries of these slices; unknown ones are no error. No query finds them from then on.
+
+        KeyFormatError where one is no key, before anything is removed. IndexDownError where the engine does not answer.
+        """
+        ...
+
+    def forget_dataset(self, dataset: str, documents: Callable[[str], Iterable[Document]]) -> None:
+        """Remove every slice of a dataset, so that no byte of it is left in the index, also of what it held earlier.
+
+        `documents` gives what another slice is made of: an engine that keeps several slices in one file writes those
+        again. KeyFormatError where `dataset` is no key. IndexDownError where the engine does not answer.
         """
         ...
 

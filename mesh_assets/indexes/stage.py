@@ -37,9 +37,15 @@ def index_documents(
     """Make `chunks` (rows of `CHUNKS`) what `index` holds of the slice: one row of `INDEX_STATES`, as above."""
 
     def replace(batches: Iterable[pa.RecordBatch]) -> Stored:
-        return index.replace_slice(slice_key, (document for batch in batches for document in _documents(batch)))
+        return index.replace_slice(slice_key, documents_of(batches))
 
     return _indexed(index.engine, slice_key, chunks, outcome, replace)
+
+
+def documents_of(chunks: Iterable[pa.RecordBatch]) -> Iterator[Document]:
+    """What a full-text index holds of `chunks` (rows of `CHUNKS`)."""
+    for batch in chunks:
+        yield from _documents(batch)
 
 
 def _indexed(

@@ -12,21 +12,22 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
+from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
 from mesh_assets.indexes.words import encodable, query_words, spaced
-from mesh_assets.slices import SliceKey
+from mesh_assets.slices import SliceKey, check_dataset_key
 
 if TYPE_CHECKING:
     import tantivy
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
-_FORMAT = "words-1"
+_FORMAT = "words-2"
 # What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
 _HEAP_BYTES = 64 << 20
 _WRITER_THREADS = 1
@@ -61,26 +62,75 @@ class TantivyFulltextIndex:
         It returns when due merges are done, still holding the writer's place: a writer that left at once would cut
         them off, and segments would pile up with the slices.
         """
+        SliceKey.parse(slice_key)
+        with self._writer() as writer:
+            entries = self._replace(writer, slice_key, documents)
+        return Stored(entries=entries, location=_FORMAT)
+
+    def _replace(self, writer: tantivy.IndexWriter, slice_key: str, documents: Iterable[Document]) -> int:
         import tantivy
 
         dataset = SliceKey.parse(slice_key).dataset
         entries = 0
+        writer.delete_documents_by_term("slice", slice_key)
+        for document in documents:
+            entry = tantivy.Document(
+                chunk_id=bytes.fromhex(document.chunk_id),
+                slice=slice_key,
+                dataset=dataset,
+                kind=document.kind,
+                path=_readable(document.path),
+                symbol=_readable(document.symbol),
+                text=_readable(document.text),
+            )
+            try:
+                writer.add_document(entry)
+            except (ValueError, OSError) as error:
+                raise _broken(self._folder, error) from error
+            entries += 1
+        return entries
+
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """See the Protocol. Their bytes stay in their segments until these are merged."""
+        keys = [str(SliceKey.parse(key)) for key in slice_keys]
+        if not keys or not self._folder.is_dir():
+            return
         with self._writer() as writer:
-            writer.delete_documents_by_term("slice", slice_key)
-            for document in documents:
-                entry = tantivy.Document(
-                    chunk_id=document.chunk_id,
-                    slice=slice_key,
-                    dataset=dataset,
-                    kind=document.kind,
-                    path=spaced(encodable(document.path)),
-                    symbol=spaced(encodable(document.symbol)),
-                    text=spaced(encodable(document.text)),
+            for key in keys:
+                writer.delete_documents_by_term("slice", key)
+
+    def forget_dataset(self, dataset: str, documents: Callable[[str], Iterable[Document]]) -> None:
+        """See the Protocol. Each segment that holds an entry of the dataset, deleted or not, goes.
+
+        A segment goes when nothing lives in it, so the other slices in it are written again, in one commit. The cost
+        is that of indexing those anew: at worst all, where every segment holds something of the dataset. Indexes of
+        former formats, which nothing reads, go as a whole.
+        """
+        check_dataset_key(dataset)
+        if not self._folder.is_dir():
+            return
+        for other in self._folder.parent.iterdir():
+            if other != self._folder:
+                shutil.rmtree(other, ignore_errors=True)
+        with self._writer() as writer:
+            writer.delete_documents_by_term("dataset", dataset)
+        held = self._segments_with(dataset)
+        while held:
+            with self._writer() as writer:
+                for key in other_slices(held, dataset):
+                    self._replace(writer, key, documents(key))
+            before, held = held, self._segments_with(dataset)
+            if {segment.name for segment in before} & {segment.name for segment in held}:
+                raise IndexDownError(
+                    f"The full-text index {self._folder} still holds deleted entries of {dataset}.",
+                    remedy="Do the same again; or delete the folder and materialize `fulltext_index` of every slice.",
                 )
-                with _engine_errors(self._folder):
-                    writer.add_document(entry)
-                entries += 1
-        return Stored(entries=entries, location=_FORMAT)
+
+    def _segments_with(self, dataset: str) -> list[Segment]:
+        import tantivy
+
+        with _engine_errors(self._folder):
+            return segments_with(tantivy.Index.open(str(self._folder)), self._folder, dataset)
 
     def held(self, slice_key: str) -> int | None:
         """See the Protocol. An empty slice leaves no trace here: it gives 0 as one that was never seen."""
@@ -179,17 +229,26 @@ def _engine_errors(folder: Path) -> Generator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        raise IndexDownError(
-            f"The full-text index {folder} does not work: {error}.",
-            remedy="Free space or permit access there; or delete the folder and materialize `fulltext_index` again.",
-        ) from error
+        raise _broken(folder, error) from error
+
+
+def _broken(folder: Path, error: Exception) -> IndexDownError:
+    return IndexDownError(
+        f"The full-text index {folder} does not work: {error}.",
+        remedy="Free space or permit access there; or delete the folder and materialize `fulltext_index` again.",
+    )
+
+
+def _readable(text: str) -> str:
+    return text if text.isascii() else spaced(encodable(text))
 
 
 def _schema() -> tantivy.Schema:
     import tantivy
 
     builder = tantivy.SchemaBuilder()
-    builder.add_text_field("chunk_id", stored=True, tokenizer_name="raw", index_option="basic")
+    # Stored only: as terms, random ids were a tenth of the work, and nothing asks for one.
+    builder.add_bytes_field("chunk_id", stored=True, indexed=False)
     builder.add_text_field("slice", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("dataset", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
@@ -254,5 +313,5 @@ def _hits(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[
     hits: list[Hit] = []
     for score, address in found:
         document = searcher.doc(address)
-        hits.append(Hit(document["chunk_id"][0], document["slice"][0], float(score)))
+        hits.append(Hit(bytes(document["chunk_id"][0]).hex(), document["slice"][0], float(score)))
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]

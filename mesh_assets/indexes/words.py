@@ -31,7 +31,7 @@ def spaced(text: str) -> str:
 
 def encodable(text: str) -> str:
     """`text` without lone surrogates (a command line may hold them), which no engine takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def all_words(text: str) -> list[str]:

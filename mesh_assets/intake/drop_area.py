@@ -1,9 +1,10 @@
-"""The drop area: which datasets lie in it, where, and what changed since the last manifests. Reads by `stat` alone."""
+"""Where datasets lie, in the drop area or by reference, and what changed since the last manifests. By `stat` alone."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +13,12 @@ from pathlib import Path
 from blake3 import blake3
 
 from mesh_assets.errors import SourceError
+from mesh_assets.intake.forgetting import Forgetting
+from mesh_assets.intake.references import Reference, References
 from mesh_assets.intake.walk import Listing, Visitor, Walk, list_dataset
 from mesh_assets.schemas.rejects import Reject
-from mesh_assets.slices import LOOSE_FILES, dataset_key
+from mesh_assets.settings import Settings
+from mesh_assets.slices import LOOSE_FILES, check_dataset_key, dataset_key
 
 # `mesh ingest` copies here and renames into place, so that no walk sees half a file.
 INCOMING = ".incoming"
@@ -24,43 +28,81 @@ _NOTHING = f"{0:032x}"
 
 @dataclass(frozen=True, slots=True)
 class DropArea:
-    """The folder whose folders are datasets. `quiet_seconds` is how long a file must not have changed."""
+    """The folder whose folders are datasets, and the folders that were registered to be read where they are.
+
+    `quiet_seconds` is how long a file must not have changed.
+    """
 
     root: Path
     quiet_seconds: float
+    registry: References | None = None
+    forgetting: Forgetting | None = None
 
-    def folders(self) -> dict[str, str]:
-        """Each dataset's key with the name of its folder, sorted by key; empty where there is no drop area yet.
+    @classmethod
+    def of(cls, settings: Settings) -> DropArea:
+        """The drop area and the references of these settings."""
+        return cls(settings.drops, settings.quiet_seconds, References.of(settings), Forgetting.of(settings))
 
-        Of two folders with one key (`my notes`, and one called like its slug) the first by name counts; the other is
-        among `loose`.
+    def folders(self) -> dict[str, Path]:
+        """Each dataset's key with its folder, sorted by key; empty where there is no drop area yet.
+
+        Of two dropped folders with one key (`my notes`, and one called like its slug) the first by name counts; a
+        reference counts before both. What does not count is among `loose`. References that cannot be read now and
+        datasets that are being forgotten are left out: see `unavailable`.
         """
+        references = self.references()
+        found = {key: self.root / name for key, name in self.dropped().items() if key not in references}
+        found |= {key: reference.path for key, reference in references.items() if not reference.fault}
+        leaving = self._leaving()
+        return {key: folder for key, folder in sorted(found.items()) if key not in leaving}
+
+    def dropped(self) -> dict[str, str]:
+        """The name of the folder in the drop area for each key, also of datasets that are being forgotten."""
         names = sorted((entry.name for entry in self._entries() if _is_dataset(entry)), reverse=True)
-        return dict(sorted({dataset_key(name): name for name in names}.items()))
+        return {dataset_key(name): name for name in names}
+
+    def references(self) -> dict[str, Reference]:
+        """The datasets that are by reference, whether their folder can be read now or not."""
+        return self.registry.all() if self.registry else {}
+
+    def unavailable(self) -> dict[str, str]:
+        """Why the mesh does not look into a dataset that it should know: what was made of it stays meanwhile."""
+        faults = {key: reference.fault for key, reference in self.references().items()}
+        faults |= dict.fromkeys(self._leaving(), "half forgotten: `mesh forget` it again")
+        return {key: fault for key, fault in faults.items() if fault}
 
     def loose(self) -> list[Reject]:
         """What lies directly in the drop area and so belongs to no dataset."""
-        taken = set(self.folders().values())
+        references = self.references()
+        taken = {name for key, name in self.dropped().items() if key not in references}
         found = [entry for entry in self._entries() if not _is_dataset(entry) or entry.name not in taken]
         return [_loose_reject(entry) for entry in sorted(found, key=lambda entry: entry.name)]
 
     def folder_of(self, dataset: str) -> Path:
-        """The folder of a dataset; SourceError where it is gone."""
+        """The folder of a dataset; SourceError where it is gone, not mounted, or being forgotten."""
         folder = self.folders().get(dataset)
         if folder is None:
+            fault = self.unavailable().get(dataset)
             raise SourceError(
                 "dataset folder missing",
-                f"No folder in {self.root} belongs to the dataset {dataset}.",
-                remedy="Put it back, or mount its disk; what was made of it stays until then.",
+                f"The dataset {dataset} cannot be read: {fault}."
+                if fault
+                else f"No folder in {self.root} belongs to the dataset {dataset}, and no reference does.",
+                remedy="Put it back, or mount its disk; what was made of it stays until then, or until `mesh forget`.",
             )
-        return self.root / folder
+        return folder
 
     def listing(self, dataset: str) -> Listing:
         """Everything in a dataset's folder, walked now."""
         if dataset == LOOSE_FILES:
             rejects = self.loose()
             return Listing((), frozenset(), tuple(rejects), _digest_of(rejects))
-        return list_dataset(self.folder_of(dataset), quiet_seconds=self.quiet_seconds)
+        found = list_dataset(self.folder_of(dataset), quiet_seconds=self.quiet_seconds)
+        self.folder_of(dataset)  # a disk that went away meanwhile must not look like files that were deleted
+        return found
+
+    def _leaving(self) -> frozenset[str]:
+        return self.forgetting.all() if self.forgetting else frozenset()
 
     def _entries(self) -> Sequence[os.DirEntry[str]]:
         try:
@@ -92,8 +134,7 @@ class DropWatch:
         order = [key for key in folders if key > after] + [key for key in folders if key <= after]
         for dataset in order:
             walk = self._resume(dataset)
-            root = self.area.root / folders[dataset]
-            if not walk.advance(root, Visitor(self.area.quiet_seconds), until=until):
+            if not walk.advance(folders[dataset], Visitor(self.area.quiet_seconds), until=until):
                 self._keep(dataset, walk)
                 return
             self._path(dataset).unlink(missing_ok=True)
@@ -102,6 +143,13 @@ class DropWatch:
             if time.monotonic() >= until:
                 return
         yield from self._loose(known_digest)
+
+    def forget(self, dataset: str) -> None:
+        """Remove what is kept of a walk of this dataset that was not finished, also what a killed process left."""
+        name = re.escape(check_dataset_key(dataset))
+        for path in self.state.glob("*"):
+            if re.fullmatch(rf"{name}\.(json|[0-9]+\.tmp)", path.name):
+                path.unlink(missing_ok=True)
 
     def _loose(self, known_digest: Callable[[str], str | None]) -> Iterator[tuple[str, str | None]]:
         rejects = self.area.loose()

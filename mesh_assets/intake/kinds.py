@@ -12,10 +12,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import cast
 
 # What is read of a file to tell its kind: some hundred lines of most formats.
 SAMPLE_BYTES = 64 << 10
 _SAMPLE_LINES = 200
+_HEAD = re.compile(rf"(?:[^\n]*+\n){{0,{_SAMPLE_LINES}}}+[^\n]*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ _TEXT_NAMES: dict[str, tuple[str, str]] = {
     **dict.fromkeys((".tsv", ".tab"), ("structured", "tsv")),
     ".log": ("log", "log"),
 }
+# Programs and marked-up documents quote tables and logs: their names count before their lines.
+_NAMED_KINDS = frozenset({"code", "text"})
 _CODE_FILES = {"makefile": "make", "dockerfile": "docker"}
 _SHEBANG = re.compile(r"#![^\n]{0,200}?\b(python|bash|sh|node|ruby|perl|php)")
 _SHEBANG_FORMATS = {"bash": "shell", "sh": "shell", "node": "javascript"}
@@ -132,8 +136,11 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     encoding = _encoding(sample, whole=whole)
     if encoding is None:
         return Detected(*(magic or ("unknown", "binary")))
+    named = _TEXT_NAMES.get(suffix)
+    if named is not None and named[0] in _NAMED_KINDS:
+        return Detected(*named, encoding)
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
-    lines = text.splitlines()[:_SAMPLE_LINES]
+    lines = text[: cast("re.Match[str]", _HEAD.match(text)).end()].splitlines()[:_SAMPLE_LINES]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # the last one is probably cut
     kind, form = _by_structure(lines, suffix) or _by_name(path, suffix, text) or ("text", "plain")
@@ -176,9 +183,7 @@ def _by_structure(lines: list[str], suffix: str) -> tuple[str, str] | None:
     filled = [line for line in lines if line.strip()]
     if len(filled) < 2:
         return None
-    kind, form = _TEXT_NAMES.get(suffix, ("", ""))
-    if kind in ("code", "text"):
-        return None  # programs and marked-up documents quote tables and logs
+    _, form = _TEXT_NAMES.get(suffix, ("", ""))
     if all(_is_json_object(line) for line in filled[:20]):
         return "structured", "jsonl"
     if form in ("json", "xml") and filled[0].lstrip()[:1] in ("{", "[", "<"):

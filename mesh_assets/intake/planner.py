@@ -94,8 +94,12 @@ def target_bytes(slice_bytes: int, partitions: int) -> int:
     return slice_bytes << min(partitions * 4 // MAX_PARTITIONS, 8)
 
 
-def plan_slices(dataset: str, previous: Sequence[Extent], listing: Listing, *, version: int, target: int) -> Plan:
+def plan_slices(
+    dataset: str, previous: Sequence[Extent], listing: Listing, *, version: int, target: int, last_slice: int = -1
+) -> Plan:
     """The manifest after `previous` (of `version`) for what `listing` found, slices of `target` bytes.
+
+    `last_slice` is the highest number that a slice of the dataset ever had: where that slice has gone, it stays gone.
 
     A known file that is growing, or lies in a folder that could not be read this time, stays as it was; a growing one
     that is new waits for a later walk.
@@ -104,7 +108,7 @@ def plan_slices(dataset: str, previous: Sequence[Extent], listing: Listing, *, v
     listed = {file.path: file for file in listing.files}
     kept = [_compare(extent, listed.get(extent.path), listing) for extent in known.values()]
     fresh = [file for file in listing.files if file.path not in known]
-    extents = kept + list(_fill(dataset, previous, kept, fresh, target))
+    extents = kept + list(_fill(dataset, previous, kept, fresh, target, last_slice))
     touched = {extent.slice for extent in extents if extent.change != SAME}
     if not touched:
         return Plan(tuple(_with_tombstones(previous, extents)), version)
@@ -127,10 +131,16 @@ def _cost(identity: Identity) -> int:
 
 
 def _fill(
-    dataset: str, previous: Sequence[Extent], kept: Sequence[Extent], fresh: Sequence[ListedFile], target: int
+    dataset: str,
+    previous: Sequence[Extent],
+    kept: Sequence[Extent],
+    fresh: Sequence[ListedFile],
+    target: int,
+    last_slice: int,
 ) -> Iterable[Extent]:
-    numbers = [SliceKey.parse(extent.slice).number for extent in previous]
-    number = max(numbers, default=0)
+    number = max((SliceKey.parse(extent.slice).number for extent in previous), default=-1)
+    if number < max(last_slice, 0):
+        number = last_slice + 1
     key = str(SliceKey(dataset, number))
     filled = sum(_cost(extent.identity) for extent in kept if extent.slice == key and extent.is_live)
     for file in fresh:

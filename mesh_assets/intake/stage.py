@@ -20,6 +20,7 @@ from mesh_assets.intake.walk import Listing
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.outcome import Outcome, Produced, in_batches
 from mesh_assets.schemas.rejects import Reject
+from mesh_assets.slices import SliceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def next_manifest(
     """
     previous = [Extent.of_row(row) for row in rows]
     start = time.time_ns() // 1_000_000
-    plan = plan_slices(dataset, previous, listing, version=footer.get("version", start), target=target)
+    last = footer.get("last_slice", -1)
+    version = footer.get("version", start)
+    plan = plan_slices(dataset, previous, listing, version=version, target=target, last_slice=last)
     known = {extent.path for extent in previous if extent.is_live}
     listed = {file.path for file in listing.files}
     waiting = len(listing.growing - known)
@@ -55,6 +58,9 @@ def next_manifest(
         "version": plan.version,
         "digest": listing.digest,
         "slices": plan.slices,
+        # What retires the slices that hold nothing any more, and keeps their numbers from being used again.
+        "emptied": sorted(set(plan.slices) - {extent.slice for extent in plan.extents if extent.is_live}),
+        "last_slice": max([last, *(SliceKey.parse(key).number for key in plan.slices)]),
     }
     shown: dict[str, object] = {
         **{change: plan.count(change) for change in (ADDED, CHANGED, DELETED)},

@@ -1,7 +1,8 @@
 """The tables of the mesh, one module each: columns, key, grain, units.
 
-A schema is written once. It drives the cast when a table is written, the columns shown in the Dagster UI and the
-generated asset check. Adding a column is one line in one file. `TABLES` maps each asset to its table.
+A schema is written once. It drives the cast when a table is written, the columns shown in the Dagster UI, the view in
+`lake.duckdb` and the generated asset check. Adding a column is one line in one file. `TABLES` maps each asset to its
+table.
 """
 
 from mesh_assets.schemas.chunks import CHUNKS
@@ -10,6 +11,7 @@ from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.reports import REPORTS
+from mesh_assets.schemas.statistics import STATISTICS
 from mesh_assets.schemas.table import Table
 
 TABLES: dict[str, Table] = {
@@ -23,4 +25,5 @@ TABLES: dict[str, Table] = {
     "fulltext_index": INDEX_STATES,
     "slice_reports": REPORTS,
     "dataset_reports": REPORTS,
+    "dataset_statistics": STATISTICS,
 }

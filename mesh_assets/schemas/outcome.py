@@ -7,7 +7,7 @@ line of a table) is listed, but does not make the extent a reject.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -17,8 +17,16 @@ from mesh_assets.schemas.rejects import Reject
 PROGRESS_SECONDS = 5.0
 
 
+def _nothing() -> None:
+    pass
+
+
 def _silent(message: str) -> None:
     del message
+
+
+def _at_once() -> float:
+    return 0.0
 
 
 @dataclass(slots=True)
@@ -26,11 +34,14 @@ class Outcome:
     """Counts of one stage over one partition, filled in while its output is drained.
 
     `total` is what `done` counts towards, for the progress lines; `log` receives those, every few seconds.
+    `give_way` is called at each advance and may wait there as long as the owner needs the machine; it returns the
+    seconds that it waited, which are none of the stage's.
     """
 
     unit: str = "rows"
     total: int = 0
     log: Callable[[str], None] = _silent
+    give_way: Callable[[], float] = _at_once
     done: int = 0
     skipped: int = 0
     passing: int = 0
@@ -58,6 +69,9 @@ class Outcome:
         """Count `rows` of the input as done, and `read` bytes; logs done, total, rate and ETA every few seconds."""
         self.done += rows
         self.bytes_in += read
+        waited = self.give_way()
+        self._started += waited
+        self._logged += waited
         now = time.monotonic()
         if now - self._logged >= PROGRESS_SECONDS:
             self._logged = now
@@ -76,13 +90,15 @@ class Produced(StageOutput):
 
     `input_hash` identifies what the rows were made from. `extra` goes to the table's footer and `metadata` to the UI;
     both may be completed while the stream is drained. A `content_hash` in `extra` identifies the rows themselves.
+    `published` is called once the table is there: what was only kept in case the work is cut off may go then.
     """
 
     batches: Iterable[pa.RecordBatch]
     outcome: Outcome
     input_hash: str
     extra: dict[str, object] = field(default_factory=dict[str, object])
-    metadata: dict[str, object] = field(default_factory=dict[str, object])
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    published: Callable[[], None] = _nothing
 
 
 def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.embeddings.protocol import OFF, Encoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.protocol import Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.words import MAX_QUERY, encodable
@@ -62,6 +62,11 @@ def search(
     notes: list[str] = []
 
     def by_meaning() -> list[Hit]:
+        if encoder.model == OFF:
+            notes.append(
+                "Not searched by meaning: embeddings are off. Set MESH_EMBEDDING_MODEL to a model to have both."
+            )
+            return []
         vector = encoder.encode([text])[0]
         hits = vectors.search(encoder.model, vector, limit=depth, where=where)
         if not hits:
@@ -87,8 +92,10 @@ def _unembedded(vectors: VectorIndex, model: str, where: Filter | None) -> list[
     held = vectors.models(where.dataset if where else None)
     if not held or model in held:
         return []
+    others = ", ".join(sorted(held - {OFF}))
+    only = f", only with {others}" if others else ", because embeddings were off"
     return [
-        f"Not searched by meaning: nothing was embedded with {model} yet, only with {', '.join(sorted(held))}. "
+        f"Not searched by meaning: nothing was embedded with {model} yet{only}. "
         "Materialize `chunk_embeddings` and `vector_index`, or set MESH_EMBEDDING_MODEL back."
     ]
 

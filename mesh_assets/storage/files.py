@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -18,6 +20,7 @@ from mesh_assets.errors import LakeError
 # No stage writes one file for longer: an older temporary was left by a killed run.
 LEFT_OVER_SECONDS = 86_400
 _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]*\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -51,6 +54,45 @@ def publish_text(path: Path, text: str, run_id: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with publishing(path, run_id) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def remove_files(folder: Path, names: Collection[str]) -> int:
+    """Delete published files of a folder, and what killed runs left of them; how many were there.
+
+    Only whole names count: with `a.parquet` nothing goes that belongs to `a.parquet.b.parquet`. LakeError where the
+    disk refuses.
+    """
+    removed = 0
+    try:
+        for path in list(folder.iterdir()):
+            left = _TEMPORARY.fullmatch(path.name)
+            if path.name in names or (left is not None and left["name"] in names):
+                path.unlink(missing_ok=True)
+                removed += left is None
+    except (FileNotFoundError, NotADirectoryError):
+        return removed
+    except OSError as error:
+        raise _undeletable(folder, error) from error
+    return removed
+
+
+def remove_folder(path: Path) -> int:
+    """Delete a folder with all that is in it, never through a link; how many files went. LakeError where refused."""
+    files = sum(len(names) for _, _, names in os.walk(path))
+    try:
+        shutil.rmtree(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise _undeletable(Path(os.fsdecode(error.filename or path)), error) from error
+    return files
+
+
+def _undeletable(path: Path, error: OSError) -> LakeError:
+    return LakeError(
+        f"{path} cannot be deleted: {error.strerror or error}.",
+        remedy="Allow deleting there (`ls -ld`), then do the same again: it goes on where it stopped.",
+    )
 
 
 def _sweep(path: Path) -> None:

@@ -9,8 +9,11 @@ import polars as pl
 import pyarrow.dataset as pads
 
 from mesh_assets.schemas.outcome import Produced
+from mesh_assets.settings import Settings
 from mesh_assets.stages import ASSETS
+from mesh_assets.storage.failures import in_words
 from mesh_assets.storage.lake import Footer, Lake, LakeTable, UpToDate
+from mesh_assets.storage.pace import GiveWay
 from mesh_assets.storage.ui import rejects_markdown
 
 if TYPE_CHECKING:
@@ -25,20 +28,33 @@ class ParquetIOManager(dg.IOManager):
     MissingUpstreamError. An output that is `UpToDate` is left as it is.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, settings: Settings | None = None) -> None:
         self._lake = lake
+        self._settings = settings
 
     def handle_output(self, context: dg.OutputContext, obj: Produced | UpToDate) -> None:
-        """Write what the asset produced, or note that it was up to date."""
+        """Write what the asset produced, or note that it was up to date.
+
+        The stream is drained here, so this is where a run gives way while the owner needs the machine, and where most
+        errors of a stage come up.
+        """
+        with in_words(context.step_context.previous_attempt_count):
+            self._handle(context, obj)
+
+    def _handle(self, context: dg.OutputContext, obj: Produced | UpToDate) -> None:
         if isinstance(obj, UpToDate):
             footer = obj.table.footer
             context.log.info(f"{footer.asset} of {footer.partition} is up to date: nothing was done")
             context.add_output_metadata(footer_metadata(obj.table) | {"up_to_date": True})
             return
+        if self._settings is not None:  # who owns the machine says in the settings when it may be used
+            obj.outcome.give_way = GiveWay(self._settings, context.log.info)
+            obj.outcome.advance(0)
         asset = context.asset_key.to_user_string()
         table = self._lake.publish(
             asset, context.partition_key, obj, version=ASSETS[asset].version, run_id=context.run_id
         )
+        obj.published()
         shown: dict[str, Any] = {}
         shown.update(obj.metadata)  # first what the stage has to say: the UI keeps the order
         shown.update(footer_metadata(table) | {"up_to_date": False})
@@ -48,7 +64,8 @@ class ParquetIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> LakeTable | pads.Dataset | pl.LazyFrame | duckdb.DuckDBPyRelation:
         """The table of the same partition of the upstream asset."""
-        table = self._lake.read(context.asset_key.to_user_string(), context.partition_key)
+        with in_words():
+            table = self._lake.read(context.asset_key.to_user_string(), context.partition_key)
         wanted = context.dagster_type.typing_type
         if wanted is pads.Dataset:
             return pads.dataset(table.path)

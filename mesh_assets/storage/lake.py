@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from mesh_assets.errors import CorruptTableError, MeshError, MissingUpstreamError
+from mesh_assets.errors import CorruptTableError, KeyFormatError, MeshError, MissingUpstreamError
 from mesh_assets.schemas import TABLES
 from mesh_assets.schemas.outcome import Produced, StageOutput
 from mesh_assets.schemas.rejects import REJECTS, Reject, rejects_batch
-from mesh_assets.slices import SliceKey, check_dataset_key
+from mesh_assets.slices import SliceKey, check_dataset_key, is_dataset_key, is_slice_of
 from mesh_assets.stages import ASSETS
-from mesh_assets.storage.files import publishing
+from mesh_assets.storage.files import publishing, remove_files, remove_folder
 
 _FOOTER = "mesh"
 # Assets that write one row for each row that they have done.
@@ -179,6 +179,57 @@ class Lake:
         """Keys of the datasets that have a table of a dataset-partitioned asset."""
         return sorted(path.stem for path in (self.root / asset).glob("[!.]*.parquet"))
 
+    def all_datasets(self) -> set[str]:
+        """Keys of the datasets of which any table or rejects are there, with a manifest or without."""
+        found = {
+            path.stem if path.suffix == ".parquet" and path.is_file() else path.name
+            for folder in self._folders()
+            for path in folder.glob("[!.]*")
+        }
+        return {key for key in found if is_dataset_key(key)}
+
+    def slices(self, dataset: str) -> set[str]:
+        """Keys of the slices of a dataset of which any table or rejects are there."""
+        check_dataset_key(dataset)
+        return {
+            path.stem
+            for folder in self._folders()
+            for path in (folder / dataset).glob("[!.]*.parquet")
+            if is_slice_of(path.stem, dataset)
+        }
+
+    def delete_slices(self, dataset: str, slice_keys: Collection[str]) -> int:
+        """Delete every table of these slices of a dataset, and their rejects; how many files went.
+
+        KeyFormatError where one is no key of a slice of it, before anything is deleted.
+        """
+        check_dataset_key(dataset)
+        for key in slice_keys:
+            if SliceKey.parse(key).dataset != dataset:
+                raise KeyFormatError(f"{key} is no slice of {dataset}.", remedy="`mesh status` lists the datasets.")
+        names = {f"{key}.parquet" for key in slice_keys}
+        return sum(remove_files(folder / dataset, names) for folder in self._folders())
+
+    def delete_dataset(self, dataset: str) -> int:
+        """Delete every table of a dataset and of its slices, and all rejects; how many files went.
+
+        Tables of assets that earlier versions had go too. KeyFormatError for what is no key.
+        """
+        check_dataset_key(dataset)
+        return sum(
+            remove_folder(folder / dataset) + remove_files(folder, {f"{dataset}.parquet"}) for folder in self._folders()
+        )
+
+    def _folders(self) -> list[Path]:
+        """The folders of tables and those of rejects; `rejects` itself holds no tables, but assets."""
+        rejects = self.root / "rejects"
+        return [
+            path
+            for parent in (self.root, rejects)
+            for path in (sorted(parent.iterdir()) if parent.is_dir() else ())
+            if path.is_dir() and path != rejects
+        ]
+
     def publish(self, asset: str, partition: str, produced: Produced, *, version: str, run_id: str) -> LakeTable:
         """Drain what a stage produced into its files: rejects first, the main file last, each renamed into place.
 
@@ -188,12 +239,17 @@ class Lake:
         path = self.path(asset, partition)
         with publishing(path, run_id) as temporary:
             with pq.ParquetWriter(
-                temporary, schema, compression="zstd", compression_level=_COMPRESSION_LEVEL
+                temporary,
+                schema,
+                compression="zstd",
+                compression_level=_COMPRESSION_LEVEL,
+                write_page_checksum=True,  # vectors are copied from table to table for years
             ) as writer:
                 rows = _drain(writer, produced)
                 footer = _footer(asset, partition, produced, rows, version=version, run_id=run_id)
                 writer.add_key_value_metadata({_FOOTER: json.dumps(asdict(footer))})
             self._publish_rejects(asset, partition, produced.outcome.rejects, run_id)
+        produced.published()
         return LakeTable(path, footer)
 
     def _publish_rejects(self, asset: str, partition: str, rejects: list[Reject], run_id: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 
 from blake3 import blake3
 
+from mesh_assets.errors import CorruptTableError
 from mesh_assets.storage.lake import Lake
 
 # The last table of a slice: where it is at a version, all others are.
@@ -42,7 +44,9 @@ def dataset_progress(lake: Lake, dataset: str) -> DatasetProgress:
     versions: dict[str, int] = manifest.footer.extra["slices"]
     finished: dict[str, str] = {}
     for key, version in versions.items():
-        report = lake.find(LAST_ASSET, key)
+        report = None
+        with suppress(CorruptTableError):  # one that is damaged is not finished
+            report = lake.find(LAST_ASSET, key)
         if report is not None and report.footer.extra["slice_version"] >= version:
             finished[key] = report.footer.content_hash
     return DatasetProgress(dataset, manifest.footer.content_hash, versions, finished)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from mesh_assets.embeddings.protocol import OFF
 from mesh_assets.reports.model import Facts
 from mesh_assets.stages import SLICE_ASSETS
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Lake, LakeTable
 
 # Tables whose rows or rejects go into a report: all of a slice but the report itself.
 _SOURCES = tuple(asset for asset in SLICE_ASSETS if asset != "slice_reports")
@@ -64,6 +65,11 @@ def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
     for role, asset in (("Vector index", "vector_index"), ("Full-text index", "fulltext_index")):
         states = [lake.read(asset, key).rows()[0] for key in slices]
         pending = sum(state["state"] != "ready" for state in states)
-        used = {f"{state['engine']}" for state in states}
+        used = {_engine(lake.read(asset, key), state) for key, state in zip(slices, states, strict=True)}
         if used:
             yield role, ", ".join(sorted(used)) + (f"; {pending} slices pending" if pending else "")
+
+
+def _engine(table: LakeTable, state: Mapping[str, object]) -> str:
+    """The engine that holds the slice, `off` where there are no embeddings for it to hold."""
+    return OFF if table.footer.extra["settings"].get("model") == OFF else str(state["engine"])

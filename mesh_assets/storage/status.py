@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from mesh_assets.errors import MeshError
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.slices import LOOSE_FILES
-from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets.storage.lake import Footer, Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
+from mesh_assets.storage.staleness import footers_of, why_stale
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatus:
     """Counts of one dataset. `bytes_per_second` is that of its finished slices, one after the other.
 
-    `problem` says why nothing is known of it: it was not looked at yet, or its manifest is damaged.
+    `stale` counts finished slices that would be made differently now, by the first reason. `problem` says what is wrong
+    with it: it was not looked at yet, its manifest is damaged, its folder is gone. `reference` is its folder where it
+    is read where it lies, else empty.
     """
 
     dataset: str
@@ -32,7 +36,9 @@ class DatasetStatus:
     bytes_per_second: float | None
     has_report: bool
     unfinished: tuple[str, ...]
+    stale: dict[str, int] = field(default_factory=dict[str, int])
     problem: str = ""
+    reference: str = ""
 
     @property
     def done(self) -> bool:
@@ -40,33 +46,44 @@ class DatasetStatus:
         return not self.problem and not self.unfinished and (self.has_report or not self.slices)
 
 
-def statuses(lake: Lake, area: DropArea) -> list[DatasetStatus]:
-    """One status for each dataset that has a manifest or a folder in the drop area."""
+def statuses(lake: Lake, area: DropArea, settings: Mapping[str, object] | None = None) -> list[DatasetStatus]:
+    """One status for each dataset that has a manifest, a folder in the drop area or a reference.
+
+    `settings` are the present ones that `storage.staleness` compares with those of the tables.
+    """
     known = lake.datasets("drop_manifests")
-    waiting = sorted(set(area.folders()) - set(known))
-    found = [_known(lake, dataset) for dataset in known]
-    gone = set(known) - set(area.folders()) - {LOOSE_FILES}
-    found = [replace(s, problem=s.problem or "its folder is gone") if s.dataset in gone else s for s in found]
-    return found + [_unknown(key, "not looked at yet") for key in waiting]
+    folders, references, unavailable = area.folders(), area.references(), area.unavailable()
+    found = [_known(lake, dataset, settings or {}) for dataset in known]
+    found += [_unknown(key, "not looked at yet") for key in sorted({*folders, *unavailable} - set(known))]
+    gone = "its folder is gone: put it back, or `mesh forget` it"
+    away = {s.dataset: gone for s in found if s.dataset not in folders and s.dataset != LOOSE_FILES} | unavailable
+    return [
+        replace(
+            status,
+            problem=away.get(status.dataset) or status.problem,
+            reference=str(references[status.dataset].path) if status.dataset in references else "",
+        )
+        for status in found
+    ]
 
 
-def _known(lake: Lake, dataset: str) -> DatasetStatus:
+def _known(lake: Lake, dataset: str, settings: Mapping[str, object]) -> DatasetStatus:
     try:
-        return dataset_status(lake, dataset)
+        return dataset_status(lake, dataset, settings)
     except MeshError as error:
         return _unknown(dataset, str(error))
 
 
 def _unknown(dataset: str, problem: str) -> DatasetStatus:
-    return DatasetStatus(dataset, 0, 0, 0, 0, 0, 0, 0, None, False, (), problem)
+    return DatasetStatus(dataset, 0, 0, 0, 0, 0, 0, 0, None, False, (), problem=problem)
 
 
-def dataset_status(lake: Lake, dataset: str) -> DatasetStatus:
+def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | None = None) -> DatasetStatus:
     """The status of one dataset."""
     progress = dataset_progress(lake, dataset)
     manifest = lake.read("drop_manifests", dataset)
     files, sizes = _sizes(manifest)
-    footers = {key: _footers(lake, key) for key in progress.finished}
+    footers = {key: footers_of(lake, key) for key in progress.finished}
     seconds = sum(footer.seconds for slice_footers in footers.values() for footer in slice_footers.values())
     read = sum(sizes.get(key, 0) for key in footers)
     report = lake.find("dataset_reports", dataset)
@@ -82,6 +99,7 @@ def dataset_status(lake: Lake, dataset: str) -> DatasetStatus:
         bytes_per_second=read / seconds if seconds and read else None,
         has_report=dataset == LOOSE_FILES or (report is not None and report.footer.extra["state"] == progress.digest),
         unfinished=tuple(progress.unfinished),
+        stale=dict(_stale(footers, progress.versions, settings or {}).most_common()),
     )
 
 
@@ -92,9 +110,11 @@ def _sizes(manifest: LakeTable) -> tuple[int, dict[str, int]]:
     return int(sizes["len"].sum()), dict(zip(sizes["slice"].to_list(), sizes["bytes"].to_list(), strict=True))
 
 
-def _footers(lake: Lake, slice_key: str) -> dict[str, Footer]:
-    tables = {asset: lake.find(asset, slice_key) for asset in SLICE_ASSETS}
-    return {asset: table.footer for asset, table in tables.items() if table is not None}
+def _stale(
+    footers: Mapping[str, Mapping[str, Footer]], versions: Mapping[str, int], settings: Mapping[str, object]
+) -> Counter[str]:
+    reasons = (next(why_stale(found, versions[key], settings), None) for key, found in footers.items())
+    return Counter(why for why in reasons if why is not None)
 
 
 def _rejects(manifest: Footer, slices: dict[str, dict[str, Footer]]) -> int:

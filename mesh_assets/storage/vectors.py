@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mesh_assets.embeddings.protocol import OFF
 from mesh_assets.errors import CorruptTableError
 from mesh_assets.storage.lake import LakeTable
 
@@ -22,9 +23,19 @@ def vectors_of(batch: pa.RecordBatch) -> NDArray[np.float16]:
 def aligned(
     chunks: LakeTable, insights: LakeTable, embeddings: LakeTable
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]]:
-    """Batches of the three tables of one slice, row beside row; CorruptTableError where they do not match."""
-    if not chunks.footer.rows == insights.footer.rows == embeddings.footer.rows:
+    """Batches of the three tables of one slice, row beside row; CorruptTableError where they do not match.
+
+    Where embeddings are off there are no rows of them, and the vectors have shape (rows, 0).
+    """
+    is_off = embeddings.footer.extra.get("settings", {}).get("model") == OFF
+    if chunks.footer.rows != insights.footer.rows or embeddings.footer.rows != (0 if is_off else chunks.footer.rows):
         raise _unequal(chunks)
+    if is_off:
+        for chunk_rows, insight_rows in zip(chunks.batches(), insights.batches(), strict=True):
+            if not insight_rows.column("chunk_id").equals(chunk_rows.column("chunk_id")):
+                raise _unequal(chunks)
+            yield chunk_rows, insight_rows, np.empty((chunk_rows.num_rows, 0), np.float32)
+        return
     streams = zip(chunks.batches(), insights.batches(), embeddings.batches(["chunk_id", "vector"]), strict=True)
     for chunk_rows, insight_rows, vector_rows in streams:
         ids = cast("pa.StringArray", chunk_rows.column("chunk_id"))

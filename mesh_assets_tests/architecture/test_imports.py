@@ -20,11 +20,14 @@ LAYERS = (
     "errors",
     "slices",
     "wording",
+    "hours",
     "settings",
+    "machine",
     "stages",
     "schemas",
     *PURE,
     "storage",
+    "health",
     "resources",
     "defs",
     "definitions",
@@ -69,7 +72,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         if top == "mesh_assets" and _layer(name) in LAYERS:
             assert LAYERS.index(_layer(name)) <= rank, f"{own} may not import {name}"
         assert not (at_load and top in HEAVY | ENGINES), f"{name} must be imported where it is used"
-        if own in ("errors", "slices", "wording", "settings", "stages", "schemas", *PURE):
+        if own in ("errors", "slices", "wording", "hours", "settings", "machine", "stages", "schemas", *PURE):
             assert top not in {"dagster", *(HEAVY - {"torch", "transformers", "sentence_transformers"})}, name
 
 

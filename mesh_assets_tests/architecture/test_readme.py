@@ -31,7 +31,10 @@ def test_paths_exist() -> None:
 def test_commands_exist() -> None:
     known = set(typer.main.get_command(verbs).commands)  # type: ignore[attr-defined]
     named = set(re.findall(r"\bmesh ([a-z]+)\b", "\n".join(QUOTED)))
-    assert {"up", "demo", "ingest", "status", "search", "show", "report"} == known
+    assert known == {
+        *("up", "demo", "ingest", "status", "search", "show", "report", "sql"),
+        *("backfill", "pause", "resume", "forget", "doctor"),
+    }
     assert named <= known, named - known
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z-]+)", " ".join(QUOTED))) <= targets

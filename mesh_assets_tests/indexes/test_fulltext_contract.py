@@ -194,3 +194,36 @@ def test_a_key_that_is_none_is_refused(index: FulltextIndex) -> None:
 def test_no_hits_are_asked_for(index: FulltextIndex) -> None:
     index.replace_slice("a.000001", [doc(1, "fish")])
     assert found(index, "fish", 0) == []
+
+
+def test_forgotten_slices_are_not_found_and_others_are(index: FulltextIndex) -> None:
+    index.forget_slices(["a.000001"])  # nothing is there yet
+    for number, key in enumerate(("a.000001", "a.000002", "a.b.000001", "a-b.000001")):
+        index.replace_slice(key, [doc(number, "fish")])
+    index.forget_slices(["a.000001", "a.000009"])
+    assert set(found(index, "fish")) == {1, 2, 3}
+    assert not index.held("a.000001")
+    index.forget_slices([])
+    with pytest.raises(KeyFormatError):
+        index.forget_slices(["a.000002", "../a"])
+    assert set(found(index, "fish")) == {1, 2, 3}, "nothing goes where one key is none"
+
+
+def test_a_forgotten_dataset_takes_none_with_it_whose_name_begins_alike(index: FulltextIndex) -> None:
+    held = {key: [doc(n, f"fish {key}")] for n, key in enumerate(("a.b.000001", "a-b.000001", "b.000001"))}
+    index.forget_dataset("a", held.__getitem__)  # nothing is there yet
+    for key in ("a.000001", "a.000002"):
+        index.replace_slice(key, [doc(9, "fish")])
+    for key, documents in held.items():
+        index.replace_slice(key, documents)
+    before = index.search("fish", limit=9, where=Filter("b"))
+    index.forget_dataset("a", held.__getitem__)
+    index.forget_dataset("a", held.__getitem__)
+    assert set(found(index, "fish")) == {0, 1, 2}
+    assert {key: index.held(key) for key in held} == dict.fromkeys(held, 1)
+    assert [(hit.chunk_id, hit.slice) for hit in index.search("fish", limit=9, where=Filter("b"))] == [
+        (hit.chunk_id, hit.slice) for hit in before
+    ]
+    for key in ("../b", "", "a/b", ".."):
+        with pytest.raises(KeyFormatError):
+            index.forget_dataset(key, held.__getitem__)

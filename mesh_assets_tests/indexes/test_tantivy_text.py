@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tantivy
 
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document
@@ -113,7 +115,7 @@ def test_an_index_that_several_processes_create_at_once_loses_nothing(tmp_path: 
     started = [subprocess.Popen([sys.executable, "-c", code, str(root), str(n)]) for n in range(4)]
     assert [process.wait() for process in started] == [0, 0, 0, 0]
     assert found(TantivyFulltextIndex(root), "fish") == [0, 1, 2, 3]
-    assert [path.name for path in root.iterdir()] == ["words-1"]
+    assert [path.name for path in root.iterdir()] == ["words-2"]
 
 
 def test_many_slices_do_not_pile_up_as_segments(tmp_path: Path) -> None:
@@ -163,3 +165,59 @@ def test_an_index_that_was_deleted_or_is_damaged_holds_nothing(tmp_path: Path) -
     assert index.held("a.000001") is None
     index.replace_slice("a.000001", [doc(1, "fish")])
     assert index.held("a.000001") == 1
+
+
+def _stored(root: Path) -> list[str]:
+    """The slice of every entry that any segment holds, deleted ones too, read as the engine stores them."""
+    (folder,) = root.glob("words-*")
+    searcher = tantivy.Index.open(str(folder)).searcher()
+    sizes = [segment["max_doc"] for segment in json.loads((folder / "meta.json").read_text())["segments"]]
+    places = [tantivy.DocAddress(number, row) for number, size in enumerate(sizes) for row in range(size)]
+    return [searcher.doc(place)["slice"][0] for place in places]
+
+
+def test_nothing_of_a_forgotten_dataset_is_left_in_a_segment_not_even_what_was_replaced(tmp_path: Path) -> None:
+    index = TantivyFulltextIndex(tmp_path)
+    others = {f"a-b.{n:06d}": [doc(100 * n + i, f"bird {n}") for i in range(5)] for n in range(9)}
+    index.replace_slice("a.000001", [doc(9000 + i, "fish") for i in range(40)])
+    for key, documents in others.items():  # small segments are merged, so entries of several slices lie in one
+        index.replace_slice(key, documents)
+    index.replace_slice("a.000001", [doc(9000 + i, "old fish") for i in range(40)])
+    assert _stored(tmp_path).count("a.000001") == 80, "the replaced ones are still there"
+    (tmp_path / "words-0").mkdir()
+    (tmp_path / "words-0" / "meta.json").write_text("an index of a former format")
+    rewritten: list[str] = []
+
+    def documents_of(key: str) -> list[Document]:
+        rewritten.append(key)
+        return others[key]
+
+    index.forget_dataset("a", documents_of)
+    assert {key.split(".")[0] for key in _stored(tmp_path)} == {"a-b"}
+    assert [index.held(key) for key in others] == [5] * 9
+    assert not (tmp_path / "words-0").exists()
+    assert rewritten
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"a.000001" in path.read_bytes()]
+    rewritten.clear()
+    index.replace_slice("a.000001", [doc(1, "fish")])
+    index.forget_dataset("a", documents_of)
+    assert rewritten == [], "a segment of its own goes without anything being written again"
+
+
+def test_a_source_that_fails_while_a_dataset_is_forgotten_costs_the_others_nothing(tmp_path: Path) -> None:
+    index = TantivyFulltextIndex(tmp_path)
+    for version in range(2):
+        for n in range(9):
+            index.replace_slice(f"a.{n:06d}", [doc(n, f"fish {version}")])
+            index.replace_slice(f"b.{n:06d}", [doc(100 + n, f"fish {version}")])
+
+    def failing(_: str) -> Iterator[Document]:
+        yield doc(1, "fish")
+        raise RuntimeError("the lake went away")
+
+    with pytest.raises(RuntimeError):
+        index.forget_dataset("a", failing)
+    assert set(found(index, "fish", 99)) == set(range(100, 109))
+    index.forget_dataset("a", lambda key: [doc(100 + int(key[-6:]), "fish 1")])
+    assert {key.split(".")[0] for key in _stored(tmp_path)} == {"b"}
+    assert set(found(index, "fish", 99)) == set(range(100, 109))

@@ -165,6 +165,50 @@ def test_a_source_that_fails_leaves_the_former_entries(index: VectorIndex) -> No
     assert set(found(index, vectors(1)[0])) == set(ids(3))
 
 
+def test_forgotten_slices_go_under_every_model_and_no_others(index: VectorIndex) -> None:
+    for key in ("a.000001", "a.000002", "a.b.000001", "a-b.000001"):
+        index.replace_slice(key, MODEL, [batch(vectors(3))])
+        index.replace_slice(key, "other", [batch(vectors(2))])
+    index.search(MODEL, vectors(1)[0], limit=5)
+    index.forget_slices(["a.000001", "a.000009"])
+    assert [index.held("a.000001", model) for model in (MODEL, "other")] == [None, None]
+    for key in ("a.000002", "a.b.000001", "a-b.000001"):
+        assert [index.held(key, model) for model in (MODEL, "other")] == [3, 2]
+    assert {hit.slice for hit in index.search(MODEL, vectors(1)[0], limit=99)} == {
+        "a.000002",
+        "a.b.000001",
+        "a-b.000001",
+    }
+    index.forget_slices([])
+    with pytest.raises(KeyFormatError):
+        index.forget_slices(["a.000002", "../a"])
+    assert index.held("a.000002", MODEL) == 3, "nothing goes where one key is none"
+
+
+def test_a_forgotten_dataset_takes_none_with_it_whose_name_begins_alike(index: VectorIndex) -> None:
+    for key in ("a.000001", "a.000002", "a.b.000001", "a-b.000001", "b.000001"):
+        index.replace_slice(key, MODEL, [batch(vectors(3))])
+    index.replace_slice("a.000001", "other", [batch(vectors(2))])
+    index.forget_dataset("a")
+    index.forget_dataset("a")
+    assert {hit.slice for hit in index.search(MODEL, vectors(1)[0], limit=99)} == {
+        "a.b.000001",
+        "a-b.000001",
+        "b.000001",
+    }
+    assert index.models("a") == frozenset()
+    assert index.models() == {MODEL}
+    for key in ("../b", "", "a/b", ".."):
+        with pytest.raises(KeyFormatError):
+            index.forget_dataset(key)
+
+
+def test_nothing_is_forgotten_where_nothing_is(index: VectorIndex) -> None:
+    index.forget_slices(["a.000001"])
+    index.forget_dataset("a")
+    assert index.models() == frozenset()
+
+
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["a.000001", "a.000002", "b.000001"]), st.integers(0, 5), st.integers(0, 30)),

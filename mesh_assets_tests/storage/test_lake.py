@@ -121,6 +121,84 @@ def test_a_null_where_none_may_be_is_refused(tmp_path: Path) -> None:
         TABLES["chunk_insights"].cast(rows)
 
 
+class TestDeleting:
+    """A slice or a dataset goes with all its tables, and nothing else does."""
+
+    DATASETS = ("web", "web-logs", "web.old", "chunk_sets", "rejects")
+
+    @pytest.fixture
+    def lake(self, tmp_path: Path) -> Lake:
+        lake = Lake(tmp_path)
+        for dataset in self.DATASETS:
+            for number in range(2):
+                for path in (lake.path, lake.rejects_path):
+                    for asset in ("chunk_sets", "slice_reports"):
+                        _touch(path(asset, f"{dataset}.{number:06d}"))
+            _touch(lake.path("drop_manifests", dataset))
+            _touch(lake.rejects_path("drop_manifests", dataset))
+            _touch(tmp_path / "asset_of_an_earlier_version" / dataset / f"{dataset}.000000.parquet")
+        return lake
+
+    def test_slices(self, lake: Lake) -> None:
+        before = _files(lake.root)
+        _touch(lake.root / "chunk_sets" / "web" / ".web.000001.parquet.a-run.tmp")
+        assert lake.slices("web") == {"web.000000", "web.000001"}
+        assert lake.delete_slices("web", ["web.000001", "web.000009"]) == 4
+        gone = before - _files(lake.root)
+        assert {Path(name).name for name in gone} == {"web.000001.parquet"}
+        assert {part for name in gone for part in Path(name).parts[:-2]} == {"chunk_sets", "slice_reports", "rejects"}
+        assert lake.slices("web") == {"web.000000"}
+        assert _files(lake.root) < before, "what a killed run left is gone, too"
+
+    @pytest.mark.parametrize("dataset", DATASETS)
+    def test_datasets(self, lake: Lake, dataset: str) -> None:
+        before = _files(lake.root)
+        _touch(lake.root / "drop_manifests" / f".{dataset}.parquet.a-run.tmp")
+        assert lake.all_datasets() == set(self.DATASETS)
+        assert lake.delete_dataset(dataset) == 11
+        own = {f"{dataset}.parquet", f"{dataset}.000000.parquet", f"{dataset}.000001.parquet"}
+        assert _files(lake.root) == {name for name in before if Path(name).name not in own}
+        assert lake.all_datasets() == set(self.DATASETS) - {dataset}
+        assert lake.delete_dataset(dataset) == 0
+
+    @pytest.mark.parametrize("key", ["../evil", "", ".", "..", "a/b", "*", "web*"])
+    def test_keys_that_are_none_delete_nothing(self, lake: Lake, key: str) -> None:
+        before = _files(lake.root)
+        for call in (
+            lambda: lake.delete_dataset(key),
+            lambda: lake.delete_slices("web", ["web.000000", key]),
+            lambda: lake.delete_slices(key, []),
+            lambda: lake.delete_slices("web", ["web-logs.000000"]),
+        ):
+            with pytest.raises(KeyFormatError):
+                call()
+        assert _files(lake.root) == before
+
+    def test_no_link_is_followed(self, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
+        outside = tmp_path_factory.mktemp("outside")
+        _touch(outside / "web.000000.parquet")
+        (lake.root / "chunk_sets" / "web" / "link").symlink_to(outside)
+        lake.delete_dataset("web")
+        assert _files(outside) == {"web.000000.parquet"}
+
+    def test_a_disk_that_refuses_is_told(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("shutil.rmtree", refuse)
+        with pytest.raises(LakeError, match="cannot be deleted: Permission denied"):
+            lake.delete_dataset("web")
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 class TestIOManager:
     """Assets get a slice's table by the type that they annotate."""
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from mesh_assets.chunks.sources import verified_sources
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.outcome import StageOutput
@@ -13,7 +13,7 @@ from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def chunk_sets(
     context: dg.AssetExecutionContext,
     raw_partitions: LakeTable,

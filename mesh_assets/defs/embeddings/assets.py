@@ -2,28 +2,40 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
-from mesh_assets.embeddings.stage import embedding_batches
+from mesh_assets.embeddings.stage import embedding_batches, embedding_counts, rows_to_embed
 from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.storage.known_vectors import StoredVectors
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def chunk_embeddings(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,
     lake: dg.ResourceParam[Lake],
     encoder: dg.ResourceParam[Encoder],
 ) -> StageOutput:
-    """One vector a chunk, computed on this machine. Equal texts of a slice are embedded once."""
+    """One vector a chunk, computed on this machine. Equal texts of a slice are embedded once, and texts that an earlier
+    run embedded, be it one that was cut off, not again.
+
+    Without rows where `MESH_EMBEDDING_MODEL` is `off`.
+    """
+    model = encoder.model
+    known = StoredVectors(
+        lake, context.partition_key, model=model, run_id=context.run.run_id, log=lambda text: context.log.warning(text)
+    )
+    counts = embedding_counts()
     return produce(
         context,
         lake,
-        lambda outcome: embedding_batches(chunk_sets.batches(), encoder, outcome),
+        lambda outcome: embedding_batches(chunk_sets.batches(), encoder, outcome, known=known, counts=counts),
         upstream=[chunk_sets],
-        total=chunk_sets.footer.rows,
+        total=rows_to_embed(chunk_sets.footer.rows, encoder),
         unit="chunks",
-        settings={"model": encoder.model},
+        settings={"model": model},
+        shown=counts,
+        published=known.forget_parts,
     )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
@@ -11,7 +11,7 @@ from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def vector_index(
     context: dg.AssetExecutionContext,
     chunk_embeddings: LakeTable,
@@ -34,7 +34,7 @@ def vector_index(
     )
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def fulltext_index(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,

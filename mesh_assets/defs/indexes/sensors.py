@@ -4,6 +4,7 @@ import dagster as dg
 
 from mesh_assets.defs.jobs import index_job
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.run_tags import DATASET_TAG
 
 INDEXES = ("vector_index", "fulltext_index")
 
@@ -18,7 +19,8 @@ def index_catch_up(lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
                 state = lake.find(asset, key)
                 if state is not None and state.footer.skipped:
                     # Once for each time that it stayed pending.
-                    requests[key] = dg.RunRequest(f"{key}@{state.footer.run_id}", partition_key=key)
+                    tags = {DATASET_TAG: footer.partition}
+                    requests[key] = dg.RunRequest(f"{key}@{state.footer.run_id}", partition_key=key, tags=tags)
     return dg.SensorResult(list(requests.values()), skip_reason=None if requests else "No index is pending.")
 
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import SLICES
+from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.insights.chunk_stage import insight_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
@@ -12,7 +12,7 @@ from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.vectors import aligned
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def chunk_insights(
     context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
 ) -> StageOutput:
@@ -27,7 +27,7 @@ def chunk_insights(
     )
 
 
-@dg.asset(partitions_def=SLICES)
+@slice_asset()
 def slice_insights(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,

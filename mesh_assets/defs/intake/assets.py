@@ -1,8 +1,12 @@
 """Assets of the stage `intake`."""
 
+from collections.abc import Collection
+
 import dagster as dg
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES, SLICES_NAME
+from mesh_assets.defs.partitions import ACROSS_GRAINS, SLICES_NAME, dataset_asset, slice_asset
+from mesh_assets.errors import IndexDownError, MissingUpstreamError
+from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.planner import Extent, target_bytes
 from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
@@ -10,34 +14,56 @@ from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.retirement import SliceStores, retirable
 
 
-@dg.asset(partitions_def=DATASETS)
+@dataset_asset()
 def drop_manifests(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     drop_area: dg.ResourceParam[DropArea],
+    vectors: dg.ResourceParam[VectorIndex],
+    words: dg.ResourceParam[FulltextIndex],
     settings: dg.ResourceParam[Settings],
 ) -> Produced:
     """What lies in a dataset's folder, what changed since the last look, and which slice each file belongs to.
 
-    Materialize it to pick up new drops at once: it walks the folder, plans the slices and adds their partitions.
+    Materialize it to pick up new drops at once: it walks the folder, plans the slices, adds their partitions, and
+    removes those of slices that were emptied.
     """
     dataset = context.partition_key
     before = lake.find("drop_manifests", dataset)
-    partitions = len(context.instance.get_dynamic_partitions(SLICES_NAME))
+    retired = retirable(lake, before.footer) if before else frozenset[str]()
+    partitions = context.instance.get_dynamic_partitions(SLICES_NAME)
     manifest = next_manifest(
         dataset,
-        before.rows() if before else [],
+        [row for row in before.rows() if row["slice"] not in retired] if before else [],
         before.footer.extra if before else {},
         drop_area.listing(dataset),
-        target=target_bytes(settings.slice_bytes, partitions),
+        target=target_bytes(settings.slice_bytes, len(partitions)),
     )
     context.instance.add_dynamic_partitions(SLICES_NAME, sorted(manifest.slices))
+    stores = SliceStores(lake, vectors, words, settings.state / "reports")
+    manifest.produced.published = lambda: _sweep(context, stores, manifest.slices, partitions)
     return manifest.produced
 
 
-@dg.asset(partitions_def=SLICES, deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
+def _sweep(
+    context: dg.AssetExecutionContext, stores: SliceStores, keep: Collection[str], partitions: Collection[str]
+) -> None:
+    instance = context.instance
+    try:
+        gone = stores.sweep(
+            context.partition_key, keep, partitions, lambda key: instance.delete_dynamic_partition(SLICES_NAME, key)
+        )
+    except IndexDownError as error:
+        context.log.warning(f"Slices that are no more stay for now, the next manifest removes them: {error}")
+        return
+    if gone:
+        context.log.info(f"removed {len(gone)} slices that are no more: {', '.join(gone[:5])}")
+
+
+@slice_asset(deps=[dg.AssetDep(drop_manifests, partition_mapping=ACROSS_GRAINS)])
 def raw_partitions(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], drop_area: dg.ResourceParam[DropArea]
 ) -> Produced:
@@ -47,10 +73,19 @@ def raw_partitions(
     """
     slice_key = SliceKey.parse(context.partition_key)
     rows = lake.read("drop_manifests", slice_key.dataset).rows(where=("slice", str(slice_key)))
+    if not rows:
+        raise _no_slice(slice_key)
     extents = [Extent.of_row(row) for row in rows]
     live = [extent for extent in extents if extent.is_live]
     outcome = Outcome("files", total=len(live), log=context.log.info)
     reader = SourceReader(drop_area.folder_of(slice_key.dataset), live, outcome)
-    version = max((extent.slice_version for extent in extents), default=0)
+    version = max(extent.slice_version for extent in extents)
     extra: dict[str, object] = {"slice_version": version}
     return Produced(reader.batches(extra), outcome, slice_input_hash(extents), extra, {"slice_version": version})
+
+
+def _no_slice(key: SliceKey) -> MissingUpstreamError:
+    return MissingUpstreamError(
+        f"The slice {key} is not in the manifest of {key.dataset}: it was emptied, or never planned.",
+        remedy="Materialize `drop_manifests` of the dataset: it removes partitions of slices that are no more.",
+    )

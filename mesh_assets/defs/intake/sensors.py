@@ -2,15 +2,19 @@
 
 import json
 import time
+from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 
 from mesh_assets.defs.attempts import attempt
-from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, manifest_job, slice_job
+from mesh_assets.defs.jobs import MANIFEST_PRIORITY, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
 from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.settings import Settings
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Footer, Lake
+from mesh_assets.storage.pace import held
+from mesh_assets.storage.retirement import retirable
+from mesh_assets.storage.run_tags import DATASET_TAG, PRIORITY_TAG, VERSION_TAG
 
 # Dagster ends a tick after 60 s; a walk that needs longer goes on in the next tick.
 WALK_SECONDS = 10.0
@@ -26,18 +30,22 @@ def drop_sensor(
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult:
     """Watches the drop area by `stat` alone and asks for the manifest of each dataset in which something changed."""
+    if (why := held(settings)) is not None:  # a walk reads the disk: it waits like all other work
+        return dg.SensorResult(skip_reason=why, cursor=context.cursor)
     footers, damaged = lake.manifests()
     digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
     watch = DropWatch(drop_area, settings.state / "walks")
+    folders = drop_area.folders()
     cursor, requests = context.cursor or "", list[dg.RunRequest]()
+    cursor = cursor if cursor in folders else ""  # a dataset that was forgotten is not named any more
     for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
         cursor = dataset
-        before = attempt(context.instance, manifest_job.name, dataset) if digest is not None else None
+        before = attempt(context.instance, manifest_job.name, "drop_manifests", dataset) if digest is not None else None
         if before is not None:
             key = f"{dataset}@{digest}:{before}"
-            # A manifest takes seconds and tells what there is to do: it goes before slices.
-            tags = {DATASET_TAG: dataset, "dagster/priority": "10"}
+            tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
             requests.append(dg.RunRequest(key, partition_key=dataset, tags=tags))
+    requests += _retirements(context.instance, lake, footers, set(folders) - {r.partition_key for r in requests})
     return dg.SensorResult(
         requests,
         skip_reason=None if requests else " ".join([f"Nothing new in {drop_area.root}.", *damaged]),
@@ -46,10 +54,26 @@ def drop_sensor(
     )
 
 
+def _retirements(
+    instance: dg.DagsterInstance, lake: Lake, manifests: Mapping[str, Footer], datasets: Collection[str]
+) -> Iterator[dg.RunRequest]:
+    """Manifests to be made because slices were emptied: the next one leaves them out and removes what is left."""
+    for dataset in datasets:
+        footer = manifests.get(dataset)
+        if footer is not None and retirable(lake, footer):
+            before = attempt(instance, manifest_job.name, "drop_manifests", dataset)
+            if before is not None:
+                key = f"{dataset}@{footer.extra['version']}-retire:{before}"
+                tags = {DATASET_TAG: dataset, PRIORITY_TAG: MANIFEST_PRIORITY}
+                yield dg.RunRequest(key, partition_key=dataset, tags=tags)
+
+
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def slice_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
     """Asks for every slice whose version in the manifest is newer than the last one asked for."""
-    asked: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
+    known = lake.datasets("drop_manifests")  # a dataset that was forgotten leaves no trace in the cursor either
+    remembered: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
+    asked = {dataset: last for dataset, last in remembered.items() if dataset in known}
     requests: list[dg.RunRequest] = []
     footers, damaged = lake.manifests()
     for dataset, footer in footers.items():

@@ -4,9 +4,10 @@ at which version of the manifest everything before it is."""
 from collections.abc import Sequence
 
 import dagster as dg
+import pyarrow as pa
 
-from mesh_assets.defs.partitions import ACROSS_GRAINS, DATASETS, SLICES
-from mesh_assets.defs.produce import input_hash
+from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, dataset_table, slice_asset
+from mesh_assets.defs.produce import input_hash, made_from
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
 from mesh_assets.schemas.outcome import Outcome, Produced
@@ -16,9 +17,10 @@ from mesh_assets.storage import report_inputs
 from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
+from mesh_assets.storage.statistics import dataset_statistics_table
 
 
-@dg.asset(partitions_def=SLICES, deps=["vector_index", "fulltext_index"])
+@slice_asset(deps=["vector_index", "fulltext_index"])
 def slice_reports(
     context: dg.AssetExecutionContext,
     slice_insights: LakeTable,
@@ -36,11 +38,11 @@ def slice_reports(
     )
     before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
-    extra: dict[str, object] = {"slice_version": upstream[0].footer.extra["slice_version"]}
+    extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
 
 
-@dg.asset(partitions_def=DATASETS, deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
+@dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
 def dataset_reports(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> Produced:
@@ -57,6 +59,15 @@ def dataset_reports(
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
     name = f"{dataset}/index"
     return _published(context, settings, report, name, upstream, rows, {"state": progress.digest})
+
+
+@dataset_table(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "dataset_reports"])
+def dataset_statistics(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> pa.Table:
+    """What each stage made of each slice of the dataset and what that cost: rows, rejects, bytes, seconds, state.
+
+    It is a table of `lake.duckdb`, where it can be queried beside the whole lake: `mesh sql` lists what is there.
+    """
+    return dataset_statistics_table(lake, context.partition_key)
 
 
 def _published(

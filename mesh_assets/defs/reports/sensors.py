@@ -1,15 +1,14 @@
 """When a dataset gets its report: as soon as its slices are done, and every night."""
 
-import time
-
 import dagster as dg
 
-from mesh_assets.defs.attempts import AT_WORK, GIVEN_UP, attempt
-from mesh_assets.defs.jobs import DATASET_TAG, VERSION_TAG, report_job
+from mesh_assets.defs.attempts import all_given_up, attempt, is_at_work
+from mesh_assets.defs.jobs import REPORT_PRIORITY, report_job
 from mesh_assets.errors import MeshError
 from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.progress import DatasetProgress, dataset_progress
+from mesh_assets.storage.run_tags import DATASET_TAG, PRIORITY_TAG
 
 # The retry of a run that was killed is queued within seconds of its failure; after this time none is to come.
 RETRY_SECONDS = 60
@@ -36,23 +35,24 @@ def _report_request(instance: dg.DagsterInstance, lake: Lake, dataset: str) -> d
     report = lake.find("dataset_reports", dataset)
     if report is not None and report.footer.extra["state"] == progress.digest:
         return None
-    before = attempt(instance, report_job.name, dataset) if _settled(instance, progress) else None
+    before = attempt(instance, report_job.name, "dataset_reports", dataset) if _settled(instance, progress) else None
     if before is None:
         return None
-    return dg.RunRequest(f"{dataset}@{progress.digest}:{before}", partition_key=dataset, tags={DATASET_TAG: dataset})
+    return dg.RunRequest(f"{dataset}@{progress.digest}:{before}", partition_key=dataset, tags=_tags(dataset))
+
+
+def _tags(dataset: str) -> dict[str, str]:
+    return {DATASET_TAG: dataset, PRIORITY_TAG: REPORT_PRIORITY}
 
 
 def _settled(instance: dg.DagsterInstance, progress: DatasetProgress) -> bool:
     """Whether every slice is done, or its run at the present version failed and none is at work on it."""
-    waiting = {(key, str(progress.versions[key])) for key in progress.unfinished}
+    waiting = progress.unfinished
     if not waiting:
         return True
-    tags = {DATASET_TAG: progress.dataset}
-    if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=AT_WORK)):
+    if is_at_work(instance, progress.dataset, waiting):
         return False
-    records = instance.get_run_records(dg.RunsFilter(tags=tags, statuses=GIVEN_UP))
-    failed = [r.dagster_run.tags for r in records if time.time() - (r.end_time or 0.0) >= RETRY_SECONDS]
-    return waiting <= {(run_tags.get("dagster/partition", ""), run_tags.get(VERSION_TAG, "")) for run_tags in failed}
+    return all_given_up(instance, {key: progress.versions[key] for key in waiting}, since=RETRY_SECONDS)
 
 
 @dg.schedule(
@@ -67,9 +67,7 @@ def nightly_reports(
     """Every night at three (UTC), the report of each dataset, also where a sensor missed a change or a run failed."""
     night = context.scheduled_execution_time.date()
     datasets = [dataset for dataset in lake.datasets("drop_manifests") if dataset != LOOSE_FILES]
-    requests = [
-        dg.RunRequest(f"{dataset}@{night}", partition_key=dataset, tags={DATASET_TAG: dataset}) for dataset in datasets
-    ]
+    requests = [dg.RunRequest(f"{dataset}@{night}", partition_key=dataset, tags=_tags(dataset)) for dataset in datasets]
     return requests or dg.SkipReason("There is no dataset yet.")
 
 

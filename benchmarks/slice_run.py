@@ -1,0 +1,110 @@
+"""One run of a job in a process of its own, as a run worker does it, with the CPU seconds of each asset.
+
+`python slice_run.py JOB PARTITION RESULT.json` with MESH_STATE, MESH_DROPS and DAGSTER_HOME set. Asset bodies, checks
+and what the IO manager does for an asset are the asset's; what remains beyond the imports is Dagster's.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+SECONDS: dict[str, float] = defaultdict(float)
+
+
+def timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The function, its CPU seconds (all threads of the process) added to those of `name`."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        start = time.process_time()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            SECONDS[name] += time.process_time() - start
+
+    @functools.wraps(function)
+    def generate(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        iterator = function(*args, **kwargs)
+        while True:
+            start = time.process_time()
+            try:
+                value = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                SECONDS[name] += time.process_time() - start
+            yield value
+
+    return generate if inspect.isgeneratorfunction(function) else run
+
+
+def _timing_decorator(
+    decorate: Callable[..., Any], name_of: Callable[[Callable[..., Any], dict[str, Any]], str]
+) -> Any:
+    @functools.wraps(decorate)
+    def outer(*args: Any, **options: Any) -> Any:
+        if args and callable(args[0]):
+            return decorate(timed(args[0], name_of(args[0], options)))
+        return lambda function: decorate(*args, **options)(timed(function, name_of(function, options)))
+
+    return outer
+
+
+def _measure() -> None:
+    """Wrap the bodies of assets and checks, before the definitions are loaded."""
+    dg.asset = _timing_decorator(dg.asset, lambda function, _: function.__name__)
+    dg.asset_check = _timing_decorator(dg.asset_check, lambda _, options: str(options.get("asset")))
+    dg.multi_asset_check = _timing_decorator(
+        dg.multi_asset_check, lambda _, options: str(options.get("name")).removesuffix("_checks")
+    )
+    from mesh_assets.storage.io_manager import ParquetIOManager
+
+    for verb in ("handle_output", "load_input"):
+        original = getattr(ParquetIOManager, verb)
+
+        @functools.wraps(original)
+        def method(
+            self: Any, context: Any, *rest: Any, original: Callable[..., Any] = original, verb: str = verb
+        ) -> Any:
+            name = context.asset_key.to_user_string() if verb == "handle_output" else "opening inputs"
+            return timed(original, name)(self, context, *rest)
+
+        setattr(ParquetIOManager, verb, method)
+
+
+def main() -> None:
+    job_name, partition, result = sys.argv[1:]
+    _measure()
+    from mesh_assets.definitions import defs
+
+    defs.get_repository_def()
+    job = defs.resolve_job_def(job_name)
+    imports = time.process_time()
+    with dg.DagsterInstance.get() as instance:
+        if job_name == "manifest_job":  # the drop sensor does it
+            instance.add_dynamic_partitions("datasets", [partition])
+        started = time.process_time()
+        run = job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=True)
+        whole = time.process_time() - started
+    figures = {
+        "success": run.success,
+        "imports": imports,
+        "stages": dict(SECONDS),
+        "orchestration": whole - sum(SECONDS.values()) + (started - imports),
+        "cpu": time.process_time(),
+    }
+    Path(result).write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""`mesh doctor`: whether this machine and what runs on it are in order, and what to do where they are not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import dotenv_values
+from rich.markup import escape
+from rich.table import Table
+
+from mesh_assets.cli.console import console, print_json, safe
+from mesh_assets.cli.home import ENV_FILE
+from mesh_assets.cli.services import HOST
+from mesh_assets.health import machine, probe, running, software
+from mesh_assets.health.findings import Finding, is_healthy
+from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
+from mesh_assets.settings import PROJECT_ROOT, Settings, load_settings
+
+_MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "wrong": "[bold red]wrong[/]"}
+# A run is STARTED some seconds before its process has its lock.
+_YOUNG_SECONDS = 60.0
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check versions, disks, locks, clock, daemon and runs; status 1 where something is wrong. Changes nothing."""
+    settings = load_settings()
+    findings = [*_software(), *_machine(settings), *_running(settings)]
+    healthy = is_healthy(findings)
+    if json:
+        print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        console.print(_table(findings))
+        console.print("\nNothing is wrong." if healthy else "\nSomething is wrong: each line says what to do.")
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("", "about", "what was found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        words = (finding.subject, finding.what, finding.remedy)
+        table.add_row(_MARKS[finding.level], *(escape(safe(text)) for text in words))
+    return table
+
+
+def _software() -> Iterator[Finding]:
+    wanted, ranges = probe.requirements()
+    yield software.python(platform.python_version(), wanted)
+    yield from software.packages(ranges, probe.installed)
+    yield software.dagster_family(probe.dagster_packages())
+    yield from software.debian(lambda name: shutil.which(name) is not None)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    facts = probe.lake_facts(settings)
+    state = probe.folder("MESH_STATE", settings.state)
+    yield machine.disk(state, facts.expected)
+    yield from machine.file_system(state)
+    yield machine.disk(probe.folder("MESH_DROPS", settings.drops), 0)
+    yield from machine.clock(time.time(), facts.moments)
+    side_by_side = concurrent_runs(settings)
+    yield machine.memory(memory_bytes(settings), side_by_side)
+    yield machine.cores(cores(settings), side_by_side, run_threads(settings))
+    yield machine.open_files(probe.open_files_limit())
+    hostname = socket.gethostname()
+    yield machine.host_names(hostname, localhost=probe.is_loopback("localhost"), own=probe.resolves(hostname))
+
+
+def _running(settings: Settings) -> Iterator[Finding]:
+    # As the mesh takes it, but without writing `.env`, which a doctor does not do.
+    named = dotenv_values(ENV_FILE).get("DAGSTER_HOME") if ENV_FILE.exists() else None
+    usable = named is not None and Path(named).is_absolute() and Path(named).is_dir()
+    home = os.environ.get("DAGSTER_HOME") or (named if named is not None and usable else str(PROJECT_ROOT))
+    findings = running.home(home, named_by_env=named, clone=PROJECT_ROOT)
+    yield from findings
+    if any(finding.level == "wrong" for finding in findings):
+        return
+    yield machine.disk(probe.folder("DAGSTER_HOME", Path(home)), 0)
+    yield from running.instance_settings(home, probe.yaml_of(Path(home, "dagster.yaml")))
+    up = probe.up_since(settings.state)
+    free, held = probe.run_locks(settings.state)
+    yield running.run_locks(free, held)
+    yield running.port(settings.port, taken=probe.port_is_taken(HOST, settings.port), up=up is not None)
+    yield from _instance(home, held, up)
+
+
+def _instance(home: str, held: list[str], up: float | None) -> Iterator[Finding]:
+    """What Dagster's own database says; nothing of it is made here where Dagster never ran."""
+    if not any(Path(home, name).exists() for name in ("history", "storage", "schedules")):
+        yield running.daemon(running.Daemon(up, None, probe.daemon_processes(home)))
+        return
+    os.environ["DAGSTER_HOME"] = home
+    import dagster as dg
+
+    try:
+        with dg.DagsterInstance.get() as instance:
+            beats = [s.last_heartbeat.timestamp for s in instance.get_daemon_statuses().values() if s.last_heartbeat]
+            statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+            records = instance.get_run_records(dg.RunsFilter(statuses=statuses))
+    except Exception as error:  # noqa: BLE001  # whatever Dagster raises over its database is the finding
+        yield Finding(
+            "dagster", "wrong", f"the database in {home} cannot be read: {error}", "Move it away, or restore it."
+        )
+        return
+    beat = time.time() - max(beats) if beats else None
+    yield running.daemon(running.Daemon(up, beat, probe.daemon_processes(home)))
+    old = [r.dagster_run.run_id for r in records if time.time() - (r.start_time or 0.0) > _YOUNG_SECONDS]
+    yield running.runs(old, held, up=up is not None)
