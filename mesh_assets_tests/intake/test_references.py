@@ -165,7 +165,8 @@ def test_a_dataset_that_is_being_forgotten_has_no_folder(root: Path) -> None:
 def test_forgetting_a_walk_takes_none_of_another_dataset(root: Path) -> None:
     walks = root / "state" / "walks"
     walks.mkdir()
-    for name in ("a.json", "a.17.tmp", "a.b.json", "a-b.json", "a.5.json", "a.b.17.tmp"):
+    others = {"a.b.json", "a-b.json", "a.5.json", "a.b+growing.json", ".a.b.json.17.tmp", ".a.json.json.17.tmp"}
+    for name in ("a.json", "a+growing.json", ".a.json.17.tmp", ".a+growing.json.17.tmp", *others):
         (walks / name).touch()
     DropWatch(_area(root), walks).forget("a")
-    assert {path.name for path in walks.iterdir()} == {"a.b.json", "a-b.json", "a.5.json", "a.b.17.tmp"}
+    assert {path.name for path in walks.iterdir()} == others
