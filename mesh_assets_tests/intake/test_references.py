@@ -165,8 +165,8 @@ def test_a_dataset_that_is_being_forgotten_has_no_folder(root: Path) -> None:
 def test_forgetting_a_walk_takes_none_of_another_dataset(root: Path) -> None:
     walks = root / "state" / "walks"
     walks.mkdir()
-    own = {"a.json", "a+growing.json", ".a.json.17.tmp"}
-    others = {"a.b.json", "a-b.json", "a.5.json", ".a.b.json.17.tmp", ".a.json.b.json.17.tmp"}
+    own = {"a.json", "a+growing.json", ".a.json.17.tmp", ".a+growing.json.17.tmp"}
+    others = {"a.b.json", "a-b.json", "a.5.json", "a.b+growing.json", ".a.b.json.17.tmp", ".a.json.b.json.17.tmp"}
     for name in own | others:
         (walks / name).touch()
     DropWatch(_area(root), walks).forget("a")
