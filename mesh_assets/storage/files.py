@@ -14,7 +14,8 @@ from mesh_assets.atomic import replacing
 from mesh_assets.errors import LakeError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}  # a file where a folder should be, or the other way round
+_REFUSED = _FULL | _NO_FOLDER | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]*\.tmp", re.DOTALL)
 
 
