@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,13 @@ def _runs_of(mesh: Mesh, backfill: str, partitions: set[str]) -> list[dict[str, 
     return mesh.wait_for(f"a run of each of {sorted(partitions)}", runs)
 
 
+def _all_wait(mesh: Mesh, *backfills: str) -> bool:
+    """Whether every run of the backfills is queued; none may be further."""
+    states = {run["status"] for backfill in backfills for run in mesh.runs(dagster__backfill=backfill)}
+    assert states <= {"NOT_STARTED", "QUEUED"}
+    return states == {"QUEUED"}
+
+
 def _all_succeed(mesh: Mesh, *backfills: str) -> None:
     def done() -> bool:
         runs = [run for backfill in backfills for run in mesh.runs(dagster__backfill=backfill)]
@@ -44,11 +52,18 @@ def _all_succeed(mesh: Mesh, *backfills: str) -> None:
     mesh.wait_for("the end of the backfills", done)
 
 
-def test_backfills_of_slices_and_of_reports_wait_while_the_mesh_is_paused(settled: Mesh, page: Page) -> None:
+@pytest.fixture
+def paused(settled: Mesh) -> Iterator[Mesh]:
+    assert "Paused by `mesh pause`" in settled.command("pause")
+    yield settled
+    settled.command("resume")
+
+
+def test_backfills_of_slices_and_of_reports_wait_while_the_mesh_is_paused(paused: Mesh, page: Page) -> None:
     from playwright.sync_api import expect
 
+    settled = paused
     known = {backfill["id"] for backfill in settled.backfills()}
-    assert "Paused by `mesh pause`" in settled.command("pause")
     page.goto(f"{settled.url}/locations/intelligence_mesh/jobs/slice_job")
     page.get_by_role("button", name=re.compile("Materialize")).first.click()
     page.get_by_role("button", name="All", exact=True).click()
@@ -60,9 +75,9 @@ def test_backfills_of_slices_and_of_reports_wait_while_the_mesh_is_paused(settle
     page.get_by_role("button", name="Launch backfill").click()
     reports = _new_backfill(settled, known | {slices["id"]})
 
-    waiting = _runs_of(settled, slices["id"], {*SLICES, "letters.000000"})
-    waiting += _runs_of(settled, reports["id"], {"notes", "letters"})
-    assert {run["status"] for run in waiting} == {"QUEUED"}
+    _runs_of(settled, slices["id"], {*SLICES, "letters.000000"})
+    _runs_of(settled, reports["id"], {"notes", "letters"})
+    settled.wait_for("the queue", lambda: _all_wait(settled, slices["id"], reports["id"]))
     page.goto(f"{settled.url}/deployment/concurrency")
     expect(page.get_by_text("slices").first).to_be_visible()
     picture(page, "concurrency-while-paused")
