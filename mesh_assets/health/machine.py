@@ -85,9 +85,8 @@ def memory(total: int, runs: int) -> Finding:
     needed = runs * RUN_BYTES + _DAGSTER_BYTES
     what = f"{size(total)} of memory, {runs} {'run takes' if runs == 1 else 'runs take'} about {size(needed)}"
     if total < needed:
-        return Finding(
-            "memory", "warn", what, "Lower MESH_CORES, which lets fewer run at once, or MESH_EMBEDDING_BATCH."
-        )
+        remedy = "Lower MESH_CORES or MESH_EMBEDDING_BATCH; with MESH_CORES=1 one slice runs at a time."
+        return Finding("memory", "warn", what, remedy)
     return Finding("memory", "ok", what)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.protocol import SliceBatch
 
+
 class NumberSample:
     """Keeps each of the numbers seen with equal probability (Vitter 1985, algorithm R), the same ones on every run."""
 
