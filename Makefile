@@ -17,7 +17,7 @@ demo: install
 test: install-test debian check
 	$(BIN)/python -m pytest
 
-# Proofs that take many minutes each.
+# Proofs that take minutes to hours; MESH_TEST_SEED repeats a sequence of changes that failed.
 test-slow: install-test debian
 	$(BIN)/python -m pytest -m slow
 

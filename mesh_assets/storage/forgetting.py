@@ -23,6 +23,7 @@ from mesh_assets.intake.references import References
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
 from mesh_assets.storage.dagster_history import names
+from mesh_assets.storage.duckdb_tables import forget_rows
 from mesh_assets.storage.files import remove_files, remove_folder
 from mesh_assets.storage.retirement import SliceStores
 
@@ -58,6 +59,7 @@ class Erasure:
         self.stores.vectors.forget_dataset(self.dataset)
         self.stores.words.forget_dataset(self.dataset, self._documents)
         tables = self.stores.lake.delete_dataset(self.dataset)
+        forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)
