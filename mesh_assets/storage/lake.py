@@ -258,10 +258,12 @@ class Lake:
         return LakeTable(path, footer)
 
     def _publish_rejects(self, asset: str, partition: str, rejects: list[Reject], run_id: str) -> None:
-        with publishing(self.rejects_path(asset, partition), run_id) as temporary:
-            with pq.ParquetWriter(temporary, REJECTS.schema, compression="zstd") as writer:
-                for start in range(0, len(rejects), _REJECTS_AT_ONCE):
-                    writer.write_batch(rejects_batch(rejects[start : start + _REJECTS_AT_ONCE]))
+        with (
+            publishing(self.rejects_path(asset, partition), run_id) as temporary,
+            pq.ParquetWriter(temporary, REJECTS.schema, compression="zstd") as writer,
+        ):
+            for start in range(0, len(rejects), _REJECTS_AT_ONCE):
+                writer.write_batch(rejects_batch(rejects[start : start + _REJECTS_AT_ONCE]))
 
 
 def _below(asset: str, partition: str) -> Path:
