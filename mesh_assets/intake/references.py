@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh_assets.atomic import replacing
 from mesh_assets.errors import SourceError
 from mesh_assets.settings import Settings
 from mesh_assets.slices import check_dataset_key, is_dataset_key
@@ -150,13 +151,8 @@ def _read(path: Path) -> Reference | None:
 
 
 def _write(path: Path, reference: Reference) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("w") as file:
+    with replacing(path, str(os.getpid())) as beside, beside.open("w") as file:
         json.dump({"path": str(reference.path), "inode": reference.inode}, file)  # escapes names that are not UTF-8
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _listed(folder: Path) -> list[Path]:

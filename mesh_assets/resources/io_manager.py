@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import cast
 
 import dagster as dg
@@ -14,7 +14,7 @@ from mesh_assets.machine import run_data_limit
 from mesh_assets.settings import Settings
 from mesh_assets.storage.io_manager import ParquetIOManager
 from mesh_assets.storage.lake import Lake
-from mesh_assets.storage.run_locks import run_lock
+from mesh_assets.storage.run_locks import LOCKS, run_lock
 from mesh_assets.storage.run_tags import missing_tags
 
 # What the owner does on the machine goes before a run; the UI and the daemon stay as quick as any other program.
@@ -25,7 +25,8 @@ def io_manager_resource(settings: Settings, lake: Lake) -> dg.IOManagerDefinitio
     """`ParquetIOManager` over the lake, with the run's lock held while the run lives."""
 
     def connect(context: dg.InitResourceContext) -> Generator[ParquetIOManager]:
-        with run_lock(settings.state / "locks", context.run.run_id if context.run else "without-run"):
+        # Without a run (a test, a notebook) nobody asks whether it is alive.
+        with run_lock(settings.state / LOCKS, context.run.run_id) if context.run else nullcontext():
             if context.run is not None and context.instance is not None:
                 _introduce(context.instance, context.run, lake, settings)
             yield ParquetIOManager(lake, settings)

@@ -32,7 +32,7 @@ def views_database(lake_root: Path) -> Path:
 
 
 @contextmanager
-def rewriting(path: Path, run_id: str, *, start: Path) -> Generator[duckdb.DuckDBPyConnection]:
+def rewriting(path: Path, run_id: str, *, start: Path | None = None) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection to a copy of the database `start`, empty where there is none; it becomes `path` when the block ends.
 
     Processes that change one file take turns. LakeError where the disk refuses; `path` then is as it was, as it is
@@ -69,11 +69,14 @@ def snapshot(path: Path) -> Generator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
+def _open_copy(start: Path | None, copy: Path) -> duckdb.DuckDBPyConnection:
     """A connection to `copy`, made from `start` where that is there. The log of a notebook is not copied with it."""
+    if start is None:
+        return duckdb.connect(str(copy))
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
+        copy.unlink(missing_ok=True)  # an empty file is no database
         return duckdb.connect(str(copy))
     try:
         return duckdb.connect(str(copy))
@@ -103,9 +106,9 @@ def _turn(path: Path) -> Generator[None]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove copies of killed processes: whoever has the turn is the only one with a copy."""
+    """Remove logs of killed processes' copies: whoever has the turn is the only one with a copy."""
     for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
+        if left.name.startswith(f".{path.name}.") and left.name.endswith(".tmp.wal"):
             left.unlink(missing_ok=True)
 
 

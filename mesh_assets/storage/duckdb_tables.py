@@ -8,8 +8,10 @@ manifest that every slice run reads, are Parquet (`storage.lake`).
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from mesh_assets.errors import MissingUpstreamError
 from mesh_assets.schemas import TABLES
 from mesh_assets.stages import DUCKDB_ASSETS
 from mesh_assets.storage.duckdb_files import dataset_database, rewriting, snapshot
-from mesh_assets.storage.duckdb_types import adapt, columns_of, name
+from mesh_assets.storage.duckdb_types import adapt, columns_of, name, text
 from mesh_assets.storage.duckdb_views import publish_views
 
 _SCHEMA = "main"
@@ -46,16 +48,26 @@ def rows_of(lake_root: Path, asset: str, dataset: str) -> tuple[dict[str, str], 
 
 
 def forget_rows(lake_root: Path, dataset: str, run_id: str) -> int:
-    """Remove a dataset from every table; how many rows went. The views of `lake.duckdb` are to be made again then."""
+    """Remove a dataset from every table, and every byte of it from the file; how many rows went.
+
+    A deleted row stays in its block of the file, so what is left is written to a new one. The views of `lake.duckdb`
+    are to be made again then.
+    """
     path = dataset_database(lake_root)
     if not path.exists():
         return 0
     gone = 0
-    with rewriting(path, run_id, start=path) as connection:
-        for asset in DUCKDB_ASSETS:
-            if columns_of(connection, asset):
-                query = f"DELETE FROM {name(asset)} WHERE dataset = ?"  # noqa: S608  # the name is quoted
-                gone += int(connection.execute(query, [dataset]).fetchall()[0][0])
+    with rewriting(path, run_id) as fresh, tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+        old = shutil.copyfile(path, Path(folder, "old.duckdb"))
+        with closing(duckdb.connect(str(old))) as connection:
+            for asset in DUCKDB_ASSETS:
+                if columns_of(connection, asset):
+                    query = f"DELETE FROM {name(asset)} WHERE dataset = ?"  # noqa: S608  # the name is quoted
+                    gone += int(connection.execute(query, [dataset]).fetchall()[0][0])
+        (called,) = fresh.execute("SELECT current_database()").fetchall()[0]
+        fresh.execute(f"ATTACH {text(str(old))} AS old (READ_ONLY)")
+        fresh.execute(f"COPY FROM DATABASE old TO {name(called)}")
+        fresh.execute("DETACH old")
     return gone
 
 

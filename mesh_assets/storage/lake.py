@@ -208,6 +208,9 @@ class Lake:
             if SliceKey.parse(key).dataset != dataset:
                 raise KeyFormatError(f"{key} is no slice of {dataset}.", remedy="`mesh status` lists the datasets.")
         names = {f"{key}.parquet" for key in slice_keys}
+        for folder in self._folders():
+            for key in slice_keys:
+                remove_folder(folder / dataset / f"{key}.parts")  # what a stage that was cut off keeps for its retry
         return sum(remove_files(folder / dataset, names) for folder in self._folders())
 
     def delete_dataset(self, dataset: str) -> int:

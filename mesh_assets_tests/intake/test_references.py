@@ -37,7 +37,7 @@ def test_a_reference_is_a_dataset_beside_the_dropped_ones(root: Path) -> None:
     assert _register(root, "archive", "disk/archive") == root / "disk" / "archive"
     area = _area(root)
     assert area.folders() == {"archive": root / "disk" / "archive", "web": root / "drops" / "web"}
-    assert [file.path for file in area.listing("archive").files] == ["a.txt"]
+    assert area.listing("archive").files["path"].to_list() == ["a.txt"]
     watch = DropWatch(area, root / "state" / "walks")
     assert [key for key, digest in watch.changed({}.get, after="", until=float("inf")) if digest] == ["archive"]
 
@@ -117,15 +117,15 @@ def test_a_mount_point_without_its_disk_is_not_an_emptied_folder(root: Path) -> 
 def test_a_disk_that_goes_away_while_it_is_walked_deletes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _register(root, "archive", "disk/archive")
     area = _area(root)
-    really = os.scandir
+    really = os.listdir
 
     def failing(path: object = ".") -> object:
         if isinstance(path, int):  # the walk reads folders by their descriptors
             (root / "disk").rename(root / "gone")
-            monkeypatch.setattr(os, "scandir", really)
+            monkeypatch.setattr(os, "listdir", really)
         return really(path)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(os, "scandir", failing)
+    monkeypatch.setattr(os, "listdir", failing)
     with pytest.raises(SourceError, match="is not there"):
         area.listing("archive")
 

@@ -109,6 +109,21 @@ def test_forgetting_a_dataset_takes_its_rows_and_no_others(tmp_path: Path) -> No
     assert (_count(lake, "a"), _count(lake, "b")) == (0, 2)
 
 
+def test_no_byte_of_a_forgotten_row_stays_in_the_file(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "state" / "lake")
+    _write(lake, {"quetzalcoatlus": _rows("quetzalcoatlus", 3), "b": _rows("b", 2)})
+    file = dataset_database(lake.root)
+    assert b"quetzalcoatlus" in file.read_bytes()
+    with snapshot(file) as connection:
+        before = connection.execute("SELECT * FROM dataset_statistics WHERE dataset = 'b'").fetchall()
+    assert forget_rows(lake.root, "quetzalcoatlus", "run") == 3
+    assert b"quetzalcoatlus" not in file.read_bytes()
+    with snapshot(file) as connection:
+        assert connection.execute("SELECT * FROM dataset_statistics").fetchall() == before
+    _write(lake, {"c": _rows("c", 1)})
+    assert (_count(lake, "b"), _count(lake, "c")) == (2, 1)
+
+
 def test_the_copy_for_people_has_the_rows_as_soon_as_they_are_written(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "state" / "lake")
     _write(lake, {"a": _rows("a", 3)})
