@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mesh_assets.cli.backfill_requests import report_assets
 from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets_tests.ui.conftest import SLICES
 from mesh_assets_tests.ui.live import CHROMIUM, Mesh, picture, tags_of
@@ -100,6 +101,6 @@ def test_the_command_asks_for_slices_that_are_stale_and_for_the_report_after_the
     runs = _runs_of(settled, answer["backfill"], {"notes.000001", "notes"})
     _all_succeed(settled, answer["backfill"])
     (backfill,) = [b for b in settled.backfills() if b["id"] == answer["backfill"]]
-    assert {key["path"][0] for key in backfill["assetSelection"]} == {*SLICE_ASSETS, "dataset_reports"}
+    assert {key["path"][0] for key in backfill["assetSelection"]} == {*SLICE_ASSETS, *report_assets()}
     assert {tags_of(run)["mesh/dataset"] for run in runs} == {"notes"}
     assert json.loads(settled.command("backfill", "notes", "--stale", "--json"))["slices"] == []
