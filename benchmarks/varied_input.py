@@ -33,6 +33,7 @@ MARK_EVERY = 24
 # many, and so on.
 FIRST_BLOCK = 24
 MAX_FILE = 64 << 20
+_NO_DOCUMENTS = {"test", "tests", "testing", "data", "model", "models", "__pycache__"}
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec mon tue wed thu fri sat sun".split()
 _FUTURE = "annotations division generators nested scopes absolute import print function unicode literals".split()
 _KEPT = {
@@ -275,7 +276,7 @@ def _default_files() -> Iterator[tuple[str, bytes]]:
     library = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(library.rglob("*")):
         inside = path.relative_to(library)
-        wanted = path.suffix in (".py", ".rst", ".md", ".txt", ".html")
+        wanted = path.suffix == ".py" or _is_documentation(inside)
         if wanted and "site-packages" not in inside.parts and path.is_file() and path.stat().st_size:
             yield f"library/{inside.as_posix()}", path.read_bytes()
     from pydoc_data import topics
@@ -284,8 +285,13 @@ def _default_files() -> Iterator[tuple[str, bytes]]:
         yield f"documentation/{name}.txt", text.encode()
     packages = Path(sysconfig.get_paths()["purelib"])
     for path in sorted(packages.rglob("*")):
-        if path.suffix in (".rst", ".md", ".txt", ".html") and path.is_file() and path.stat().st_size:
+        if _is_documentation(path.relative_to(packages)) and path.is_file() and path.stat().st_size:
             yield f"packages/{path.relative_to(packages).as_posix()}", path.read_bytes()
+
+
+def _is_documentation(path: Path) -> bool:
+    """By its name, outside folders of test data and models: those hold tables of numbers that are called `.txt`."""
+    return path.suffix in (".rst", ".md", ".txt", ".html") and not _NO_DOCUMENTS & set(path.parts)
 
 
 def write_input(varied: VariedInput, folder: Path, size: int) -> int:

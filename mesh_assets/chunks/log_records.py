@@ -20,6 +20,9 @@ LEVELS = (
 # What a person would call an error.
 ERROR_LEVELS = frozenset(LEVELS[LEVELS.index("ERROR") :])
 
+# What stands between a timestamp and the words around it.
+BEFORE_STAMP = " \t\ufeff[(\"'"
+BEHIND_STAMP = " \t])',;:-|"
 # Characters of a record, from its start, in which its level stands; later words are prose.
 _LEVEL_HEAD = 240
 _SAME_LEVEL = {"WARNING": "WARN", "ERR": "ERROR", "EMERGENCY": "EMERG", "CRIT": "CRITICAL"}
@@ -63,8 +66,8 @@ class LogRecord:
         """The first line without its timestamp: what two events of a kind have in common."""
         stop = self.text.find("\n")
         line = self.text if stop < 0 else self.text[:stop]
-        before = line[: self.stamp_start].strip(" \t\ufeff[(\"'")
-        after = line[self.stamp_stop :].lstrip(" \t])',;:-|").rstrip()
+        before = line[: self.stamp_start].strip(BEFORE_STAMP)
+        after = line[self.stamp_stop :].lstrip(BEHIND_STAMP).rstrip()
         return f"{before} {after}" if before else after
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mesh_assets.schemas.rejects import Reject
 
@@ -40,8 +40,7 @@ class Source:
         return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What a chunker cuts: content with its locator. Bytes and lines count from the start of the *extent*.
 
     `byte_stop` is exclusive, `line_start` counts from 1, `line_stop` is inclusive. `text` is exactly the decoded

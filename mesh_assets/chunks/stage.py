@@ -173,11 +173,11 @@ class _Rows:
             columns[name] = pa.array(values, _TYPES[name])
         sources = [source for source, _ in self.runs]
         firsts = np.array([first for _, first in self.runs] + [len(self.own)], np.int64)
-        which = pa.array(np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts)))
+        which = np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts))
         for name, shared in _SHARED.items():
             values = pa.array([shared(source) for source in sources], _TYPES[name])
             columns[name] = values.take(which)
-        columns["slice"] = pa.repeat(pa.scalar(slice_key, _TYPES["slice"]), len(self.own))
+        columns["slice"] = pa.array([slice_key], _TYPES["slice"]).take(np.zeros(len(self.own), np.int32))
         self.own, self.runs, self.characters = [], [(sources[-1], 0)], 0
         arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))

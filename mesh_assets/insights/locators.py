@@ -61,17 +61,13 @@ class ChunkText:
         return self.cite(0, len(self.text))
 
 
-_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash")
-
-
-def chunk_text(chunks: pa.RecordBatch, row: int) -> ChunkText:
-    """One row of a batch of `CHUNKS`."""
-    return ChunkText(*(cast(Any, chunks.column(name))[row].as_py() for name in _COLUMNS))
+# Columns of `CHUNKS` in the order of the fields of `ChunkText`.
+CHUNK_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash")
 
 
 def chunk_texts(chunks: pa.RecordBatch) -> list[ChunkText]:
     """The rows of a batch of `CHUNKS`."""
-    columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in _COLUMNS]
+    columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in CHUNK_COLUMNS]
     return [ChunkText(*row) for row in zip(*columns, strict=True)]  # type: ignore[arg-type]
 
 

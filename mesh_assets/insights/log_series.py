@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeVar
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.insights.log_reader import Event, Witness
+from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.log_templates import Room, TemplateTable
 
 # Seconds; each divides the next, so that a coarser bucket is made of whole finer ones.
@@ -76,6 +77,37 @@ class Numbers:
         """Whether the values go (nearly) only one way, as sequence numbers and uptimes do."""
         return min(self.rises, self.falls) < 0.05 * (self.rises + self.falls)
 
+    def take(self, seen: _Seen, values: _Values, rows: NDArray[np.int64], buckets: NDArray[np.int64]) -> int:
+        """Add the values in `rows`, which lie in `buckets`; how many cells are new."""
+        steps = np.diff(values.values[rows], prepend=self.before)
+        self.rises += int((steps > 0).sum())
+        self.falls += int((steps < 0).sum())
+        self.before = float(values.values[rows[-1]])
+        order = np.argsort(buckets, kind="stable")
+        held, logs = buckets[order], values.logs[rows[order]]
+        begins = np.flatnonzero(np.diff(held, prepend=held[0] - 1))
+        counts = np.diff(begins, append=len(order)).tolist()
+        sums = [np.add.reduceat(part, begins).tolist() for part in (logs, logs * logs)]
+        largest = np.maximum.reduceat(logs, begins)
+        highest = np.flatnonzero(logs == np.repeat(largest, counts))
+        shown = order[highest[np.searchsorted(highest, begins)]]  # of each bucket, the first of its largest
+        seen_at = np.searchsorted(seen.events, values.events[rows[shown]]).tolist()
+        new = 0
+        for bucket, at, count, total, squares, most in zip(
+            held[begins].tolist(), seen_at, counts, *sums, largest.tolist(), strict=True
+        ):
+            cell = self.cells.get(bucket)
+            if cell is None:
+                self.cells[bucket] = Measured(count, total, squares, most, seen.witness(at))
+                new += 1
+                continue
+            if most > cell.largest:
+                cell.largest, cell.shown = most, seen.witness(at)
+            cell.count += count
+            cell.total += total
+            cell.squares += squares
+        return new
+
 
 @dataclass(slots=True)
 class Series:
@@ -105,6 +137,87 @@ class Series:
             mine.rises += numbers.rises
             mine.falls += numbers.falls
 
+    def take(self, seen: _Seen, members: NDArray[np.int64]) -> int:
+        """Count some of the events seen; the number of cells that are new."""
+        self.count += len(members)
+        return _counted(self.cells, seen, members)
+
+    def count_levels(self, levels: NDArray[np.int64]) -> None:
+        """Count the levels of events, as places in `LEVEL_NAMES`."""
+        for level, count in enumerate(np.bincount(levels).tolist()):
+            if count:
+                self.levels[LEVEL_NAMES[level]] = self.levels.get(LEVEL_NAMES[level], 0) + count
+
+    def measure(self, seen: _Seen, values: _Values, events: NDArray[np.int64]) -> int:
+        """Take in the numbers of the series' events; how many cells are new."""
+        firsts, lasts = (np.searchsorted(values.events, events, side=side) for side in ("left", "right"))
+        counts = lasts - firsts
+        if not counts.any():
+            return 0
+        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.repeat(firsts, counts) + inside
+        buckets = seen.buckets[np.searchsorted(seen.events, values.events[rows])]
+        new = 0
+        for place in np.unique(values.places[rows]).tolist():
+            chosen = np.flatnonzero(values.places[rows] == place)
+            numbers = self.numbers.get(place)
+            if numbers is None:
+                numbers = self.numbers[place] = Numbers()
+            new += numbers.take(seen, values, rows[chosen], buckets[chosen])
+        return new
+
+
+def _counted(cells: dict[int, Cell], seen: _Seen, members: NDArray[np.int64]) -> int:
+    """Add events to cells by their buckets; how many cells are new."""
+    if not len(members):
+        return 0
+    order = members[np.argsort(seen.buckets[members], kind="stable")]
+    buckets, times = seen.buckets[order], seen.times[order]
+    begins = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+    counts = np.diff(begins, append=len(order)).tolist()
+    lasts = np.maximum.reduceat(times, begins).tolist()
+    new = 0
+    for bucket, first, count, last in zip(buckets[begins].tolist(), order[begins].tolist(), counts, lasts, strict=True):
+        cell = cells.get(bucket)
+        if cell is None:
+            cells[bucket] = Cell(count, last, seen.witness(first))
+            new += 1
+        else:
+            cell.count += count
+            cell.last = max(cell.last, last)
+    return new
+
+
+class _Seen:
+    """The events with a time of one call: their buckets and times, and where each can be seen, made when asked for."""
+
+    def __init__(self, events: Events, buckets: NDArray[np.int64], timed: NDArray[np.int64]) -> None:
+        self.events = timed
+        self.buckets = buckets
+        self.times = events.times[timed]
+        self._witness = events.witness
+        self._made: dict[int, Witness] = {}
+
+    def witness(self, place: int) -> Witness:
+        """Where an event with a time can be seen; `place` counts those."""
+        made = self._made.get(place)
+        if made is None:
+            made = self._made[place] = self._witness(int(self.events[place]))
+        return made
+
+
+class _Values(NamedTuple):
+    """Measured values in the order of their events, and as log(1 + |value|)."""
+
+    events: NDArray[np.int64]
+    places: NDArray[np.int64]
+    values: NDArray[np.float64]
+    logs: NDArray[np.float64]
+
+
+def _values_of(events: Events) -> _Values:
+    return _Values(events.measured, events.places, events.values, np.log1p(np.abs(events.values)))
+
 
 def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
     for bucket, cell in cells.items():
@@ -129,39 +242,55 @@ class LogSeries:
         self._table = TemplateTable(room)
         self._cells = 0
 
-    def add(self, event: Event) -> None:
-        """Count one event."""
-        self.records += 1
-        self.levels[event.level] = self.levels.get(event.level, 0) + 1
-        if event.time is None:
+    def add(self, events: Events) -> None:
+        """Count the next events."""
+        self.records += len(events.times)
+        for level, count in zip(LEVEL_NAMES, np.bincount(events.levels, minlength=4).tolist(), strict=True):
+            if count:
+                self.levels[level] = self.levels.get(level, 0) + count
+        timed = np.flatnonzero(~np.isnan(events.times))
+        if not len(timed):
             return
-        bucket = int(event.time // self.width)
-        template = self._template(event)
-        shown: Witness | None = None
-        for series in (self.total, self.by_level.get(event.level), template):
-            if series is None:
-                continue
-            series.count += 1
-            cell = series.cells.get(bucket)
-            if cell is None:
-                shown = shown or event.witness()
-                series.cells[bucket] = Cell(1, event.time, shown)
-                self._cells += 1
-            else:
-                cell.count += 1
-                if event.time > cell.last:
-                    cell.last = event.time
-        if template is not None:
-            template.levels[event.level] = template.levels.get(event.level, 0) + 1
-            for place, value in event.numbers:
-                self._measure(template, place, value, bucket, event, shown)
+        seen = _Seen(events, np.floor(events.times[timed] / self.width).astype(np.int64), timed)
+        numbers, series = self._templates_of(events, timed)
+        self._cells += self.total.take(seen, np.arange(len(timed)))
+        for level, name in enumerate(LEVEL_NAMES[:2]):
+            self._cells += self.by_level[name].take(seen, np.flatnonzero(events.levels[timed] == level))
+        order = np.argsort(numbers, kind="stable")
+        bounds = np.flatnonzero(np.diff(numbers[order], prepend=-2, append=-3))
+        values = _values_of(events)
+        for start, stop in pairwise(bounds.tolist()):
+            members = order[start:stop]
+            template = series.get(int(numbers[members[0]]))
+            if template is not None:
+                self._cells += template.take(seen, members)
+                template.count_levels(events.levels[timed[members]])
+                self._cells += template.measure(seen, values, timed[members])
         if self._cells > MAX_CELLS or len(self.total.cells) > MAX_BUCKETS:
             self._shrink()
 
-    def _template(self, event: Event) -> Series | None:
-        number, merged = self._table.find(event.words)
+    def _templates_of(self, events: Events, timed: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[int, Series]]:
+        """The number of the template of each event, -1 for none, and the series of those numbers.
+
+        Shapes are looked for in the order in which they came; what is merged into another on the way is told last.
+        """
+        shapes, first, of = np.unique(events.shapes[timed], return_index=True, return_inverse=True)
+        numbers = np.full(len(shapes), -1, np.int64)
+        merged_into: dict[int, int] = {}
+        for place in np.argsort(first).tolist():
+            number, merged = self._template(events.words[int(shapes[place])])
+            merged_into |= dict.fromkeys(merged, -1 if number is None else number)
+            numbers[place] = -1 if number is None else number
+        for place, number in enumerate(numbers.tolist()):
+            while number in merged_into and merged_into[number] != number:
+                number = merged_into[number]
+            numbers[place] = number
+        return numbers[of], {number: self.templates[number] for number in set(numbers.tolist()) & self.templates.keys()}
+
+    def _template(self, words: tuple[str, ...]) -> tuple[int | None, tuple[int, ...]]:
+        number, merged = self._table.find(words)
         if number is None:
-            return None
+            return None, ()
         series = self.templates.get(number)
         if series is None:
             series = self.templates[number] = Series("template", self._table.words[number])
@@ -173,28 +302,7 @@ class LogSeries:
             common = {n: s for n, s in self.templates.items() if s.count > 1 or n == number}
             self.templates = dict(list(common.items())[-MAX_TEMPLATES:])
             self.templates[number] = series
-        return series
-
-    def _measure(
-        self, series: Series, place: int, value: float, bucket: int, event: Event, shown: Witness | None
-    ) -> None:
-        numbers = series.numbers.get(place)
-        if numbers is None:
-            numbers = series.numbers[place] = Numbers()
-        numbers.rises += value > numbers.before
-        numbers.falls += value < numbers.before
-        numbers.before = value
-        log = math.log1p(abs(value))
-        cell = numbers.cells.get(bucket)
-        if cell is None:
-            numbers.cells[bucket] = Measured(1, log, log * log, log, shown or event.witness())
-            self._cells += 1
-            return
-        cell.count += 1
-        cell.total += log
-        cell.squares += log * log
-        if log > cell.largest:
-            cell.largest, cell.shown = log, shown or event.witness()
+        return number, merged
 
     def _shrink(self) -> None:
         """Widen the buckets while there are many, else drop the rarer half of the templates."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import cast
 
 import numpy as np
-import pyarrow.compute as pc
 
-from mesh_assets.insights.locators import chunk_texts
 from mesh_assets.insights.log_incidents import incidents
-from mesh_assets.insights.log_reader import LogReader, Witness
+from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
 from mesh_assets.insights.log_templates import Room
@@ -36,18 +33,18 @@ class LogInsight:
 
     def observe(self, batch: SliceBatch) -> None:
         """Read the records of the chunks of logs."""
-        rows = batch.chunks.filter(pc.field("kind") == "log")
-        latest = cast("list[datetime | None]", rows.column("time_stop").to_pylist())
-        for chunk, stop in zip(chunk_texts(rows), latest, strict=True):
-            for event in self._reader.events(chunk, stop):
-                source = event.source if event.source in self._logs or len(self._logs) < MAX_LOGS else FURTHER
-                log = self._logs.get(source)
-                if log is None:
-                    log = self._logs[source] = LogSeries(source, self._room)
-                    self._first[source] = event.witness()
-                log.add(event)
-                if event.level == "error" and source not in self._error:
-                    self._error[source] = event.witness()
+        for name, events in self._reader.events(batch):
+            if not len(events.times):
+                continue
+            source = name if name in self._logs or len(self._logs) < MAX_LOGS else FURTHER
+            log = self._logs.get(source)
+            if log is None:
+                log = self._logs[source] = LogSeries(source, self._room)
+                self._first[source] = events.witness(0)
+            log.add(events)
+            errors = np.flatnonzero(events.levels == LEVEL_NAMES.index("error"))
+            if len(errors) and source not in self._error:
+                self._error[source] = events.witness(int(errors[0]))
 
     def conclude(self) -> Iterable[Insight]:
         """Levels of each log, then the incidents of all of them."""

@@ -49,8 +49,8 @@ class OverviewInsight:
         sizes = batch.sizes
         self._chunks += len(sizes)
         for name, counter in (("kind", self._kinds), ("format", self._formats)):
-            for value, size in _sums(batch.chunks.column(name), sizes):
-                counter[value] += size
+            for value, count in _sums(batch.chunks.column(name), sizes):
+                counter[value] += count
         starts = batch.first_of_files(self._open.path if self._open is not None else None)
         if len(sizes):
             self._open_bytes += int(sizes[: starts[0] if starts else None].sum())

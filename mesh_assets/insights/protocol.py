@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from mesh_assets.insights.locators import ChunkText, chunk_text
+from mesh_assets.insights.locators import CHUNK_COLUMNS, ChunkText
 from mesh_assets.schemas.citations import Citation
 
 
@@ -68,6 +68,7 @@ class SliceBatch:
     insights: pa.RecordBatch
     vectors: NDArray[np.float32]
     _lists: dict[str, list[object]] = field(default_factory=dict[str, list[object]])
+    _chunks: dict[int, ChunkText] = field(default_factory=dict[int, ChunkText])
 
     def column(self, name: str) -> list[object]:
         """A column of the chunks as a list."""
@@ -109,7 +110,9 @@ class SliceBatch:
 
     def chunk(self, row: int) -> ChunkText:
         """One chunk with its text and place."""
-        return chunk_text(self.chunks, row)
+        if row not in self._chunks:
+            self._chunks[row] = ChunkText(*(self.column(name)[row] for name in CHUNK_COLUMNS))  # type: ignore[arg-type]
+        return self._chunks[row]
 
 
 class SliceInsight(Protocol):

@@ -29,6 +29,7 @@ MAX_TOPICS = 12
 LEAST_SHARE = 0.03
 _ROUNDS = 25
 _SEED = 7
+_STARTS = 5
 _NAMES = 3
 
 
@@ -107,15 +108,26 @@ def topic_count(chunks: int) -> int:
 def spherical_kmeans(vectors: Vectors, *, clusters: int, seed: int) -> tuple[NDArray[np.int64], Vectors]:
     """Labels (rows,) and unit centres (clusters, dimension) of unit `vectors` (rows, dimension), by cosine.
 
-    Dhillon and Modha 2001, started by k-means++ (Arthur and Vassilvitskii 2007). An empty cluster keeps its centre.
+    Dhillon and Modha 2001, started by k-means++ (Arthur and Vassilvitskii 2007): the best of several starts where there
+    are few vectors, of which an unlucky start makes most. An empty cluster keeps its centre.
     """
     random = np.random.default_rng(seed)
+    starts = max(1, min(_STARTS, 2 * SAMPLE // len(vectors)))
+    found = [_settled(vectors, _started(vectors, clusters, random)) for _ in range(starts)]
+    return max(found, key=lambda made: float(np.einsum("ij,ij->", vectors, made[1][made[0]])))
+
+
+def _started(vectors: Vectors, clusters: int, random: np.random.Generator) -> Vectors:
     centres = vectors[[int(random.integers(len(vectors)))]]
     for _ in range(clusters - 1):
         far = np.maximum(1.0 - (vectors @ centres.T).max(axis=1), 0.0).astype(np.float64) ** 2
         if far.sum() <= 1e-9:  # fewer distinct vectors than clusters
             break
         centres = np.vstack((centres, vectors[[int(random.choice(len(vectors), p=far / far.sum()))]]))
+    return centres
+
+
+def _settled(vectors: Vectors, centres: Vectors) -> tuple[NDArray[np.int64], Vectors]:
     labels = np.full(len(vectors), -1, np.int64)
     for _ in range(_ROUNDS):
         nearest = (vectors @ centres.T).argmax(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,10 +16,6 @@ from mesh_assets.errors import SourceError
 from mesh_assets.intake.extents import ADDED, CHANGED, DELETED, Extent, manifest_batches, manifest_frame
 from mesh_assets.intake.kinds import SAMPLE_BYTES, Detected, detect, is_appendable
 from mesh_assets.intake.languages import language_of
-<<<<<<< HEAD
-from mesh_assets.intake.planner import ADDED, CHANGED, DELETED, SAME, Extent, Plan, plan_slices
-from mesh_assets.intake.sources import check_identity, open_inside, read_range
-=======
 from mesh_assets.intake.parts import WHOLE_FILES, Splitter
 from mesh_assets.intake.planner import Plan, plan_slices
 from mesh_assets.intake.sources import (
@@ -32,7 +28,6 @@ from mesh_assets.intake.sources import (
     probe,
     read_range,
 )
->>>>>>> main
 from mesh_assets.intake.walk import Listing
 from mesh_assets.schemas.extents import SOURCES
 from mesh_assets.schemas.outcome import Outcome, Produced, in_batches
@@ -117,22 +112,16 @@ def _manifest_batches(plan: Plan, rejects: Iterable[Reject], outcome: Outcome) -
 
 
 def slice_input_hash(extents: Sequence[Extent]) -> str:
-<<<<<<< HEAD
-    """Identifies the extents of a slice that are there, whatever happened to them since the manifest before."""
-    live = sorted(repr(replace(extent, change=SAME)) for extent in extents if extent.is_live)
-    return blake3(repr(live).encode("utf-8", "surrogateescape")).hexdigest(length=16)
-=======
-    """Identifies the extents of a slice as the manifest has them.
+    """Identifies the extents of a slice that are there, whatever happened to them since the manifest before.
 
     By its version, which tells every change of a file; not by what a file has become behind its extent.
     """
-    facts = sorted((e.path, e.start, e.stop, e.unit, e.is_live, e.slice_version) for e in extents)
+    facts = sorted((e.path, e.start, e.stop, e.unit, e.slice_version) for e in extents if e.is_live)
     return blake3(repr(facts).encode("utf-8", "surrogateescape")).hexdigest(length=16)
 
 
 # What tells a file from what it was, for the stages behind.
 _CONTENT = ("path", "start", "content_hash", "head_hash", "kind", "format", "encoding")
->>>>>>> main
 
 
 class SourceReader:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,7 @@ from mesh_assets.intake.references import References
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
 from mesh_assets.storage.dagster_history import names
-from mesh_assets.storage.duckdb_files import views_database
 from mesh_assets.storage.duckdb_tables import forget_rows
-from mesh_assets.storage.duckdb_views import publish_views
 from mesh_assets.storage.files import remove_files, remove_folder
 from mesh_assets.storage.retirement import SliceStores
 
@@ -62,7 +59,7 @@ class Erasure:
         self.stores.vectors.forget_dataset(self.dataset)
         self.stores.words.forget_dataset(self.dataset, self._documents)
         tables = self.stores.lake.delete_dataset(self.dataset)
-        self._forget_rows()
+        forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)
@@ -108,12 +105,6 @@ class Erasure:
     def finish(self) -> None:
         """Take the mark away: the name is free for a new dataset."""
         Forgetting.of(self.settings).end(self.dataset)
-
-    def _forget_rows(self) -> None:
-        """The file that people query is made again from the tables of datasets, so that it holds no row either."""
-        root, run_id = self.stores.lake.root, uuid.uuid4().hex
-        if forget_rows(root, self.dataset, run_id) or views_database(root).exists():
-            publish_views(root, run_id)
 
     def _documents(self, slice_key: str) -> Iterator[Document]:
         chunks = self.stores.lake.find("chunk_sets", slice_key)

@@ -36,15 +36,10 @@ class Location:
     settings_type: type[Settings] = Settings
 
     def __post_init__(self) -> None:
-<<<<<<< HEAD
         self.settings = self.settings_type(
-            state=self.folder / "state", drops=self.folder / "drops", **{"quiet_seconds": 0, **self.options}
-=======
-        self.settings = Settings(
             state=self.folder / "state",
             drops=self.folder / "drops",
             **{"quiet_seconds": 0, "settle_seconds": 0, **self.options},
->>>>>>> main
         )
         self.settings.drops.mkdir(parents=True, exist_ok=True)
         self.defs = build_defs(self.settings, resource_overrides=self.overrides)
