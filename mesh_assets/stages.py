@@ -44,7 +44,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage("chunks", (_asset("chunk_sets", "parquet"),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
-    Stage("insights", (_asset("chunk_insights", "parquet"), _asset("slice_insights", "parquet"))),
+    Stage(
+        "insights", (_asset("chunk_insights", "parquet", version="2"), _asset("slice_insights", "parquet", version="2"))
+    ),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
     Stage(
         "reports",

@@ -26,9 +26,9 @@ BATCH_ROWS = 2048
 BATCH_CHARACTERS = 4 << 20
 # Extents up to this size are cut completely before a chunk of theirs is handed on, so that one that fails leaves none.
 WHOLE_BYTES = 16 << 20
-# Distinct contents of one extent that are told apart by counting. Beyond, the place makes an id unique: about 1 GB of
-# text in one extent, and 150 MB of memory.
-MAX_COUNTED = 1 << 20
+# Distinct contents of one extent that are told apart by counting. Beyond, the place makes an id unique: after 100 to
+# 250 MB of text in one extent, and 40 MB of memory, so that a slice of one file of 1 GiB needs hardly more than others.
+MAX_COUNTED = 1 << 18
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEDY = (

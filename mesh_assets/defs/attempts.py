@@ -20,6 +20,9 @@ from mesh_assets.wording import size
 
 # A fault that lasts (a disk that is full) costs a run each time; one that passes should not wait for a person.
 AGAIN_AFTER_SECONDS = 600
+# Dagster retries a run whose process died within seconds, or never: where its daemon reads of the failure before the
+# run's status says so, as happens on a busy machine, the retry that it announced is lost.
+RETRY_LOST_SECONDS = 120
 AT_WORK = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -42,6 +45,11 @@ def is_recent(when: float, seconds: float) -> bool:
     return 0 <= time.time() - when < seconds
 
 
+def is_to_be_retried(run: dg.DagsterRun) -> bool:
+    """Whether Dagster has announced that it retries this run by itself."""
+    return run.tags.get("dagster/will_retry") == "true"
+
+
 def attempt(instance: dg.DagsterInstance, job: str, asset: str, dataset: str) -> str | None:
     """The id of the run before that made `asset` of `dataset`, empty for the first; None while none is to be asked for.
 
@@ -62,7 +70,8 @@ def _attempt(records: Sequence[dg.RunRecord]) -> str | None:
     run = records[0].dagster_run
     if run.status in AT_WORK:
         return None
-    if run.status in GIVEN_UP and is_recent(records[0].end_time or 0.0, AGAIN_AFTER_SECONDS):
+    wait = RETRY_LOST_SECONDS if is_to_be_retried(run) else AGAIN_AFTER_SECONDS
+    if run.status in GIVEN_UP and is_recent(records[0].end_time or 0.0, wait):
         return None
     return run.run_id
 

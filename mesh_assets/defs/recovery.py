@@ -11,7 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from mesh_assets.defs.attempts import AGAIN_AFTER_SECONDS, AT_WORK, is_recent, no_room
+from mesh_assets.defs.attempts import (
+    AGAIN_AFTER_SECONDS,
+    AT_WORK,
+    RETRY_LOST_SECONDS,
+    is_recent,
+    is_to_be_retried,
+    no_room,
+)
 from mesh_assets.defs.jobs import slice_job
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
@@ -97,7 +104,8 @@ def orphaned_runs(context: dg.SensorEvaluationContext, settings: dg.ResourcePara
 def unfinished_slices(
     context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> dg.SensorResult:
-    """Asks again for slices that were given up: ten minutes after their run ended, then after ever longer waits.
+    """Asks again for slices that were given up: ten minutes after their run ended, then after ever longer waits; and,
+    two minutes after it, for those whose retry by Dagster got lost.
 
     That brings in what a full disk, a missing model or a row of kills kept out, without anyone at hand. A run that was
     canceled is left alone. What failed before this start of the mesh is asked for at once.
@@ -138,15 +146,12 @@ def _again(instance: dg.DagsterInstance, key: str, version: int, made: float, st
     if run.status == dg.DagsterRunStatus.CANCELED:
         return None
     times = int(run.tags.get(AGAIN_TAG, "0")) if run.tags.get(VERSION_TAG) == str(version) else 0
-    wait = min(AGAIN_AFTER_SECONDS << min(times, 16), LONGEST_WAIT_SECONDS)
-    if is_recent(ended, wait) and (ended > started or _is_retried(run)):
+    if is_to_be_retried(run):
+        if is_recent(ended, RETRY_LOST_SECONDS):
+            return None
+    elif is_recent(ended, min(AGAIN_AFTER_SECONDS << min(times, 16), LONGEST_WAIT_SECONDS)) and ended > started:
         return None
     return dg.RunRequest(f"{key}@{version}:{run.run_id}", partition_key=key, tags={**tags, AGAIN_TAG: str(times + 1)})
-
-
-def _is_retried(run: dg.DagsterRun) -> bool:
-    """Whether the daemon is about to retry it by itself."""
-    return run.tags.get("dagster/will_retry") == "true"
 
 
 def _last_start(state: Path) -> float:

@@ -116,7 +116,7 @@ class TantivyFulltextIndex:
         if not self._folder.is_dir():
             return
         for other in self._folder.parent.iterdir():
-            if other != self._folder:
+            if other.name not in (_FORMAT, UNFINISHED):
                 shutil.rmtree(other, ignore_errors=True)
         with self._writer() as writer:
             writer.delete_documents_by_term("dataset", dataset)

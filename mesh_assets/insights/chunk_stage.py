@@ -6,6 +6,7 @@ again, in other batches, says the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Places, Spans, st
 from mesh_assets.insights.entities import Entities, find_entities
 from mesh_assets.insights.keyphrases import MAX_BYTES, MAX_TEXTS, Phrases, keyphrases
 from mesh_assets.insights.locators import relative_spans
+from mesh_assets.insights.protocol import NOTHING_KNOWN, KnownInsights
 from mesh_assets.insights.secrets import Secret, find_secrets, may_hold_secrets
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, ENTITY, KEYPHRASE
 from mesh_assets.schemas.outcome import Outcome
@@ -26,14 +28,43 @@ _COLUMNS = ("chunk_id", "kind", "text", "byte_start", "byte_stop")
 _LOGS = pa.array(["log", "structured", "metric"])
 
 
-def insight_batches(chunks: Iterable[pa.RecordBatch], outcome: Outcome) -> Iterator[pa.RecordBatch]:
-    """Batches of `CHUNK_INSIGHTS`, row by row those of the batches of `CHUNKS`. `outcome` advances with each batch."""
+def insight_counts() -> Counter[str]:
+    """What `insight_batches` counts of the chunks, each once: `found` now, or `reused` from the table before."""
+    return Counter(found=0, reused=0)
+
+
+def insight_batches(
+    chunks: Iterable[pa.RecordBatch],
+    outcome: Outcome,
+    *,
+    known: KnownInsights = NOTHING_KNOWN,
+    counts: Counter[str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Batches of `CHUNK_INSIGHTS`, row by row those of the batches of `CHUNKS`. `outcome` advances with each batch.
+
+    A chunk that `known` has is not looked at again: the same would be found.
+    """
+    counts = insight_counts() if counts is None else counts
     for batch in chunks:
-        parts = [_insights(part) for part in _parts(batch.select(list(_COLUMNS)))]
-        if parts:
-            yield CHUNK_INSIGHTS.cast(pa.Table.from_batches(parts).combine_chunks().to_batches()[0])
+        basis = _basis(batch)
+        is_known, rows = known.find(cast("pa.StringArray", batch.column("chunk_id")), basis)
+        fresh = batch.select(list(_COLUMNS)).append_column("basis", basis).filter(pa.array(~is_known))
+        tables = [rows, *(_insights(part) for part in _parts(fresh))]
+        order = np.argsort(np.concatenate((np.flatnonzero(is_known), np.flatnonzero(~is_known))))
+        table = pa.concat_tables(pa.Table.from_batches([t]) if isinstance(t, pa.RecordBatch) else t for t in tables)
+        if batch.num_rows:
+            made = table if not is_known.any() else table.take(pa.array(order))
+            yield CHUNK_INSIGHTS.cast(made.combine_chunks().to_batches()[0])
+        counts["reused"] += len(rows)
+        counts["found"] += batch.num_rows - len(rows)
         sizes = pc.sum(pc.subtract(batch.column("byte_stop"), batch.column("byte_start"))).as_py()
         outcome.advance(batch.num_rows, read=int(sizes or 0))
+
+
+def _basis(batch: pa.RecordBatch) -> pa.StringArray:
+    """What insights come from beside the text: the kind of the file, and the bytes, which tell its encoding."""
+    sizes = pc.subtract(batch.column("byte_stop"), batch.column("byte_start")).cast(pa.string())
+    return cast("pa.StringArray", pc.binary_join_element_wise(batch.column("kind"), sizes, " "))
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -69,8 +100,13 @@ def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
     in_logs = np.asarray(pc.is_in(batch.column("kind"), _LOGS).to_numpy(zero_copy_only=False), np.bool_)
     phrases = keyphrases(text, is_code=is_code, in_logs=in_logs, hidden=secrets)
     entities = find_entities(text, secrets, descriptions)
-    columns: list[pa.Array[Any]] = [batch.column("chunk_id"), _phrase_lists(phrases), _entity_lists(batch, entities)]
-    return pa.RecordBatch.from_arrays(columns, names=["chunk_id", "keyphrases", "entities"])
+    columns: list[pa.Array[Any]] = [
+        batch.column("chunk_id"),
+        _phrase_lists(phrases),
+        _entity_lists(batch, entities),
+        batch.column("basis"),
+    ]
+    return CHUNK_INSIGHTS.cast(pa.RecordBatch.from_arrays(columns, names=CHUNK_INSIGHTS.schema.names))
 
 
 def _secrets(texts: pa.StringArray, text: ByteText) -> tuple[Spans, list[str]]:

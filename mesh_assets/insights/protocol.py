@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.locators import CHUNK_COLUMNS, ChunkText
 from mesh_assets.schemas.citations import Citation
+from mesh_assets.schemas.insights import CHUNK_INSIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,35 @@ class Insight:
             "time_stop": self.time_stop,
             "evidence": [citation.row() for citation in self.evidence],
         }
+
+
+class KnownInsights(Protocol):
+    """Where insights of chunks lie that were found before."""
+
+    def find(self, ids: pa.StringArray, basis: pa.StringArray) -> tuple[NDArray[np.bool_], pa.Table]:
+        """Which of the chunks are known, as flags, and the rows of `CHUNK_INSIGHTS` of those, in their order.
+
+        `basis` says what else the insights of each come from; a known row has the same.
+        """
+        ...
+
+
+class _NothingKnown:
+    def find(self, ids: pa.StringArray, basis: pa.StringArray) -> tuple[NDArray[np.bool_], pa.Table]:
+        return np.zeros(len(ids), np.bool_), CHUNK_INSIGHTS.schema.empty_table()
+
+
+NOTHING_KNOWN: KnownInsights = _NothingKnown()
+
+
+def id_keys(ids: pa.StringArray) -> NDArray[np.uint64]:
+    """A number for each id of 32 hex digits. Ids are hashes, so that the numbers are spread evenly."""
+    buffers = cast("list[pa.Buffer | None]", cast(Any, ids).buffers())
+    offsets = np.frombuffer(cast(Any, buffers[1] or b""), np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    content = np.frombuffer(cast(Any, buffers[2] or b""), np.uint8)
+    last = content[offsets[1:].astype(np.int64)[:, None] + np.arange(-16, 0)]
+    halves = np.ascontiguousarray(last).view("<u8").reshape(-1, 2)
+    return (halves[:, 0] * np.uint64(0x9E3779B97F4A7C15) + halves[:, 1]) * np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 @dataclass(frozen=True)

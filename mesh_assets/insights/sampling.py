@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mesh_assets.insights.protocol import SliceBatch
+from mesh_assets.insights.protocol import SliceBatch, id_keys
 
 
 class NumberSample:
@@ -53,7 +55,7 @@ class ChunkSample:
 
     def add(self, batch: SliceBatch, rows: NDArray[np.int64] | None = None) -> None:
         """Take in the chunks of a batch, or some of its rows."""
-        keys = id_keys(batch.chunks.column("chunk_id"))
+        keys = id_keys(cast("pa.StringArray", batch.chunks.column("chunk_id")))
         rows = np.arange(len(keys)) if rows is None else rows
         self.seen += len(rows)
         rows = rows[keys[rows] <= self._limit]
@@ -90,11 +92,3 @@ class ChunkSample:
         insights = pa.Table.from_batches([held[2] for held in self._held]).take(places).combine_chunks()
         vectors = np.concatenate([held[3] for held in self._held])[order].astype(np.float32)
         return SliceBatch(chunks.to_batches()[0], insights.to_batches()[0], vectors)
-
-
-def id_keys(ids: pa.Array) -> NDArray[np.uint64]:
-    """The last eight hex digits of each id, as numbers in the same order."""
-    offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
-    content = np.frombuffer(ids.buffers()[2], np.uint8)
-    last = offsets[1:].astype(np.int64)[:, None] + np.arange(-8, 0)
-    return np.ascontiguousarray(content[last]).view(">u8").ravel().astype(np.uint64)

@@ -55,7 +55,7 @@ class TableReader:
         if self._names is None:
             skipped = self._learn(texts[0], context)
         names = self._names or []
-        if not any('"' in text for text in texts):
+        if not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
             return _plain(texts, self._delimiter, names, skipped)
         return _collected(_quoted(texts, self._delimiter, names, skipped))
 
@@ -85,7 +85,7 @@ _Row = tuple[dict[str, str], int, int, int]  # cells by column, chunk, first and
 
 
 def _plain(texts: list[str], delimiter: str, names: list[str], skipped: int) -> Cells:
-    """Rows without quotes, of which every line is one: cut by the CSV reader of Arrow, all at once."""
+    """Rows without quotes or other breaks, of which every line is one: cut by the CSV reader of Arrow, all at once."""
     content = "\0".join(texts)  # marks the end of a chunk, that a row cut in two is none
     data = np.frombuffer(content.encode("utf-8", "surrogatepass"), np.uint8)
     ends = np.flatnonzero((data == 10) | (data == 0))
@@ -93,10 +93,8 @@ def _plain(texts: list[str], delimiter: str, names: list[str], skipped: int) -> 
     stops = np.concatenate((ends, [len(data)]))
     stops = stops - ((stops > starts) & (data[np.maximum(stops, 1) - 1] == 13))
     delimiters = np.flatnonzero(data == ord(delimiter))
-    returns = np.flatnonzero(data == 13)
     cells = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
     good = (cells == len(names)) & (stops > starts)
-    good &= np.searchsorted(returns, stops) == np.searchsorted(returns, starts)
     good[:skipped] = False
     if len(names) == 1:  # a blank line would be a cell
         good &= np.array([bool(content_line.strip()) for content_line in _lines(data, starts, stops)], np.bool_)

@@ -14,6 +14,7 @@ from mesh_assets.machine import run_data_limit
 from mesh_assets.settings import Settings
 from mesh_assets.storage.io_manager import ParquetIOManager
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.memory import keep_loaded
 from mesh_assets.storage.run_locks import LOCKS, run_lock
 from mesh_assets.storage.run_tags import missing_tags
 
@@ -42,6 +43,7 @@ def _introduce(instance: dg.DagsterInstance, run: dg.DagsterRun, lake: Lake, set
     # Only in a process of its own: a test or a script that runs a job in its own process stays as it is.
     if multiprocessing.parent_process() is not None:
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        keep_loaded()
         limit = run_data_limit(settings)
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

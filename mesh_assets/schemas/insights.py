@@ -21,6 +21,7 @@ CHUNK_INSIGHTS = Table(
         Column("chunk_id", pa.string(), "The chunk."),
         Column("keyphrases", pa.list_(KEYPHRASE), "Phrases that tell the chunk apart, best first, scores in 0..1."),
         Column("entities", pa.list_(ENTITY), "Named things, each with its bytes from the chunk's `byte_start` on."),
+        Column("basis", pa.string(), "Kind and bytes of the chunk, which they come from too.", nullable=True),
     ),
 )
 

@@ -102,6 +102,16 @@ def test_what_failed_before_this_start_of_the_mesh_is_asked_for_at_once(location
     assert [r.partition_key for r in location.tick("unfinished_slices")] == [KEY]
 
 
+def test_a_retry_that_dagster_announced_and_lost_is_made_up_for(location: Location, clock: Clock) -> None:
+    (request,) = location.tick("slice_sensor")
+    run = _run(location, request, GONE.FAILURE)
+    location.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    (location.settings.state / UP_LOCK).touch()
+    assert location.tick("unfinished_slices") == [], "Dagster has its time to do it"
+    clock.ahead = attempts.RETRY_LOST_SECONDS + 5
+    assert [r.partition_key for r in location.tick("unfinished_slices")] == [KEY]
+
+
 def test_a_slice_that_nobody_ever_asked_for_is_found(location: Location, clock: Clock) -> None:
     location.cursors["slice_sensor"] = '{"notes": [99999999999999, ""]}'  # the memory of another lake
     assert location.tick("slice_sensor") == []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from blake3 import blake3
 
 from mesh_assets.insights.chunk_stage import insight_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
@@ -44,7 +45,7 @@ def rows(
         length = len(part.encode(encoding, "surrogatepass"))
         made.append(
             {
-                "chunk_id": f"{abs(hash((path, at))):032x}"[:32],
+                "chunk_id": blake3(f"{path} {at}".encode("utf-8", "surrogatepass")).hexdigest(16),
                 "dataset": "d",
                 "slice": "d.000001",
                 "path": path,
@@ -119,9 +120,12 @@ def whole(text: str, kind: str = "text") -> list[dict[str, object]]:
     return rows("f.txt", text, kind=kind, size=10**9)
 
 
-def slice_rows(made: list[dict[str, object]], size: int = 512) -> list[dict]:
-    """The insights of a slice of these chunks."""
+def slice_rows(made: list[dict[str, object]], size: int = 512, *, embedded: bool = True) -> list[dict]:
+    """The insights of a slice of these chunks, with vectors or without."""
     cut = batches(made, size)
-    aligned = [(b, next(iter(insight_batches([b], Outcome()))), vectors_of(b)) for b in cut]
+    none = np.zeros((size, 0), np.float32)
+    aligned = [
+        (b, next(iter(insight_batches([b], Outcome()))), vectors_of(b) if embedded else none[: b.num_rows]) for b in cut
+    ]
     made_rows = slice_insight_batches(aligned, dataset="d", slice_key="d.000001", outcome=Outcome())
     return [row for batch in made_rows for row in batch.to_pylist()]

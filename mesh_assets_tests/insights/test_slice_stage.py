@@ -222,6 +222,15 @@ def test_a_sample_of_numbers_is_fair_whatever_the_pieces(size: int) -> None:
     assert abs(np.mean(kept) - 49.5) < 2
 
 
+def test_without_vectors_topics_are_told_by_their_words_and_nothing_else_is_lost() -> None:
+    text, _ = planted_log(1, "error_burst", hours=6)
+    made = prose() + rows("app.log", text, kind="log") + rows("a.py", CODE, kind="code", format="python")
+    types = {row["type"] for row in slice_rows(made)}
+    assert {row["type"] for row in slice_rows(made, embedded=False)} == types
+    topics = of_type(slice_rows(prose(), embedded=False), "topic")
+    assert {"tomato" in topic["title"] for topic in topics} == {True, False}
+
+
 def test_kmeans_finds_what_is_apart_also_with_fewer_points_than_clusters() -> None:
     points = np.array([[1, 0], [0.99, 0.1], [0, 1], [0.1, 0.99]], np.float32)
     points /= np.linalg.norm(points, axis=1, keepdims=True)

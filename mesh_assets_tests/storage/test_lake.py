@@ -23,7 +23,7 @@ KEY = "d.000000"
 
 
 def _insight_rows(count: int) -> list[dict[str, object]]:
-    return [{"chunk_id": f"{n:032x}", "keyphrases": [], "entities": []} for n in range(count)]
+    return [{"chunk_id": f"{n:032x}", "keyphrases": [], "entities": [], "basis": None} for n in range(count)]
 
 
 def _produced(rows: int, *, batch: int = 100, fail: bool = False, rejects: int = 0) -> Produced:

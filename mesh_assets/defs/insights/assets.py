@@ -4,10 +4,11 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
-from mesh_assets.insights.chunk_stage import insight_batches
+from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.vectors import aligned
 
@@ -16,14 +17,20 @@ from mesh_assets.storage.vectors import aligned
 def chunk_insights(
     context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
 ) -> StageOutput:
-    """Keyphrases and named things of each chunk, found by algorithms on this machine."""
+    """Keyphrases and named things of each chunk, found by algorithms on this machine.
+
+    A chunk that was there before keeps what was found in it.
+    """
+    known = StoredInsights(lake, context.partition_key)
+    counts = insight_counts()
     return produce(
         context,
         lake,
-        lambda outcome: insight_batches(chunk_sets.batches(), outcome),
+        lambda outcome: insight_batches(chunk_sets.batches(), outcome, known=known, counts=counts),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
+        shown=counts,
     )
 
 

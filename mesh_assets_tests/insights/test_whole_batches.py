@@ -1,0 +1,219 @@
+"""What is found in many chunks at once is what is found in each alone, one by one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mesh_assets.chunks.log_records import ERROR_LEVELS, iter_records
+from mesh_assets.chunks.timestamps import CLOCK_SKEW, TimestampParser
+from mesh_assets.insights.byte_text import ByteText, classes_in, hash_of, string_array
+from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader
+from mesh_assets.insights.log_shapes import shape
+from mesh_assets.insights.protocol import SliceBatch
+from mesh_assets.insights.sampling import ChunkSample
+from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
+from mesh_assets.insights.table_rows import TableReader, _collected, _quoted
+from mesh_assets.schemas.chunks import CHUNKS
+from mesh_assets.schemas.insights import CHUNK_INSIGHTS
+from mesh_assets_tests.insights.chunk_rows import batches, chunk_rows, rows
+from mesh_assets_tests.insights.test_entities import SECRETS, TEXT
+
+PIECES = [
+    *TEXT.split(" "),
+    *SECRETS,
+    *'a Z_ é ß ’ \' - . , : / // \\ @ $ € % # """ 0 12 255 1.2.3 ::1 \ufffd 漢字 😀 İ \u00a0 \x00 \n \t'.split(" "),
+    *["state-of-the-art", "don't", "parseConfigFile", "HTTP_SERVER_ERROR", "password=", "x" * 70, " ", "  ", "\n"],
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=25).map("".join) | st.lists(st.sampled_from(PIECES)).map(" ".join)
+KINDS = st.sampled_from(["text", "code", "log", "structured"])
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.tuples(TEXTS, KINDS), min_size=2, max_size=8))
+def test_what_is_said_of_a_chunk_does_not_depend_on_its_neighbours(chunks: list[tuple[str, str]]) -> None:
+    made = [row for i, (text, kind) in enumerate(chunks) for row in rows(f"f{i}", text, kind=kind, size=10**6)]
+    together = chunk_rows(made)
+    alone = [row for chunk in made for row in chunk_rows([chunk])]
+    assert together == alone
+    assert chunk_rows(made[::-1]) == alone[::-1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_no_text_with_a_secret_is_passed_over(text: str) -> None:
+    if find_secrets(text):
+        assert may_hold_secrets(pl.Series([text, ""])).tolist() == [True, False]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=5))
+def test_words_and_their_hashes_are_those_of_each_text(texts: list[str]) -> None:
+    text = ByteText.of(pa.array(texts, pa.string()))
+    words = [text.raw[a:b].decode() for a, b in zip(*text.words, strict=True)]
+    alone = [ByteText.of(pa.array([one], pa.string())) for one in texts]
+    assert words == [one.raw[a:b].decode() for one in alone for a, b in zip(*one.words, strict=True)]
+    assert all(word.replace("_", "a").isalnum() for word in words)
+    expected = [hash_of(word) for word in words]
+    assert text.hashes(text.words, lowered=False).tolist() == expected
+    flags = [int(np.bitwise_or.reduce(text.classes[a:b][:64])) for a, b in zip(*text.words, strict=True)]
+    assert classes_in(text.classes, text.words).tolist() == flags
+
+
+def test_strings_without_a_copy_are_strings() -> None:
+    made = string_array(np.frombuffer("aéb".encode(), np.uint8), np.array([0, 1, 1, 4]))
+    assert made.to_pylist() == ["a", "", "éb"]
+
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+
+STAMPS = st.sampled_from(
+    [
+        "2024-05-03 10:00:{:02d}.123",
+        "2024-05-03T10:00:{:02d}Z",
+        "2024-05-03 10:00:{:02d},5 +0200",
+        "2024-05-03T10:00:{:02d}+02:30",
+        "May  3 10:00:{:02d}",
+        "[17/May/2015:10:05:{:02d} +0000]",
+        "Sun Dec 04 06:51:{:02d} 2005",
+        "05-03 10:00:{:02d}.250",
+        "081109 2036{:02d} 148",
+        "17/06/09 20:10:{:02d}",
+        "14314{:05d}",
+        "Jun 3, 2005 1:02:{:02d} PM",
+        "2024-13-03 10:00:{:02d}",
+    ]
+)
+WORDS = st.sampled_from(
+    [
+        *'INFO ERROR [warn] WARN: took 35 ms 12.5ms id=7 user=bob status=404 " 200 "GET /a/b HTTP/1.1" 503 17'.split(
+            " "
+        ),
+        *[
+            '"GET /a/b HTTP/1.1" 503 17',
+            '"-"',
+            "blk_-1608999687919862906",
+            "/usr/lib/x9/y.so",
+            "9f86d081884c7d65",
+            "'a b'",
+        ],
+        *[
+            "pid[123]:",
+            "0.1234567890123",
+            "12345678901234567890",
+            "code: 500",
+            "é=5",
+            "-3",
+            "(12)",
+            "x=1.5;",
+            "\t",
+            "a1b2",
+        ],
+        '{"msg": "x 5", "took": 7}',
+    ]
+)
+LINES = st.tuples(st.booleans(), st.lists(WORDS, max_size=6))
+
+
+@settings(max_examples=150, deadline=None)
+@given(STAMPS, st.lists(LINES, min_size=1, max_size=20), st.sampled_from([80, 400, 10**6]))
+def test_events_are_those_that_reading_line_by_line_gives(
+    stamp: str, lines: list[tuple[bool, list[str]]], size: int
+) -> None:
+    text = "".join(
+        f"{stamp.format(i) if stamped or not i else '  at'} {' '.join(words)}\n"
+        for i, (stamped, words) in enumerate(lines)
+    )
+    moment = datetime(2024, 6, 1, tzinfo=UTC)
+    made = rows("app.log", text, kind="log", size=size, time_stop=moment)
+    assert found_at_once(made) == found_one_by_one(made, moment)
+
+
+def found_at_once(made: list[dict]) -> list[tuple]:
+    out = []
+    reader = LogReader()
+    for batch in batches(made):
+        for _, events in reader.events(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0)))):
+            for i, time in enumerate(events.times.tolist()):
+                numbers = [
+                    (place, value)
+                    for event, place, value in zip(events.measured, events.places, events.values, strict=True)
+                    if event == i
+                ]
+                words = events.words[events.shapes[i]] if time == time else ()
+                witness = events.witness(i)
+                seen = (witness.byte_start, witness.line, witness.text)
+                time = None if time != time else round(time, 5)
+                out.append((time, LEVEL_NAMES[events.levels[i]], words, numbers, seen))
+    return out
+
+
+def found_one_by_one(made: list[dict], latest: datetime) -> list[tuple]:
+    out = []
+    parser = None
+    for row in made:
+        found = TimestampParser.detect(row["text"].split("\n"), latest=latest)
+        if parser is None or not parser.stamps(row["text"]):
+            parser = found or parser
+        used = parser and TimestampParser(parser.readers, latest + CLOCK_SKEW)
+        at = 0
+        for record in iter_records(row["text"], parser=used):
+            start, at = at, at + len(record.text.encode())
+            if (record.time is None and used is not None) or not record.text.strip():
+                continue
+            words, numbers = shape(record) if record.time else ((), ())
+            name = "none" if record.level is None else "warning" if record.level == "WARN" else "other"
+            level = "error" if record.level in ERROR_LEVELS else name
+            whole = record.text.rstrip().splitlines()
+            shown = whole[0] if len(whole) == 1 else f"{whole[0][:120]}\n… {whole[-1].strip()}"
+            seen = (row["byte_start"] + start, row["line_start"] + record.line_start - 1, shown[:480])
+            time = None if record.time is None else round(record.time.timestamp(), 5)
+            out.append((time, level, words, list(numbers), seen))
+    return out
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+CELLS = st.lists(
+    st.sampled_from(["", "1", "2.5", "a b", "é", "na", " ", "x,", "\r", "\t", "\n"]), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(CELLS, max_size=12), st.integers(1, 4))
+def test_rows_without_quotes_are_the_same_by_either_reader(cells: list[list[str]], parts: int) -> None:
+    lines = [",".join(row) + "\n" for row in cells]
+    texts = ["a,b,c\n" + "".join(lines[0::parts]), *("".join(lines[k::parts]) for k in range(1, parts))]
+    texts = [text for text in texts if text]
+    reader = TableReader("csv")
+    reader._names, reader._delimiter = ["a", "b", "c"], ","
+    at_once = reader.cells(texts, "")
+    one_by_one = _collected(_quoted(texts, ",", ["a", "b", "c"], 0))
+    assert at_once.frame.rows() == one_by_one.frame.rows()
+    if at_once.frame.height:
+        for name in ("chunks", "starts", "stops"):
+            assert getattr(at_once, name).tolist() == getattr(one_by_one, name).tolist()
+
+
+# --- samples --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_of_chunks_does_not_depend_on_order_or_batches() -> None:
+    made = [row for i in range(300) for row in rows(f"f{i}", f"text {i}")]
+    drawn = []
+    for order, size in ((1, 300), (-1, 7), (1, 50)):
+        sample = ChunkSample(40)
+        for batch in batches(made[::order], size):
+            insights = CHUNK_INSIGHTS.batch(chunk_rows([{**row} for row in batch.to_pylist()]))
+            sample.add(SliceBatch(batch, insights, np.ones((batch.num_rows, 2), np.float32)))
+        found = sample.drawn()
+        assert found is not None and sample.seen == 300
+        assert found.insights.column("chunk_id").equals(found.chunks.column("chunk_id"))
+        drawn.append(found.strings("chunk_id"))
+    assert len(drawn[0]) == 40 and drawn[0] == drawn[1] == drawn[2]
+    assert CHUNKS.schema == found.chunks.schema
