@@ -9,13 +9,17 @@ unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_OFFLINE := 1
 DEBIAN_PACKAGES := chromium
 
-.PHONY: demo test check install install-test debian lock clean
+.PHONY: demo test test-slow check install install-test debian lock clean
 
 demo: install
 	$(BIN)/mesh demo $(if $(ONCE),--once)
 
 test: install-test debian check
 	$(BIN)/python -m pytest
+
+# Proofs that take minutes to hours; MESH_TEST_SEED repeats a sequence of changes that failed.
+test-slow: install-test debian
+	$(BIN)/python -m pytest -m slow
 
 check: install-test
 	$(BIN)/ruff format --check mesh_assets mesh_assets_tests

@@ -65,6 +65,7 @@ class Ingest:
     files: int = 0
     chunks: int = 0
     equal: int = 0
+    equal_bytes: int = 0
 
     @property
     def cpu(self) -> float:
@@ -161,7 +162,8 @@ def ingest(varied: VariedInput, folder: Path, size: int, *, embeddings: bool) ->
         done.read += chunks.bytes_in - _rejected_parts(lake, key)
         done.chunks += chunks.rows
     done.rejected = written - done.read
-    done.equal = _equal_texts([lake.path("chunk_sets", key) for key in keys])
+    done.equal, done.equal_bytes = _equal_texts([lake.path("chunk_sets", key) for key in keys])
+    done.read -= done.equal_bytes
     return done
 
 
@@ -174,14 +176,12 @@ def _rejected_parts(lake: Lake, key: str) -> int:
     return parts
 
 
-def _equal_texts(paths: list[Path]) -> int:
-    """How many chunks have the text of another one, by 64-bit hashes of all of them."""
-    hashes = [
-        pl.scan_parquet(path).select(pl.col("text").hash(seed=1)).collect(engine="streaming")["text"].to_numpy()
-        for path in paths
-    ]
-    every = np.concatenate(hashes)
-    return len(every) - len(np.unique(every))
+def _equal_texts(paths: list[Path]) -> tuple[int, int]:
+    """How many chunks have the text of another one, by 64-bit hashes of all of them, and their bytes."""
+    wanted = (pl.col("text").hash(seed=1), (pl.col("byte_stop") - pl.col("byte_start")).alias("size"))
+    frame = pl.concat([pl.scan_parquet(path).select(wanted).collect(engine="streaming") for path in paths])
+    _, first = np.unique(frame["text"].to_numpy(), return_index=True)
+    return len(frame) - len(first), int(frame["size"].sum() - frame["size"].to_numpy()[first].sum())
 
 
 def show(title: str, done: Ingest) -> None:
@@ -191,7 +191,7 @@ def show(title: str, done: Ingest) -> None:
         f"\n{title}: {done.size / 1e6:,.1f} MB in {done.files:,} files, {len(done.runs)} slices, {done.chunks:,} chunks"
     )
     print(f"  read {megabytes:,.1f} MB; rejected {done.rejected / 1e6:,.1f} MB, which count for nothing")
-    print(f"  chunks with the text of another one: {done.equal:,}")
+    print(f"  chunks with the text of another one: {done.equal:,} ({done.equal_bytes:,} B, which count for nothing)")
     print(f"  {'stage':<20}{'CPU-s':>10}{'MB per CPU-s':>14}{'share':>8}")
     rows = {**done.stages(), "Dagster": len(done.runs) * done.mean("orchestration")}
     rows["start and imports"] = done.cpu - sum(rows.values())

@@ -86,10 +86,12 @@ def main() -> None:
     job_name, partition, result = sys.argv[1:]
     _measure()
     from mesh_assets.definitions import defs
+    from mesh_assets.storage.memory import keep_loaded
 
     defs.get_repository_def()
     job = defs.resolve_job_def(job_name)
     imports = time.process_time()
+    keep_loaded()  # what a run worker does; this process is no child of multiprocessing, by which the mesh knows one
     with dg.DagsterInstance.get() as instance:
         if job_name == "manifest_job":  # the drop sensor does it
             instance.add_dynamic_partitions("datasets", [partition])

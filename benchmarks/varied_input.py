@@ -33,6 +33,7 @@ MARK_EVERY = 24
 # many, and so on.
 FIRST_BLOCK = 24
 MAX_FILE = 64 << 20
+_NO_DOCUMENTS = {"test", "tests", "testing", "data", "model", "models", "__pycache__"}
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec mon tue wed thu fri sat sun".split()
 _FUTURE = "annotations division generators nested scopes absolute import print function unicode literals".split()
 _KEPT = {
@@ -43,11 +44,15 @@ _KEPT = {
 }  # fmt: skip
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TOKEN = re.compile(
-    r"(?P<kept>\\N\{[^}\n]*\}|\\\w*"  # escapes in programs and JSON
+    r"(?P<hex>\\x[0-9a-fA-F]{2}|0x[0-9a-fA-F]{2,16}\b)"
+    r"|(?P<kept>\\N\{[^}\n]*\}|\\\w*"  # escapes in programs and JSON
     r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T -]\d[\d.,:]*)?|\d{1,2}/[A-Z][a-z]{2}/\d{4}:[\d:]+|\d{1,2}:\d\d[\d:.,]*"
     rf"|\b(?:{_MONTH}) +\d{{1,2}}\b|\b\d{{6}} \d{{6}}\b|\b\d{{2}}-\d{{2}} \d\d:[\d:.]+|\b1\d{{9}}(?:\.\d+|\d{{3}})?\b"
     r"|\b[urbfURBF]{1,2}(?=[\"'])|\d\w*[^\W\d]\w*|coding[:=][^\n]*)"
-    r"|(?P<number>\d{2,})|(?P<name>(?:(?<=def )|(?<=class ))[^\W\d_]+)|(?P<word>[^\W\d_]{3,})"
+    r"|(?P<number>\d+)"
+    r"|(?P<name>(?:(?<=def )|(?<=class )|(?<=def _)|(?<=class _)|(?<=def __))[^\W\d_]+)|(?P<word>[^\W\d_]{3,})"
+    r"|(?P<ruler>^[ \t]*+#[^\w\n\"']*+$)",
+    re.MULTILINE,
 )
 _FIXED, _WORD, _NUMBER = 0, 1, 2
 # Numbers of more digits than this are exchanged for one of a sample of so many.
@@ -87,6 +92,8 @@ class _Table:
         group = None
         if what == _WORD and text.lower() not in _KEPT:
             group = (_WORD, len(text), _case(text))
+        elif what == _NUMBER and text[:2] in ("0x", "\\x"):
+            group = (_NUMBER, len(text), text[:2])
         elif what == _NUMBER and text[0] != "0":
             group = (_NUMBER, len(text), "")
         self.group_of.append(group)
@@ -98,8 +105,13 @@ class _Table:
     def complete_numbers(self) -> None:
         """Numbers of each length beyond those that the folder has, so that they are not a telling few."""
         generator = np.random.default_rng(7)
-        for what, length, _ in list(self.groups):
-            if what == _NUMBER and length <= 18:
+        for what, length, prefix in list(self.groups):
+            if what == _NUMBER and prefix:
+                digits = length - 2
+                values = generator.integers(16 ** (digits - 1), min(16**digits, 1 << 62), _SAMPLE).tolist()
+                for value in range(256) if digits == 2 else values:
+                    self.add(f"{prefix}{value:0{digits}x}", _NUMBER)
+            elif what == _NUMBER and length <= 18:
                 low, high = 10 ** (length - 1), 10**length
                 every = range(low, high) if length <= _ALL_DIGITS else generator.integers(low, high, _SAMPLE).tolist()
                 for value in every:
@@ -157,13 +169,15 @@ class VariedInput:
                 kept_until = heads.get(int(line), 0)
             value = match[0]
             kept = what == "kept" or start < kept_until
-            code = _FIXED if kept else _NUMBER if what == "number" else _WORD
+            code = _FIXED if kept or what == "ruler" else _NUMBER if what in ("number", "hex") else _WORD
             # One string may be met as a word and as part of what stays.
             number = add("\0" + value if code == _FIXED and value.isalnum() else value, code)
             tokens.append(number)
-            if code == _WORD and self._table.group_of[number] is not None and original.kind in ("text", "code"):
+            if what in ("name", "ruler") and original.kind == "code":
+                original.marks.append(len(tokens) - 1)
+            elif code == _WORD and self._table.group_of[number] is not None and original.kind in ("text", "code"):
                 words += 1
-                if what == "name" or words % MARK_EVERY == 0 or _is_lonely(text, start, at):
+                if words % MARK_EVERY == 0 or _is_lonely(text, start, at):
                     original.marks.append(len(tokens) - 1)
         if at < len(text):
             tokens.append(add(text[at:], _FIXED))
@@ -275,7 +289,7 @@ def _default_files() -> Iterator[tuple[str, bytes]]:
     library = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(library.rglob("*")):
         inside = path.relative_to(library)
-        wanted = path.suffix in (".py", ".rst", ".md", ".txt", ".html")
+        wanted = path.suffix == ".py" or _is_documentation(inside)
         if wanted and "site-packages" not in inside.parts and path.is_file() and path.stat().st_size:
             yield f"library/{inside.as_posix()}", path.read_bytes()
     from pydoc_data import topics
@@ -284,8 +298,13 @@ def _default_files() -> Iterator[tuple[str, bytes]]:
         yield f"documentation/{name}.txt", text.encode()
     packages = Path(sysconfig.get_paths()["purelib"])
     for path in sorted(packages.rglob("*")):
-        if path.suffix in (".rst", ".md", ".txt", ".html") and path.is_file() and path.stat().st_size:
+        if _is_documentation(path.relative_to(packages)) and path.is_file() and path.stat().st_size:
             yield f"packages/{path.relative_to(packages).as_posix()}", path.read_bytes()
+
+
+def _is_documentation(path: Path) -> bool:
+    """By its name, outside folders of test data and models: those hold tables of numbers that are called `.txt`."""
+    return path.suffix in (".rst", ".md", ".txt", ".html") and not _NO_DOCUMENTS & set(path.parts)
 
 
 def write_input(varied: VariedInput, folder: Path, size: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mesh_assets.defs import checks, jobs, pace
+from mesh_assets.defs import checks, jobs, pace, recovery
 from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
@@ -38,7 +38,13 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         assets=[asset for stage in STAGES for asset in _assets_of(stage)],
         asset_checks=checks.CHECKS,
         jobs=jobs.JOBS,
-        sensors=[*pace.SENSORS, *intake_sensors.SENSORS, *index_sensors.SENSORS, *report_sensors.SENSORS],
+        sensors=[
+            *pace.SENSORS,
+            *intake_sensors.SENSORS,
+            *index_sensors.SENSORS,
+            *report_sensors.SENSORS,
+            *recovery.SENSORS,
+        ],
         schedules=report_sensors.SCHEDULES,
         resources={**resources, **(resource_overrides or {})},
         # A slice run is one process: models load once, and parallelism comes from runs side by side.

@@ -14,6 +14,7 @@ from mesh_assets.settings import Settings
 
 # What one slice run needs at most: torch and the model take a third of it, the rest is batches and indexes.
 RUN_BYTES = 1_500_000_000
+_RESERVED_BYTES = 1_500_000_000
 # Dagster's instance is SQLite, which locks when more runs than these write their events at once.
 MAX_SLICE_RUNS = 4
 _CGROUP = Path("/sys/fs/cgroup")
@@ -37,6 +38,17 @@ def memory_bytes(settings: Settings) -> int:
 def concurrent_runs(settings: Settings) -> int:
     """How many slices are worked on side by side: as many as have a core and their memory, at most four."""
     return max(1, min(cores(settings), memory_bytes(settings) // RUN_BYTES, MAX_SLICE_RUNS))
+
+
+def run_data_limit(settings: Settings) -> int | None:
+    """Bytes of data that the process of one run may have at most; None where the owner has not limited the memory.
+
+    Beyond it an allocation fails in that run, in words, rather than the machine in all of its programs. What a process
+    reserves and never touches counts as well: a run with 0.9 GB in memory was measured to have 2.1 GB of data.
+    """
+    if not settings.memory_gib:
+        return None
+    return memory_bytes(settings) // concurrent_runs(settings) + _RESERVED_BYTES
 
 
 def run_threads(settings: Settings) -> int:

@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     quiet_seconds: Annotated[
         float, Field(ge=0, description="A file is taken once it has not changed for this many seconds.")
     ] = 10.0
+    growing_minutes: Annotated[
+        float,
+        Field(ge=0, description="A file that never becomes quiet is taken this often, to its last complete record."),
+    ] = 10.0
+    settle_seconds: Annotated[
+        float,
+        Field(ge=0, description="A slice that keeps changing is worked on once it has not for this many seconds."),
+    ] = 60.0
     chunk_tokens: Annotated[
         int, Field(ge=32, le=8192, description="Largest chunk, in tokens; the default model reads 256.")
     ] = 256
@@ -52,6 +60,9 @@ class Settings(BaseSettings):
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
+    keep_free_mib: Annotated[
+        int, Field(ge=0, description="Free space in MiB below which no slice is started; 0 never waits.")
+    ] = 1024
     cores: Annotated[int, Field(ge=0, description="CPU cores that the mesh may use; 0 means all.")] = 0
     memory_gib: Annotated[
         float, Field(ge=0, description="Memory that the mesh may use, in GiB: limits the slices side by side; 0: all.")

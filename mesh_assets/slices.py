@@ -20,6 +20,9 @@ MAX_DATASET_KEY = 80
 # take this key, because a dataset key starts with a letter or digit.
 LOOSE_FILES = "_loose_files"
 
+# Slices below each of these sizes go before larger ones: minutes of work should not wait for hours of it.
+_SMALL_BYTES = (1 << 20, 16 << 20, 256 << 20)
+
 _DATASET_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SLICE_KEY = re.compile(r"(?P<dataset>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?P<number>[0-9]{6})")
 
@@ -78,3 +81,11 @@ def dataset_key(folder: str) -> str:
         return folder
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-._")[: MAX_DATASET_KEY - 9] or "dataset"
     return f"{slug}-{blake3(os.fsencode(folder)).hexdigest(length=4)}"
+
+
+def slice_priority(size_bytes: int, *, is_new: bool) -> int:
+    """Priority of a slice's run among all others, 0 to 7, higher first: new slices before changed ones, small first.
+
+    Manifests, which tell what there is to do, have 10.
+    """
+    return sum(size_bytes < limit for limit in _SMALL_BYTES) + (4 if is_new else 0)

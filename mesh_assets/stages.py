@@ -37,7 +37,10 @@ def _asset(name: str, *kinds: str, version: str = "1", partition: Literal["datas
 STAGES: tuple[Stage, ...] = (
     Stage(
         "intake",
-        (_asset("drop_manifests", "file", "parquet", partition="dataset"), _asset("raw_partitions", "file", "parquet")),
+        (
+            _asset("drop_manifests", "file", "parquet", partition="dataset"),
+            _asset("raw_partitions", "file", "parquet", version="2"),
+        ),
     ),
     Stage("chunks", (_asset("chunk_sets", "parquet"),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,7 @@ _RULED = b"=-"
 _ADORNMENTS = b"=-`:.'\"~^_*+#"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """Text from the character `start` up to the next section; `heads` says that it starts with a heading.
 
     `path` holds the titles that it is under, its own last.
@@ -49,7 +49,7 @@ class Outline:
     @property
     def path(self) -> tuple[str, ...]:
         """Titles of the open headings, outermost first."""
-        return tuple(title for _, title in self.headings)
+        return tuple([title for _, title in self.headings])
 
     def enter(self, level: int, title: str) -> tuple[str, ...]:
         """The path below a new heading of `level`."""
@@ -100,8 +100,7 @@ def rst_sections(text: str, codes: NDArray[np.uint8], outline: Outline) -> Itera
         yield Section(start, outline.enter(level, words), heads=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """A line by characters: its start, its first character behind indentation, its end without the line break."""
 
     start: int
@@ -124,9 +123,8 @@ def _candidates(text: str, codes: NDArray[np.uint8], leads: bytes, *, doubled: b
     twice = np.zeros(256, np.bool_)
     twice[list(doubled)] = True
     found = np.flatnonzero(wanted[lead] & (~twice[lead] | (padded[content + 1] == lead)))
-    for index in found.tolist():
-        stop = int(starts[index + 1]) - 1 if index + 1 < len(starts) else len(text)
-        yield _Line(int(starts[index]), int(content[index]), stop)
+    stops = np.append(starts[1:] - 1, len(text))[found]
+    yield from map(_Line._make, zip(starts[found].tolist(), content[found].tolist(), stops.tolist(), strict=True))
 
 
 def _fence(body: str, outline: Outline) -> None:

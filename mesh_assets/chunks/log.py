@@ -12,19 +12,22 @@ from mesh_assets.chunks.cutting import Cutter, grouped, line_cuts
 from mesh_assets.chunks.log_records import SAMPLE, record_stamps
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
-from mesh_assets.chunks.windows import text_windows
+from mesh_assets.chunks.windows import head_text, text_windows
 
 
 class LogChunker:
     """Cuts logs of any format."""
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
-        """Windows of records. A year that the log does not write is taken from the file's last modification."""
+        """Windows of records. A year that the log does not write is taken from the file's last modification.
+
+        How the records begin is told by the head of the file, also for an extent that starts later.
+        """
         parser: TimestampParser | None = None
         for window in text_windows(source):
             if window.byte_start == 0:
-                sample = window.text[:SAMPLE].splitlines()
-                parser = TimestampParser.detect(sample, latest=source.modified)
+                sample = head_text(source) if source.start else window.text
+                parser = TimestampParser.detect(sample[:SAMPLE].splitlines(), latest=source.modified)
             found = record_stamps(window.text, parser)
             ends = [start for start, _ in found[1:]] + [len(window.text)]
             cutter = Cutter.of(window, "log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mesh_assets.schemas.rejects import Reject
 
@@ -15,7 +15,9 @@ class Source:
     """One extent to be chunked. `open` gives its bytes from `start` to `stop`, nothing before or after.
 
     The caller has compared the bytes with what intake read; a chunker trusts `kind`, `format` and `encoding`.
-    `mtime_ns` is when intake found the file last modified, in ns since 1970 UTC.
+    `mtime_ns` is when intake found the file last modified, in ns since 1970 UTC. An extent that starts later in its
+    file begins with a record; `head` gives the first bytes of the file (64 KiB), which hold the header of a table and
+    show how records begin. It raises SourceChangedError where they are not what intake read.
     """
 
     dataset: str
@@ -29,6 +31,7 @@ class Source:
     content_hash: str
     mtime_ns: int
     open: Callable[[], BinaryIO]
+    head: Callable[[], bytes] = bytes
 
     @property
     def modified(self) -> datetime:
@@ -37,12 +40,12 @@ class Source:
         return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What a chunker cuts: content with its locator. Bytes and lines count from the start of the *extent*.
 
     `byte_stop` is exclusive, `line_start` counts from 1, `line_stop` is inclusive. `text` is exactly the decoded
-    bytes of the locator (undecodable ones as surrogates or U+FFFD; the stage replaces surrogates).
+    bytes of the locator (undecodable ones as surrogates or U+FFFD; the stage replaces surrogates). Rows of a table
+    count from the start of the extent too.
     """
 
     text: str

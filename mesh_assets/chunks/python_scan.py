@@ -71,7 +71,7 @@ class Unit(NamedTuple):
 
 def line_starts(codes: NDArray[np.uint8]) -> list[int]:
     """Where each line starts (character), from one byte a character."""
-    return [0, *cast("list[int]", (np.flatnonzero(codes == _NEWLINE) + 1).tolist())]
+    return [0, *(np.flatnonzero(codes == _NEWLINE) + 1).tolist()]
 
 
 def scanned_units(text: str, lines: list[int], meter: TokenMeter, limit: int) -> list[Unit] | None:
@@ -205,7 +205,7 @@ class _Outline:
         if len(indent) and (indent.min() < level or indent[0] != level):
             raise _UnsureError
         text, items, decorated = self._text, list[_Item](), cast("_Item | None", None)
-        for index in cast("list[int]", (np.flatnonzero(indent == level) + low).tolist()):
+        for index in (np.flatnonzero(indent == level) + low).tolist():
             if self._logical.is_comment[index]:
                 if decorated is None:
                     items.append(_Item(index, index, is_comment=True))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from mesh_assets.chunks.protocol import Source
-from mesh_assets.intake.sources import open_verified
+from mesh_assets.intake.kinds import SAMPLE_BYTES
+from mesh_assets.intake.sources import open_verified, read_head
 
 
 def verified_sources(root: Path, dataset: str, batches: Iterable[pa.RecordBatch]) -> Iterator[Source]:
@@ -32,4 +33,5 @@ def verified_sources(root: Path, dataset: str, batches: Iterable[pa.RecordBatch]
                 content_hash=row["content_hash"],
                 mtime_ns=row["mtime_ns"],
                 open=partial(open_verified, root, row["path"], start, stop, row["content_hash"]),
+                head=partial(read_head, root, row["path"], SAMPLE_BYTES, row["head_hash"]) if start else bytes,
             )

@@ -26,9 +26,9 @@ BATCH_ROWS = 2048
 BATCH_CHARACTERS = 4 << 20
 # Extents up to this size are cut completely before a chunk of theirs is handed on, so that one that fails leaves none.
 WHOLE_BYTES = 16 << 20
-# Distinct contents of one extent that are told apart by counting. Beyond, the place makes an id unique: about 1 GB of
-# text in one extent, and 150 MB of memory.
-MAX_COUNTED = 1 << 20
+# Distinct contents of one extent that are told apart by counting. Beyond, the place makes an id unique: after 100 to
+# 250 MB of text in one extent, and 40 MB of memory, so that a slice of one file of 1 GiB needs hardly more than others.
+MAX_COUNTED = 1 << 18
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEDY = (
@@ -173,11 +173,11 @@ class _Rows:
             columns[name] = pa.array(values, _TYPES[name])
         sources = [source for source, _ in self.runs]
         firsts = np.array([first for _, first in self.runs] + [len(self.own)], np.int64)
-        which = pa.array(np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts)))
+        which = np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts))
         for name, shared in _SHARED.items():
             values = pa.array([shared(source) for source in sources], _TYPES[name])
             columns[name] = values.take(which)
-        columns["slice"] = pa.repeat(pa.scalar(slice_key, _TYPES["slice"]), len(self.own))
+        columns["slice"] = pa.array([slice_key], _TYPES["slice"]).take(np.zeros(len(self.own), np.int32))
         self.own, self.runs, self.characters = [], [(sources[-1], 0)], 0
         arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))

@@ -17,7 +17,7 @@ from itertools import pairwise
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
-from mesh_assets.chunks.windows import Window, text_windows
+from mesh_assets.chunks.windows import Window, head_text, text_windows
 
 # Characters that show the dialect, the header and the times of a table.
 SAMPLE = 1 << 14
@@ -53,20 +53,28 @@ class TableChunker:
     """Cuts texts whose format is csv or tsv."""
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
-        """Groups of rows. `row_start` and `row_stop` count data rows; the header is none."""
+        """Groups of rows. `row_start` and `row_stop` count data rows of the extent; the header is none.
+
+        An extent that starts later in its file has the header of the file's head as context.
+        """
         dialect = Dialect(",", header=False, times=None)
         context = ("", 0)
         row = 0
         for window in text_windows(source):
             text = window.text
             if window.byte_start == 0:
-                dialect = Dialect.of(text[:SAMPLE], source.format, latest=source.modified)
+                head = head_text(source) if source.start else text
+                dialect = Dialect.of(head[:SAMPLE], source.format, latest=source.modified)
+                if dialect.header:
+                    context = _header(head, dialect.delimiter, chunk_tokens)
+                    row = 0 if source.start else -1
             ends = row_ends(text, dialect.delimiter, final=window.final)
-            if window.byte_start == 0 and dialect.header:
-                header = text[: ends[0]].strip(" \t\r\n\ufeff")
-                context = fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
-                row = -1
             row = yield from _row_pieces(window, ends, row, dialect.times, context, chunk_tokens)
+
+
+def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
+    header = head[: next(iter(row_ends(head, delimiter)), 0)].strip(" \t\r\n\ufeff")
+    return fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
 
 
 def _row_pieces(

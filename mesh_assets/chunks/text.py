@@ -28,13 +28,10 @@ class TextChunker:
         for window in text_windows(source):
             cutter = Cutter.of(window, "text")
             sections = _sections(source.format, window, cutter, outline)
-            last: Piece | None = None
-            for piece in _pieces(cutter, sections, chunk_tokens):
-                if last is not None:
-                    yield last
-                last = piece
-            if last is not None and not _is_held(last, window, sections, outline):
-                yield last
+            pieces = list(_pieces(cutter, sections, chunk_tokens))
+            if pieces and _is_held(pieces[-1], window, sections, outline):
+                pieces.pop()
+            yield from pieces
 
 
 def _sections(form: str, window: Window, cutter: Cutter, outline: Outline) -> list[Section]:
@@ -71,7 +68,8 @@ def _pieces(cutter: Cutter, sections: list[Section], limit: int) -> Iterator[Pie
     while index < len(sections):
         count = _joined(cutter, sections, stops, index, limit)
         stop = stops[index + count - 1]
-        symbol = " > ".join(_common_path(sections[index : index + count])) or None
+        path = sections[index].path if count == 1 else _common_path(sections[index : index + count])
+        symbol = " > ".join(path) or None
         if cutter.meter.fits(cutter.start, stop, limit):
             room = limit - cutter.meter.tokens(cutter.start, stop)
             yield cutter.cut(stop, context=fitted_context(symbol or "", room, "text"), symbol=symbol)
@@ -101,8 +99,6 @@ def _joined(cutter: Cutter, sections: list[Section], stops: list[int], index: in
 
 def _common_path(sections: list[Section]) -> tuple[str, ...]:
     """The path of joined sections: the first one's, or that of its parent where its siblings follow it."""
-    if len(sections) == 1:
-        return sections[0].path
     path = next((section.path for section in sections if section.path), ())
     if len(path) > 1 and any(section.path[: len(path)] != path for section in sections if section.path):
         return path[:-1]

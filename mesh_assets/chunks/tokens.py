@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, cast
 
 import numpy as np
@@ -45,10 +45,10 @@ MAX_CHARACTERS_PER_TOKEN = 16
 
 
 @cache
-def _table(kind: TokenKind) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _table(kind: TokenKind) -> bytes:
     """Worth of each Latin-1 character in 64ths of a token. Any other character is one token, as CJK is."""
     weights = _WEIGHTS[kind]
-    table = np.full(256, round(weights.punctuation * _PARTS), np.uint8)
+    table = bytearray([round(weights.punctuation * _PARTS)]) * 256
     for code in range(256):
         character = chr(code)
         if character.isspace():
@@ -57,18 +57,18 @@ def _table(kind: TokenKind) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
             table[code] = round((weights.capital if character.isupper() else weights.letter) * _PARTS)
         elif character.isascii() and character.isdigit():
             table[code] = round(weights.digit * _PARTS)
-    return table
+    return bytes(table)
 
 
 class TokenMeter:
     """Estimated tokens of any part of one text, each answered in constant time after one pass over it."""
 
     def __init__(self, text: str, kind: TokenKind) -> None:
-        codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+        codes = text.encode("latin-1", "replace")
         sums = np.zeros(len(codes) + 1, np.int32)
-        np.cumsum(np.take(_table(kind), codes), dtype=np.int32, out=sums[1:])
+        np.cumsum(np.frombuffer(codes.translate(_table(kind)), np.uint8), dtype=np.int32, out=sums[1:])
         # One byte for each character, for whoever looks for structure in the same text: Latin-1, other characters `?`.
-        self.codes = codes
+        self.codes = np.frombuffer(codes, np.uint8)
         self._sums = memoryview(cast("bytes", sums))
         self._length = len(codes)
 
@@ -79,9 +79,14 @@ class TokenMeter:
     def reach(self, start: int, limit: int, stop: int | None = None) -> int:
         """The furthest end of a part that begins at `start` and has at most `limit` tokens; at least one character."""
         end = self._length if stop is None else stop
-        furthest = min(end, start + limit * MAX_CHARACTERS_PER_TOKEN)
+        furthest = start + limit * MAX_CHARACTERS_PER_TOKEN
+        if furthest > end:
+            furthest = end
         most = self._sums[start] + limit * _PARTS
-        return max(bisect_right(self._sums, most, start, furthest + 1) - 1, min(start + 1, end))
+        if self._sums[furthest] <= most:
+            return furthest
+        found = bisect_right(self._sums, most, start, furthest) - 1
+        return found if found > start else min(start + 1, end)
 
     def fits(self, start: int, stop: int, limit: int) -> bool:
         """Whether the part is within `limit` tokens, and within the characters that those may have."""
@@ -89,7 +94,8 @@ class TokenMeter:
         return within and stop - start <= limit * MAX_CHARACTERS_PER_TOKEN
 
 
+@lru_cache(maxsize=1024)  # the headings and signatures of one file are asked for with each of their chunks
 def estimate_tokens(text: str, kind: TokenKind) -> int:
     """Estimated tokens of `text`, rounded up."""
     # Without NumPy: the texts asked for are headings and signatures, too short for it.
-    return -(-sum(text.encode("latin-1", "replace").translate(_table(kind).tobytes())) // _PARTS)
+    return -(-sum(text.encode("latin-1", "replace").translate(_table(kind))) // _PARTS)

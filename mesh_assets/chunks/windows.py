@@ -97,6 +97,12 @@ class Window:
     held: int = 0
 
 
+def head_text(source: Source) -> str:
+    """The text at the start of the file of `source`; errors as `Source.head`."""
+    head = source.head()
+    return codec_for(source.encoding, head[:4]).decode(head)
+
+
 def text_windows(source: Source, *, size: int = WINDOW_BYTES, line_limit: int = 0) -> Iterator[Window]:
     """The whole of `source` as windows that end at a line's end, or anywhere in a line longer than a window.
 

@@ -24,6 +24,7 @@ from mesh_assets.health import machine, probe, running, software
 from mesh_assets.health.findings import Finding, is_healthy
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.settings import PROJECT_ROOT, Settings, load_settings
+from mesh_assets.storage.pace import held
 
 _MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "wrong": "[bold red]wrong[/]"}
 # A run is STARTED some seconds before its process has its lock.
@@ -88,13 +89,14 @@ def _running(settings: Settings) -> Iterator[Finding]:
     yield machine.disk(probe.folder("DAGSTER_HOME", Path(home)), 0)
     yield from running.instance_settings(home, probe.yaml_of(Path(home, "dagster.yaml")))
     up = probe.up_since(settings.state)
-    free, held = probe.run_locks(settings.state)
-    yield running.run_locks(free, held)
+    yield running.pace(held(settings))
+    free, taken = probe.run_locks(settings.state)
+    yield running.run_locks(free, taken)
     yield running.port(settings.port, taken=probe.port_is_taken(HOST, settings.port), up=up is not None)
-    yield from _instance(home, held, up)
+    yield from _instance(home, taken, up)
 
 
-def _instance(home: str, held: list[str], up: float | None) -> Iterator[Finding]:
+def _instance(home: str, taken: list[str], up: float | None) -> Iterator[Finding]:
     """What Dagster's own database says; nothing of it is made here where Dagster never ran."""
     if not any(Path(home, name).exists() for name in ("history", "storage", "schedules")):
         yield running.daemon(running.Daemon(up, None, probe.daemon_processes(home)))
@@ -115,4 +117,4 @@ def _instance(home: str, held: list[str], up: float | None) -> Iterator[Finding]
     beat = time.time() - max(beats) if beats else None
     yield running.daemon(running.Daemon(up, beat, probe.daemon_processes(home)))
     old = [r.dagster_run.run_id for r in records if time.time() - (r.start_time or 0.0) > _YOUNG_SECONDS]
-    yield running.runs(old, held, up=up is not None)
+    yield running.runs(old, taken, up=up is not None)

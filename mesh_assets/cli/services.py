@@ -14,71 +14,146 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh_assets.cli.console import errors, safe
 from mesh_assets.cli.home import dagster_environment
+from mesh_assets.cli.processes import check_no_other_daemon, end, mark, marked
 from mesh_assets.errors import ServiceError, SettingsError
 from mesh_assets.settings import PROJECT_ROOT, Settings
-from mesh_assets.storage.run_locks import is_alive
+from mesh_assets.storage.filesystem import file_system_type, locks_hold, network_type
+from mesh_assets.storage.leftovers import sweep_leftovers
+from mesh_assets.storage.run_locks import LOCKS, UP_LOCK
 
 HOST = "127.0.0.1"
 # A busy machine with two cores needs up to a minute to load the code location for the first time.
 START_SECONDS = 180
 STOP_SECONDS = 20
-# As `dagster.yaml` has it.
-_RETRIES = 3
-_MAX_RETRIES_TAG = "dagster/max_retries"
+# Dagster that is killed is started again; one that dies again and again has a fault that a start does not mend.
+MOST_RESTARTS = 5
+RESTART_SECONDS = 600
+# Time servers move a clock by less. Sensors look every ten seconds at most, so nobody notices less either.
+CLOCK_TOLERANCE_SECONDS = 10
 _READY_QUERY = (
     "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }"
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """The web server and the daemon, as one process group."""
+    """The web server and the daemon, as one process group; `check` starts them again where they have ended."""
 
-    process: subprocess.Popen[bytes]
+    settings: Settings
+    environment: dict[str, str]
     url: str
     log: Path
+    _process: subprocess.Popen[bytes] | None = None
+    _ended: list[float] = field(default_factory=list[float])
+    _clock: float = 0.0
+
+    def start(self) -> None:
+        """Start both, once no run of an earlier start is left; ServiceError where they do not answer."""
+        end(marked(self.settings.state))
+        check_no_other_daemon(self.environment["DAGSTER_HOME"])
+        _check_port(self.settings.port)
+        fail_orphaned_runs(self.settings, self.environment["DAGSTER_HOME"])
+        self._mend_clock()
+        sweep_leftovers(self.settings.state, self.settings.drops)
+        self._process = _launched(self.settings, self.environment, self.log)
+        self._wait_until_ready()
 
     def check(self) -> None:
-        """ServiceError where they have ended."""
-        if self.process.poll() is not None:
+        """Start Dagster again where it, or its daemon, was killed; ServiceError where it does not stay up.
+
+        Where the clock was set back since the last call, the sensors are told.
+        """
+        if _clock() < self._clock - CLOCK_TOLERANCE_SECONDS:
+            self._mend_clock()
+        if self._process is None or self._process.poll() is None:
+            return
+        now = time.monotonic()
+        self._ended = [*(then for then in self._ended if now - then < RESTART_SECONDS), now]
+        if len(self._ended) > MOST_RESTARTS:
             raise ServiceError(
-                f"Dagster ended with status {self.process.returncode}.", remedy=f"The reason is in {self.log}."
+                f"Dagster ended {len(self._ended)} times within {RESTART_SECONDS // 60} minutes, "
+                f"at last with status {self._process.returncode}.",
+                remedy=f"The reason is in {self.log}.",
             )
+        self.stop()
+        self.start()
+
+    def _mend_clock(self) -> None:
+        import dagster as dg
+
+        from mesh_assets.defs.recovery import let_sensors_tick
+
+        self._clock = _clock()
+        os.environ["DAGSTER_HOME"] = self.environment["DAGSTER_HOME"]
+        with dg.DagsterInstance.get() as instance:
+            let_sensors_tick(instance)
+
+    def stop(self) -> None:
+        """End both and every run worker. Nothing happens where they were not started."""
+        if self._process is not None:
+            _stop(self._process)
+        end(marked(self.settings.state))
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                raise ServiceError(
+                    f"Dagster ended with status {self._process.returncode}.", remedy=f"The reason is in {self.log}."
+                )
+            try:
+                text = json.dumps(graphql(self.url, _READY_QUERY))
+            except (urllib.error.URLError, OSError, ValueError, KeyError):
+                time.sleep(0.5)
+                continue
+            if "PythonError" in text:
+                remedy = "`dagster definitions validate` says why."
+                raise ServiceError("Dagster cannot load mesh_assets.", remedy=remedy)
+            if '"LOADED"' in text:
+                return
+            time.sleep(0.5)
+        raise ServiceError(f"Dagster did not answer within {START_SECONDS} s.", remedy=f"See {self.log}.")
 
 
 @contextmanager
 def dagster_services(settings: Settings) -> Generator[Services]:
     """Web server and daemon on the loopback address while the block lasts; ServiceError where that cannot be."""
     with _only_one(settings):
-        _check_port(settings.port)
         # Started with `&` by a script, SIGINT would be ignored; and a plain `kill` would leave our children behind.
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, signal.default_int_handler)
-        environment = dagster_environment()
-        fail_orphaned_runs(settings, environment["DAGSTER_HOME"])
-        log = settings.state / "dagster.log"
-        workspace = str(PROJECT_ROOT / "workspace.yaml")
-        command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(settings.port), "-w", workspace]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=settings.state,  # Dagster lets a `.env` where it starts win over the environment that we give it
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        services = Services(process, f"http://{HOST}:{settings.port}", log)
+        environment = dagster_environment() | mark(settings.state)
+        services = Services(settings, environment, f"http://{HOST}:{settings.port}", settings.state / "dagster.log")
         try:
-            _wait_until_ready(services)
+            services.start()
             yield services
         finally:
-            _stop(process)
+            services.stop()
+
+
+def _clock() -> float:
+    """What the wall clock is ahead of one that nobody sets, in seconds."""
+    return time.time() - time.monotonic()
+
+
+def _launched(settings: Settings, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(settings.port), "-w", workspace]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=settings.state,  # Dagster lets a `.env` where it starts win over the environment that we give it
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def fail_orphaned_runs(settings: Settings, dagster_home: str) -> list[str]:
@@ -86,17 +161,14 @@ def fail_orphaned_runs(settings: Settings, dagster_home: str) -> list[str]:
     os.environ["DAGSTER_HOME"] = dagster_home
     import dagster as dg
 
+    from mesh_assets.defs.recovery import end_orphans, orphans
+
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     with dg.DagsterInstance.get() as instance:
-        runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-        orphans = [run for run in runs if not is_alive(settings.state / "locks", run.run_id)]
-        for run in orphans:
-            # That the owner stopped the mesh, or the power failed, is no fault of the run: it keeps all its retries.
-            _, group = instance.get_run_group(run.run_id) or (None, [run])
-            instance.add_run_tags(run.run_id, {_MAX_RETRIES_TAG: str(len(list(group)) + _RETRIES - 1)})
-            current = instance.get_run_by_id(run.run_id) or run
-            instance.report_run_failed(current, "Its process ended: the mesh was stopped, or the machine went down.")
-    return [run.run_id for run in orphans]
+        locks = settings.state / LOCKS
+        # That the owner stopped the mesh, or the power failed, is no fault of a run: it keeps all its retries.
+        why = "Its process ended: the mesh was stopped, or the machine went down."
+        return end_orphans(instance, locks, orphans(instance, locks, unfinished), why=why, keep_retries=True)
 
 
 @contextmanager
@@ -108,7 +180,8 @@ def _only_one(settings: Settings) -> Generator[None]:
             f"MESH_STATE cannot be {settings.state}: {error.strerror}.",
             remedy="Set it to a folder that can be written.",
         ) from error
-    path = settings.state / "up.lock"
+    check_locks(settings.state)
+    path = settings.state / UP_LOCK
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,10 +197,33 @@ def _only_one(settings: Settings) -> Generator[None]:
         yield
 
 
+def check_locks(state: Path) -> None:
+    """SettingsError where locks do not hold in the state folder: runs would overwrite each other there."""
+    try:
+        holds = locks_hold(state)
+    except OSError as error:
+        raise SettingsError(
+            f"MESH_STATE, {state}, cannot be written: {error.strerror or error}.",
+            remedy="Make room or allow writing there, or set MESH_STATE to another folder.",
+        ) from error
+    if not holds:
+        kind = network_type(state) or file_system_type(state) or "unknown"
+        raise SettingsError(
+            f"Locks on files do not hold in MESH_STATE, {state} (file system {kind}).",
+            remedy="Set MESH_STATE to a folder on a disk of this machine; the drops may stay where they are.",
+        )
+    if (kind := network_type(state)) is not None:
+        errors.print(
+            f"MESH_STATE, {safe(str(state))}, lies on a network ({kind}). Locks hold between processes of this "
+            "machine; whether they do between machines is unknown: let this one alone write there.",
+            markup=False,
+        )
+
+
 def running_at(settings: Settings) -> str | None:
     """The address of the mesh that is up with this state folder; None where none is."""
     try:
-        with (settings.state / "up.lock").open() as file:
+        with (settings.state / UP_LOCK).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -157,23 +253,6 @@ def graphql(url: str, query: str, variables: dict[str, object] | None = None) ->
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)["data"]
-
-
-def _wait_until_ready(services: Services) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        services.check()
-        try:
-            text = json.dumps(graphql(services.url, _READY_QUERY))
-        except (urllib.error.URLError, OSError, ValueError, KeyError):
-            time.sleep(0.5)
-            continue
-        if "PythonError" in text:
-            raise ServiceError("Dagster cannot load mesh_assets.", remedy="`dagster definitions validate` says why.")
-        if '"LOADED"' in text:
-            return
-        time.sleep(0.5)
-    raise ServiceError(f"Dagster did not answer within {START_SECONDS} s.", remedy=f"See {services.log}.")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

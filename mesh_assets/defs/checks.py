@@ -54,7 +54,9 @@ def duckdb_checks_of(asset: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-        columns, rows = rows_of(lake.root, asset, context.partition_key)
+        with in_words():
+            columns, rows = rows_of(lake.root, asset, context.partition_key)
+            tables = expected_rows(lake, context.partition_key)
         expected = {column.name: duckdb_type(column.type) for column in TABLES[asset].columns}
         nulls = [c.name for c in TABLES[asset].columns if not c.nullable and rows.column(c.name).null_count]
         yield dg.AssetCheckResult(
@@ -64,7 +66,6 @@ def duckdb_checks_of(asset: str) -> dg.AssetChecksDefinition:
             metadata={"columns": len(columns), "nulls_where_none_may_be": ", ".join(nulls) or "none"},
         )
         found = list(zip(rows["slice"].to_pylist(), rows["asset"].to_pylist(), strict=True))
-        tables = expected_rows(lake, context.partition_key)
         yield dg.AssetCheckResult(
             asset_key=asset,
             check_name="conservation",

@@ -5,6 +5,7 @@ A text that was embedded before gets the vector it had; where such vectors lie b
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -20,8 +21,9 @@ from mesh_assets.schemas.outcome import Outcome
 
 # Distinct texts whose vectors are remembered: 154 MB at 384 dimensions in float16.
 REMEMBERED = 200_000
-# Texts encoded between two looks at the clock, so that progress shows on a CPU that does ten a second.
-_PIECE = 128
+# Texts encoded between two looks at the clock and at the owner's pause: as many as take a second or two, which is 32
+# on two cores. A GPU gets more at once.
+_LEAST_PIECE, _LARGEST_PIECE, _PIECE_SECONDS = 32, 1024, 2.0
 
 
 def embedding_counts() -> Counter[str]:
@@ -89,6 +91,7 @@ class _Work:
         self._memory = _Memory(remembered)
         self._outcome = outcome
         self._counts = counts
+        self._piece = _LEAST_PIECE
 
     def embedded(self, chunks: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of `EMBEDDINGS` for these rows of `CHUNKS`."""
@@ -117,17 +120,27 @@ class _Work:
         found |= stored
         self._outcome.advance(sum(rows_of[digest] for digest in found))
         fresh = sorted((digest for digest in texts if digest not in found), key=lambda digest: len(texts[digest]))
-        for start in range(0, len(fresh), _PIECE):
-            piece = fresh[start : start + _PIECE]
+        start = 0
+        while piece := fresh[start : start + self._piece]:
+            start += len(piece)
+            began = time.monotonic()
             vectors = self._encoder.encode([texts[digest] for digest in piece]).astype(np.float16)
             made = dict(zip(piece, vectors, strict=True))
             self._known.keep(made)
             found |= made
             self._counts["embedded"] += len(piece)
+            self._pace(time.monotonic() - began)
             self._outcome.advance(sum(rows_of[digest] for digest in piece))
         for digest in (*stored, *fresh):
             self._memory.put(digest, found[digest])
         return found
+
+    def _pace(self, seconds: float) -> None:
+        """Let the next piece take about `_PIECE_SECONDS`, after one that took `seconds`."""
+        if seconds < _PIECE_SECONDS / 2:
+            self._piece = min(2 * self._piece, _LARGEST_PIECE)
+        elif seconds > 2 * _PIECE_SECONDS:
+            self._piece = max(self._piece // 2, _LEAST_PIECE)
 
 
 def rows_to_embed(chunks: int, encoder: Encoder) -> int:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mesh_assets.health.findings import Finding
+from mesh_assets.machine import RUN_BYTES
 from mesh_assets.wording import duration, size
 
 # Below this, logs and databases alone may fill a disk within a day.
 _SCARCE = 1_000_000_000
 # What the lake and the indexes take of a byte that is read, measured on code and logs; a lake of one's own is measured.
 STATE_PER_BYTE = 4.0
-# A slice run with the default model, and Dagster's own processes.
-_RUN_BYTES, _DAGSTER_BYTES = 1_500_000_000, 1_000_000_000
+# The web server, the daemon and the processes that load the code for them.
+_DAGSTER_BYTES = 1_000_000_000
 # Dagster opens a database for each run, a query a file for each slice.
 _OPEN_FILES = 1024
 # Clocks of a machine and of a file server differ by that much without harm.
@@ -81,16 +82,17 @@ def clock(now: float, seen: Sequence[tuple[str, float]]) -> list[Finding]:
 
 def memory(total: int, runs: int) -> Finding:
     """Whether `runs` slice runs fit side by side."""
-    needed = runs * _RUN_BYTES + _DAGSTER_BYTES
-    what = f"{size(total)} of memory, {runs} runs side by side take about {size(needed)}"
+    needed = runs * RUN_BYTES + _DAGSTER_BYTES
+    what = f"{size(total)} of memory, {runs} {'run takes' if runs == 1 else 'runs take'} about {size(needed)}"
     if total < needed:
-        return Finding("memory", "warn", what, "Lower max_concurrent_runs in dagster.yaml, or MESH_EMBEDDING_BATCH.")
+        remedy = "Lower MESH_CORES or MESH_EMBEDDING_BATCH; with MESH_CORES=1 one slice runs at a time."
+        return Finding("memory", "warn", what, remedy)
     return Finding("memory", "ok", what)
 
 
 def cores(count: int, runs: int, threads: int) -> Finding:
     """Whether the threads of all runs have a core each."""
-    what = f"{count} cores for {runs} runs of {threads} {'thread' if threads == 1 else 'threads'}"
+    what = f"{count} cores for {runs} runs side by side, each of {threads} threads"
     if runs * threads > max(count, runs):
         return Finding("cores", "warn", what, "Set MESH_THREADS=0 to share the cores among the runs.")
     return Finding("cores", "ok", what)

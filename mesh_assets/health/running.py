@@ -86,6 +86,13 @@ def daemon(found: Daemon) -> Finding:
     return Finding("daemon", "ok", "the mesh is up" if not late else "the mesh is starting")
 
 
+def pace(why_held: str | None) -> Finding:
+    """Whether the mesh may work; `why_held` is the sentence that says why not."""
+    if why_held is None:
+        return Finding("pace", "ok", "the mesh may work now")
+    return Finding("pace", "ok", why_held, "`mesh resume` ends a pause, MESH_HOURS sets the hours.")
+
+
 def runs(unfinished: Sequence[str], alive: Collection[str], *, up: bool) -> Finding:
     """Runs that Dagster takes for unfinished but whose process is gone."""
     orphans = [run for run in unfinished if run not in alive]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_assets.atomic import replacing
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Filter, Hit, Stored
 from mesh_assets.indexes.vector_file import VectorFile, binary_codes, map_vectors, write_vectors
@@ -32,10 +32,7 @@ _MAPPED_FILES = 128
 _MASK_ROWS = 1 << 16
 # Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
 _DECIMALS = 6
-# A temporary file this old was left by a process that was killed: no slice takes a day to write.
-_STALE_SECONDS = 86_400.0
 _SUFFIX = ".vectors"
-_TEMPORARY = ".partial"
 
 
 class FaissVectorIndex:
@@ -56,12 +53,9 @@ class FaissVectorIndex:
     ) -> Stored:
         """See the Protocol. Nothing changes where `batches` raise; IndexDownError where the folder refuses writing."""
         path = self._path(slice_key, model)
-        folder = path.parent
-        temporary = folder / f"{slice_key}.{self._run_id}{_TEMPORARY}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder, slice_key)
-            entries = write_vectors(path, model, batches, temporary=temporary)
+            with replacing(path, self._run_id) as temporary:
+                entries = write_vectors(temporary, model, batches)
         except OSError as error:
             raise IndexDownError(
                 f"The vector file {path} cannot be written: {error}.",
@@ -178,15 +172,6 @@ def _listed(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _sweep(folder: Path, slice_key: str) -> None:
-    for path in folder.glob(f"{slice_key}.*{_TEMPORARY}"):
-        try:
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
-        except FileNotFoundError:
-            continue
 
 
 def _nearest_codes(

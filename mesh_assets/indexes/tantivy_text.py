@@ -9,25 +9,31 @@ from __future__ import annotations
 import math
 import random
 import shutil
-import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mesh_assets.atomic import staging, sweep_stagings
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
 from mesh_assets.indexes.words import encodable, query_words, spaced
 from mesh_assets.slices import SliceKey, check_dataset_key
+from mesh_assets.wording import size
 
 if TYPE_CHECKING:
     import tantivy
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
 _FORMAT = "words-2"
+# Beside it lie those that are just being made.
+UNFINISHED = ".new"
+# The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
+WRITER_LOCK, WRITER_TEMPORARIES = ".tantivy-writer.lock", ".tmp*"
 # What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
 _HEAP_BYTES = 64 << 20
 _WRITER_THREADS = 1
@@ -110,7 +116,7 @@ class TantivyFulltextIndex:
         if not self._folder.is_dir():
             return
         for other in self._folder.parent.iterdir():
-            if other != self._folder:
+            if other.name not in (_FORMAT, UNFINISHED):
                 shutil.rmtree(other, ignore_errors=True)
         with self._writer() as writer:
             writer.delete_documents_by_term("dataset", dataset)
@@ -187,15 +193,14 @@ class TantivyFulltextIndex:
 
         if self._folder.is_dir():
             return
-        with _engine_errors(self._folder):
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=f"{_FORMAT}.", dir=self._folder.parent))
+        unfinished = self._folder.parent / UNFINISHED
+        sweep_stagings(unfinished)
+        with _engine_errors(self._folder), staging(unfinished / uuid.uuid4().hex) as made:
+            tantivy.Index(_schema(), str(made))
             try:
-                tantivy.Index(_schema(), str(made))
                 made.rename(self._folder)
             except OSError:
                 # Another process was first: its folder is not empty, so the rename was refused.
-                shutil.rmtree(made, ignore_errors=True)
                 if not self._folder.is_dir():
                     raise
 
@@ -234,13 +239,22 @@ def _engine_errors(folder: Path) -> Generator[None]:
 
 def _broken(folder: Path, error: Exception) -> IndexDownError:
     return IndexDownError(
-        f"The full-text index {folder} does not work: {error}.",
+        f"The full-text index {folder} does not work: {error}{_lack_of_space(folder)}.",
         remedy="Free space or permit access there; or delete the folder and materialize `fulltext_index` again.",
     )
 
 
 def _readable(text: str) -> str:
     return text if text.isascii() else spaced(encodable(text))
+
+
+def _lack_of_space(folder: Path) -> str:
+    # The engine's writer only says that it was killed.
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return ""
+    return f" (the disk has only {size(free)} of free space)" if free < _HEAP_BYTES else ""
 
 
 def _schema() -> tantivy.Schema:

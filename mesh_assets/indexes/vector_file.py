@@ -10,7 +10,6 @@ the small arrays (8% of the bytes). What is searched, and how, belongs to `faiss
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -61,25 +60,10 @@ def binary_codes(vectors: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.packbits(vectors > 0, axis=1)
 
 
-def write_vectors(path: Path, model: str, batches: Iterable[Batch], *, temporary: Path) -> int:
-    """Write `batches` to `temporary`, then put it in the place of `path` in one step; the number of entries.
-
-    Durable when it returns. Where `batches` raise, `path` is what it was and `temporary` is gone.
-    """
-    try:
-        with temporary.open("wb") as file:
-            rows = _write(file, model, batches)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return rows
+def write_vectors(path: Path, model: str, batches: Iterable[Batch]) -> int:
+    """Write `batches` to the new file `path`; the number of entries. Whoever calls makes it durable and visible."""
+    with path.open("wb") as file:
+        return _write(file, model, batches)
 
 
 def _write(file: BinaryIO, model: str, batches: Iterable[Batch]) -> int:

@@ -6,22 +6,28 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
-from mesh_assets.errors import SourceError
+from mesh_assets.atomic import replacing
+from mesh_assets.errors import LakeError, SourceError
 from mesh_assets.intake.forgetting import Forgetting
+from mesh_assets.intake.growing import Growth
 from mesh_assets.intake.references import Reference, References
-from mesh_assets.intake.walk import Listing, Visitor, Walk, list_dataset
+from mesh_assets.intake.walk import LISTED, Listing, Visitor, Walk, list_dataset
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets.settings import Settings
 from mesh_assets.slices import LOOSE_FILES, check_dataset_key, dataset_key
 
 # `mesh ingest` copies here and renames into place, so that no walk sees half a file.
 INCOMING = ".incoming"
+# Where, below the state folder, walks in progress are kept.
+WALKS = "walks"
+# No key of a dataset holds a plus sign.
+_GROWING = "+growing.json"
 # The digest of a walk that met nothing, or nothing that is quiet yet.
 _NOTHING = f"{0:032x}"
 
@@ -30,18 +36,21 @@ _NOTHING = f"{0:032x}"
 class DropArea:
     """The folder whose folders are datasets, and the folders that were registered to be read where they are.
 
-    `quiet_seconds` is how long a file must not have changed.
+    `quiet_seconds` is how long a file must not have changed; one that keeps changing is looked at every
+    `growing_minutes`.
     """
 
     root: Path
     quiet_seconds: float
     registry: References | None = None
     forgetting: Forgetting | None = None
+    growing_minutes: float = 10.0
 
     @classmethod
     def of(cls, settings: Settings) -> DropArea:
         """The drop area and the references of these settings."""
-        return cls(settings.drops, settings.quiet_seconds, References.of(settings), Forgetting.of(settings))
+        registry, forgetting = References.of(settings), Forgetting.of(settings)
+        return cls(settings.drops, settings.quiet_seconds, registry, forgetting, settings.growing_minutes)
 
     def folders(self) -> dict[str, Path]:
         """Each dataset's key with its folder, sorted by key; empty where there is no drop area yet.
@@ -92,12 +101,13 @@ class DropArea:
             )
         return folder
 
-    def listing(self, dataset: str) -> Listing:
-        """Everything in a dataset's folder, walked now."""
+    def listing(self, dataset: str, growth: Growth | None = None) -> Listing:
+        """Everything in a dataset's folder, walked now. `growth` is what is known of its growing files."""
         if dataset == LOOSE_FILES:
             rejects = self.loose()
-            return Listing((), frozenset(), tuple(rejects), _digest_of(rejects))
-        found = list_dataset(self.folder_of(dataset), quiet_seconds=self.quiet_seconds)
+            return Listing(LISTED.to_frame(), {}, tuple(rejects), _digest_of(rejects))
+        known = growth or Growth(self.growing_minutes)
+        found = list_dataset(self.folder_of(dataset), quiet_seconds=self.quiet_seconds, growth=known)
         self.folder_of(dataset)  # a disk that went away meanwhile must not look like files that were deleted
         return found
 
@@ -116,16 +126,24 @@ class DropArea:
 class DropWatch:
     """Finds datasets that differ from their manifest, a slice of time after the other.
 
-    A walk that is not finished when its time is over is kept below `state` and goes on in the next call.
+    A walk that is not finished when its time is over is kept below `state` and goes on in the next call. So is the
+    time since when files are growing.
     """
 
     area: DropArea
     state: Path
 
     def changed(
-        self, known_digest: Callable[[str], str | None], *, after: str, until: float
+        self,
+        known_digest: Callable[[str], str | None],
+        *,
+        after: str,
+        until: float,
+        taken: Callable[[str], Mapping[str, tuple[float, int]]] = lambda _: {},
     ) -> Iterator[tuple[str, str | None]]:
         """Each dataset that was walked completely, with its new digest, or None where nothing changed.
+
+        `taken` is `Growth.taken` of a dataset, as its manifest has it.
 
         Starts behind the dataset `after` and goes round once, until the monotonic clock reaches `until`; one step is
         always made.
@@ -134,9 +152,11 @@ class DropWatch:
         order = [key for key in folders if key > after] + [key for key in folders if key <= after]
         for dataset in order:
             walk = self._resume(dataset)
-            if not walk.advance(folders[dataset], Visitor(self.area.quiet_seconds), until=until):
-                self._keep(dataset, walk)
+            visitor = Visitor(self.area.quiet_seconds, growth=self.growth(dataset, taken(dataset)))
+            if not walk.advance(folders[dataset], visitor, until=until):
+                self._keep(self._path(dataset), asdict(walk))
                 return
+            self._note_growing(dataset, walk.growing)
             self._path(dataset).unlink(missing_ok=True)
             digest = f"{walk.digest:032x}"
             yield dataset, digest if digest != (known_digest(dataset) or _NOTHING) else None
@@ -144,11 +164,29 @@ class DropWatch:
                 return
         yield from self._loose(known_digest)
 
+    def growth(self, dataset: str, taken: Mapping[str, tuple[float, int]]) -> Growth:
+        """What is known of a dataset's growing files: by its manifest, and by the walks since."""
+        try:
+            seen = {str(path): float(since) for path, since in json.loads(self._growing(dataset).read_text()).items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+            seen = dict[str, float]()  # a file seems to grow from now on: it is looked at later
+        return Growth(self.area.growing_minutes, taken, seen)
+
+    def _note_growing(self, dataset: str, growing: dict[str, float]) -> None:
+        path = self._growing(dataset)
+        if growing:
+            self._keep(path, growing)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _growing(self, dataset: str) -> Path:
+        return self.state / f"{dataset}{_GROWING}"
+
     def forget(self, dataset: str) -> None:
-        """Remove what is kept of a walk of this dataset that was not finished, also what a killed process left."""
+        """Remove what is kept of walks of this dataset, also what a killed process left."""
         name = re.escape(check_dataset_key(dataset))
         for path in self.state.glob("*"):
-            if re.fullmatch(rf"{name}\.(json|[0-9]+\.tmp)", path.name):
+            if re.fullmatch(rf"{name}(\+growing)?\.json|\.{name}(\+growing)?\.json\.[^.]*\.tmp", path.name):
                 path.unlink(missing_ok=True)
 
     def _loose(self, known_digest: Callable[[str], str | None]) -> Iterator[tuple[str, str | None]]:
@@ -166,11 +204,15 @@ class DropWatch:
         except (FileNotFoundError, ValueError, TypeError):
             return Walk()  # a walk that cannot be resumed starts again: nothing is lost but time
 
-    def _keep(self, dataset: str, walk: Walk) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        beside = self._path(dataset).with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(asdict(walk)))
-        beside.replace(self._path(dataset))
+    def _keep(self, path: Path, what: object) -> None:
+        try:
+            with replacing(path, str(os.getpid())) as beside:
+                beside.write_text(json.dumps(what))
+        except OSError as error:
+            raise LakeError(
+                f"{path} cannot be written: {error.strerror or error}.",
+                remedy="Make room or allow writing there; until then a large folder is walked from its start again.",
+            ) from error
 
 
 def _is_dataset(entry: os.DirEntry[str]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mesh_assets.atomic import staging, sweep_stagings
 from mesh_assets.errors import SourceError
 from mesh_assets.intake.drop_area import INCOMING
 
@@ -31,26 +32,26 @@ def bring_in(
     """Copy a file, or everything below a folder, into `folder` of the drop area; links and devices are left out.
 
     Folders called as in `skip` are passed over. A file with equal content is not touched, so that bringing the same
-    twice changes nothing. SourceError where the source cannot be read or there is no room.
+    twice changes nothing. What a killed ingestion left is removed. SourceError where the source cannot be read or there
+    is no room.
     """
     if not source.is_dir() and not source.is_file():
         raise SourceError("missing", f"{source} is no file and no folder.", remedy="Check the path.")
     copied = Copied()
     drops = drops.resolve()
-    staging = drops / INCOMING / uuid.uuid4().hex
+    incoming = drops / INCOMING
+    sweep_stagings(incoming)
     try:
-        staging.mkdir(parents=True)
-        for path, name in _regular_files(source, copied, skip):
-            _bring_one(path, drops / folder / name, staging, copied)
-            progress(copied)
+        with staging(incoming / uuid.uuid4().hex) as beside:
+            for path, name in _regular_files(source, copied, skip):
+                _bring_one(path, drops / folder / name, beside / "file", copied)
+                progress(copied)
     except OSError as error:
         raise SourceError(
             "not copied",
             f"{error.filename or source} could not be copied: {error.strerror}.",
             remedy="Make room or allow reading, then run the same command again: it goes on where it stopped.",
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return copied
 
 
@@ -69,11 +70,10 @@ def _regular_files(source: Path, copied: Copied, skip: Collection[str]) -> Itera
                 copied.left_out.append(str(path))
 
 
-def _bring_one(path: Path, target: Path, staging: Path, copied: Copied) -> None:
+def _bring_one(path: Path, target: Path, beside: Path, copied: Copied) -> None:
     if not target.is_symlink() and target.is_file() and filecmp.cmp(path, target, shallow=False):
         copied.present += 1
         return
-    beside = staging / "file"
     shutil.copy2(path, beside, follow_symlinks=False)
     if target.parent.resolve() != target.parent.absolute():
         raise SourceError(

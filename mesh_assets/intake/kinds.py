@@ -29,6 +29,17 @@ class Detected:
     encoding: str | None = None
 
 
+# Formats with a record a line (or, of plain text, lines that stand alone), and encodings in which the byte of a line's
+# end is nothing else: what may be cut between records, and only grows when it is written to.
+_RECORD_FORMATS = frozenset({"log", "csv", "tsv", "jsonl", "plain"})
+_LINE_ENCODINGS = frozenset({"utf-8", "cp1252"})
+
+
+def is_appendable(found: Detected) -> bool:
+    """Whether a file of this kind consists of records that end with a line."""
+    return found.format in _RECORD_FORMATS and found.encoding in _LINE_ENCODINGS
+
+
 # (offset, bytes, kind, format); the first that fits counts.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "image", "png"),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh_assets.atomic import replacing
 from mesh_assets.errors import SourceError
 from mesh_assets.settings import Settings
 from mesh_assets.slices import check_dataset_key, is_dataset_key
@@ -103,8 +105,11 @@ class References:
         return reference
 
     def remove(self, dataset: str) -> None:
-        """Forget where the dataset lies; its folder is not touched."""
-        self._path(dataset).unlink(missing_ok=True)
+        """Forget where the dataset lies, also what a killed registration left; its folder is not touched."""
+        name = re.compile(rf"{re.escape(check_dataset_key(dataset))}\.json|\.{re.escape(dataset)}\.json\.[^.]*\.tmp")
+        for path in _listed(self.root):
+            if name.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def _path(self, dataset: str) -> Path:
         return self.root / f"{check_dataset_key(dataset)}.json"
@@ -150,13 +155,17 @@ def _read(path: Path) -> Reference | None:
 
 
 def _write(path: Path, reference: Reference) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("w") as file:
-        json.dump({"path": str(reference.path), "inode": reference.inode}, file)  # escapes names that are not UTF-8
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    # JSON escapes what is no UTF-8 in a path.
+    text = json.dumps({"path": str(reference.path), "inode": reference.inode})
+    try:
+        with replacing(path, str(os.getpid())) as beside:
+            beside.write_text(text)
+    except OSError as error:
+        raise SourceError(
+            "not registered",
+            f"{path} cannot be written: {error.strerror or error}.",
+            remedy="Make room or allow writing there, then run the same command again: nothing was changed.",
+        ) from error
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+# The first and last bytes of an extent by which it is told whether it is still there: seconds for thousands of files
+# that are appended to. An extent of twice as much is known by all its bytes.
+PROBE_BYTES = 256 << 10
 READ_BYTES = 1 << 20  # large enough that system calls do not show, small beside any memory limit
 
 
@@ -115,6 +118,24 @@ def check_identity(file: BinaryIO, path: str, expected: Identity, *, reason: str
         )
 
 
+def has_grown(before: Identity, now: Identity) -> bool:
+    """Whether the file may be `before` with something behind it: what only grows keeps its inode."""
+    return now.inode == before.inode and now.size > before.size
+
+
+def probe(file: BinaryIO, path: str, start: int, stop: int) -> str:
+    """What tells whether the bytes from `start` to `stop` are still those that were read; errors as `read_range`."""
+    hasher = blake3()
+    if stop - start <= 2 * PROBE_BYTES:
+        spans = [(start, stop)]
+    else:
+        spans = [(start, start + PROBE_BYTES), (stop - PROBE_BYTES, stop)]
+    for first, last in spans:
+        for block in read_range(file, path, first, last):
+            hasher.update(block)
+    return hasher.hexdigest(length=16)
+
+
 def read_range(file: BinaryIO, path: str, start: int, stop: int) -> Iterator[bytes]:
     """The bytes from `start` up to `stop` in blocks.
 
@@ -144,20 +165,27 @@ WHOLE_FILE_BYTES = 8 << 20
 def open_verified(root: Path, path: str, start: int, stop: int, content_hash: str) -> BinaryIO:
     """The bytes `start` to `stop` of a file if they still have `content_hash`, else SourceChangedError.
 
-    A large extent is hashed first and streamed then; SourceChangedError comes at its end if it changed meanwhile.
+    A large extent is hashed first and streamed then; SourceChangedError comes at its end if it changed meanwhile. What
+    lies behind the extent may change: a log goes on growing while it is read.
     """
     if stop - start <= WHOLE_FILE_BYTES:
         with open_inside(root, path) as file:
             content = b"".join(read_range(file, path, start, stop))
         _check_hash(blake3(content).hexdigest(length=16), content_hash, path)
         return io.BytesIO(content)
-    reader = _ExtentReader(root, path, start, stop)
-    hasher = blake3()
-    while block := reader.read(READ_BYTES):
-        hasher.update(block)
-    _check_hash(hasher.hexdigest(length=16), content_hash, path)
+    reader = _ExtentReader(root, path, start, stop, content_hash)
+    while reader.read(READ_BYTES):
+        pass
     reader.rewind()
     return io.BufferedReader(reader, READ_BYTES)
+
+
+def read_head(root: Path, path: str, size: int, head_hash: str) -> bytes:
+    """The first `size` bytes of a file, fewer where it is smaller; SourceChangedError where they have another hash."""
+    with open_inside(root, path) as file:
+        head = b"".join(read_range(file, path, 0, min(size, identity(file).size)))
+    _check_hash(blake3(head).hexdigest(length=16), head_hash, path)
+    return head
 
 
 def _check_hash(found: str, expected: str, path: str) -> None:
@@ -170,17 +198,18 @@ def _check_hash(found: str, expected: str, path: str) -> None:
 
 
 class _ExtentReader(io.RawIOBase):
-    """A part of a file as a stream of its own, which notices at its end that the file changed."""
+    """A part of a file as a stream of its own, which notices at its end that the bytes were not those expected."""
 
-    def __init__(self, root: Path, path: str, start: int, stop: int) -> None:
+    def __init__(self, root: Path, path: str, start: int, stop: int, content_hash: str) -> None:
         self._path, self._start, self._stop = path, start, stop
+        self._content_hash = content_hash
         self._opened = open_inside(root, path)
         self._file = self._opened.__enter__()
-        self._identity = identity(self._file)
         self.rewind()
 
     def rewind(self) -> None:
         """Go back to the start of the extent."""
+        self._hasher = blake3()
         self._position = self._file.seek(self._start)
 
     def readable(self) -> bool:
@@ -190,7 +219,8 @@ class _ExtentReader(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         block = self._file.read(min(len(view), self._stop - self._position))
         if not block:
-            check_identity(self._file, self._path, self._identity, reason="changed while read")
+            _check_hash(self._hasher.hexdigest(length=16), self._content_hash, self._path)
+        self._hasher.update(block)
         view[: len(block)] = block
         self._position += len(block)
         return len(block)

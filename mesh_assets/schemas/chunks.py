@@ -33,7 +33,7 @@ CHUNKS = Table(
         Column("byte_stop", pa.int64(), "Where it ends, exclusive."),
         Column("line_start", pa.int64(), "First line, counted from 1 in the extent."),
         Column("line_stop", pa.int64(), "Last line, inclusive."),
-        Column("row_start", pa.int64(), "First data row of a table, counted from 0.", nullable=True),
+        Column("row_start", pa.int64(), "First data row of a table, counted from 0 in the extent.", nullable=True),
         Column("row_stop", pa.int64(), "Last data row, exclusive.", nullable=True),
         Column("time_start", TIMESTAMP, "Earliest moment that the content is about, UTC.", nullable=True),
         Column("time_stop", TIMESTAMP, "Latest moment, inclusive.", nullable=True),

@@ -24,7 +24,7 @@ _EXTENT = (
 EXTENTS = Table(
     name="extents",
     grain="one extent of a file of a dataset",
-    key=("path", "start"),
+    key=("slice", "path", "start"),
     columns=(
         *_EXTENT,
         Column("slice", pa.string(), "Key of the slice that the extent belongs to."),
@@ -40,6 +40,8 @@ SOURCES = Table(
     columns=(
         *_EXTENT,
         Column("content_hash", pa.string(), "BLAKE3 of the extent's bytes, 32 hex digits."),
+        Column("probe", pa.string(), "BLAKE3 of its first and last 256 KiB: tells whether a file only grew."),
+        Column("head_hash", pa.string(), "BLAKE3 of the file's first 64 KiB, for a later extent.", nullable=True),
         Column("kind", pa.string(), "text, code, image, audio, video, structured, log, metric or unknown."),
         Column("format", pa.string(), "Finer than kind: markdown, plain, python, csv, jsonl, png ..."),
         Column("encoding", pa.string(), "Python codec that decodes the extent; null for binary.", nullable=True),

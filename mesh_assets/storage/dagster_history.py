@@ -21,10 +21,10 @@ import dagster as dg
 from sqlalchemy import Connection, text
 
 from mesh_assets.slices import is_slice_of
+from mesh_assets.storage.run_tags import DATASET_TAG, PARTITION_TAG
 
-# Tags by which runs of a dataset are found: our own, and Dagster's for a partition, which runs by hand have alone.
-_DATASET_TAG = "mesh/dataset"
-_PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+# Beside our own tag runs are found by Dagster's for a partition, which all of them have.
+_PARTITION_TAGS = (PARTITION_TAG, "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # SQLite takes some thousand values in one statement; a few hundred are as fast.
 _VALUES = 500
 # Other processes use the same files: a transaction of theirs takes milliseconds, their longest query seconds.
@@ -58,12 +58,18 @@ class DagsterHistory:
     def runs(self, *, unfinished: bool = False) -> list[str]:
         """Ids of its runs, whoever started them; with `unfinished` those that are queued or at work."""
         statuses = _UNFINISHED if unfinished else []
-        found = set(self.instance.get_run_ids(dg.RunsFilter(tags={_DATASET_TAG: self.dataset}, statuses=statuses)))
+        found = set(self.instance.get_run_ids(dg.RunsFilter(tags={DATASET_TAG: self.dataset}, statuses=statuses)))
+        slices, datasets = (set(self.instance.get_dynamic_partitions(name)) for name in ("slices", "datasets"))
         for tag, values in self.instance.get_run_tags(list(_PARTITION_TAGS), value_prefix=self.dataset):
             own = sorted(value for value in values if value == self.dataset or is_slice_of(value, self.dataset))
             for start in range(0, len(own), _VALUES):
                 filters = dg.RunsFilter(tags={tag: own[start : start + _VALUES]}, statuses=statuses)
-                found.update(self.instance.get_run_ids(filters))
+                for run in self.instance.get_runs(filters):
+                    key = run.tags[tag]
+                    # A dataset may be called like a slice of another; a run that has not begun has no tag of ours.
+                    is_other = key in (slices if key == self.dataset else datasets)
+                    if run.tags.get(DATASET_TAG, "" if is_other else self.dataset) == self.dataset:
+                        found.add(run.run_id)
         return sorted(found)
 
     def backfills(self, *, unfinished: bool = False) -> list[str]:
@@ -74,12 +80,9 @@ class DagsterHistory:
 
     def partitions(self) -> list[tuple[str, str]]:
         """Its dynamic partitions, each with the name of its definition."""
-        return [
-            (definition, key)
-            for definition in ("datasets", "slices")
-            for key in self.instance.get_dynamic_partitions(definition)
-            if key == self.dataset or is_slice_of(key, self.dataset)
-        ]
+        datasets = [key for key in self.instance.get_dynamic_partitions("datasets") if key == self.dataset]
+        slices = [key for key in self.instance.get_dynamic_partitions("slices") if is_slice_of(key, self.dataset)]
+        return [*(("datasets", key) for key in datasets), *(("slices", key) for key in slices)]
 
     def erase(self, progress: Callable[[str], None]) -> frozenset[str]:
         """Delete all of it; the ids of its runs. None may be at work. Doing it again finishes what was begun."""

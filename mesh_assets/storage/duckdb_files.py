@@ -39,7 +39,7 @@ def rewriting(path: Path, run_id: str, *, start: Path) -> Generator[duckdb.DuckD
     after any other exception of the block.
     """
     with _turn(path), publishing(path, run_id) as temporary:
-        _sweep(path)
+        _sweep(path, keep=temporary)
         try:
             with closing(_open_copy(start, temporary)) as connection:
                 yield connection
@@ -70,11 +70,19 @@ def snapshot(path: Path) -> Generator[duckdb.DuckDBPyConnection]:
 
 
 def _open_copy(start: Path, copy: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to `copy`, made from `start` where that is there. The log of a notebook is not copied with it."""
+    """A connection to `copy`, filled from `start`, or as an empty database where that is not there.
+
+    A file that lies at `copy` already is filled and not replaced: its writer may hold a lock on it. The log of a
+    notebook is not copied.
+    """
     try:
         shutil.copyfile(start, copy)
     except FileNotFoundError:
-        return duckdb.connect(str(copy))
+        # DuckDB takes no file that is there and empty, so the empty database is made elsewhere.
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+            empty = Path(folder, "empty.duckdb")
+            duckdb.connect(str(empty)).close()
+            shutil.copyfile(empty, copy)
     try:
         return duckdb.connect(str(copy))
     except duckdb.Error as error:
@@ -102,10 +110,10 @@ def _turn(path: Path) -> Generator[None]:
         os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    """Remove copies of killed processes: whoever has the turn is the only one with a copy."""
+def _sweep(path: Path, *, keep: Path) -> None:
+    """Remove copies of killed processes: whoever has the turn is the only one with a copy, which is `keep`."""
     for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
+        if left != keep and left.name.startswith(f".{path.name}.") and left.name.endswith((".tmp", ".tmp.wal")):
             left.unlink(missing_ok=True)
 
 

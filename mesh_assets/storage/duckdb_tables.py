@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 from dagster_duckdb import DuckDBIOManager
 from dagster_duckdb.io_manager import DuckDbClient
@@ -23,9 +24,10 @@ from dagster_duckdb.io_manager import DuckDbClient
 from mesh_assets.errors import MissingUpstreamError
 from mesh_assets.schemas import TABLES
 from mesh_assets.stages import DUCKDB_ASSETS
-from mesh_assets.storage.duckdb_files import dataset_database, rewriting, snapshot
+from mesh_assets.storage.duckdb_files import dataset_database, rewriting, snapshot, views_database
 from mesh_assets.storage.duckdb_types import adapt, columns_of, name
 from mesh_assets.storage.duckdb_views import publish_views
+from mesh_assets.storage.failures import in_words
 
 _SCHEMA = "main"
 
@@ -46,17 +48,33 @@ def rows_of(lake_root: Path, asset: str, dataset: str) -> tuple[dict[str, str], 
 
 
 def forget_rows(lake_root: Path, dataset: str, run_id: str) -> int:
-    """Remove a dataset from every table; how many rows went. The views of `lake.duckdb` are to be made again then."""
+    """Remove a dataset from every table, and from the copy in `lake.duckdb`; how many rows went.
+
+    The others' rows are copied to a new file: a deleted row would stay readable in the blocks of the old one.
+    """
     path = dataset_database(lake_root)
-    if not path.exists():
-        return 0
     gone = 0
-    with rewriting(path, run_id, start=path) as connection:
-        for asset in DUCKDB_ASSETS:
-            if columns_of(connection, asset):
-                query = f"DELETE FROM {name(asset)} WHERE dataset = ?"  # noqa: S608  # the name is quoted
-                gone += int(connection.execute(query, [dataset]).fetchall()[0][0])
+    if path.exists():
+        with (
+            snapshot(path) as old,
+            rewriting(path, run_id, start=path.with_name(f".{path.name}.nothing")) as connection,
+        ):
+            for asset in DUCKDB_ASSETS:
+                adapt(connection, TABLES[asset], asset)
+                if columns_of(old, asset):
+                    rows = old.sql(f"FROM {name(asset)}").to_arrow_table()
+                    kept = rows.filter(pc.field("dataset") != dataset)
+                    _insert(connection, asset, kept)
+                    gone += rows.num_rows - kept.num_rows
+    if views_database(lake_root).exists():
+        publish_views(lake_root, run_id)
     return gone
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, asset: str, rows: pa.Table) -> None:
+    connection.register("incoming rows", rows)
+    connection.execute(f"INSERT INTO {name(asset)} BY NAME FROM {name('incoming rows')}")
+    connection.unregister("incoming rows")
 
 
 class ArrowTables(DbTypeHandler[pa.Table]):
@@ -69,9 +87,7 @@ class ArrowTables(DbTypeHandler[pa.Table]):
         del context
         table = TABLES[table_slice.table]
         rows = pa.Table.from_batches([table.cast(batch) for batch in obj.to_batches()], schema=table.schema)
-        connection.register("incoming rows", rows)
-        connection.execute(f"INSERT INTO {name(table_slice.table)} BY NAME FROM {name('incoming rows')}")
-        connection.unregister("incoming rows")
+        _insert(connection, table_slice.table, rows)
         return {"rows": rows.num_rows, "path": dg.MetadataValue.path(str(table_slice.database))}
 
     def load_input(
@@ -120,8 +136,14 @@ class _Manager(DbIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """As dagster-duckdb does it, then the views."""
-        super().handle_output(context, obj)
-        publish_views(Path(self._database).parent, context.run_id)
+        with in_words(context.step_context.previous_attempt_count):
+            super().handle_output(context, obj)
+            publish_views(Path(self._database).parent, context.run_id)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """As dagster-duckdb does it."""
+        with in_words():
+            return super().load_input(context)
 
 
 class DatasetTablesIOManager(DuckDBIOManager):

@@ -88,7 +88,7 @@ def _failure(message: str, remedy: str, *, allow_retries: bool) -> dg.Failure:
 
 def _place(error: BaseException) -> str:
     """The innermost line of the mesh's own code, such as `chunks/text.py:33`."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
     frame = (own or frames)[-1]
     path = Path(frame.filename)

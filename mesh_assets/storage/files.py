@@ -1,7 +1,4 @@
-"""Atomic files: written beside under a temporary name that holds the run id, synced, then renamed.
-
-A reader sees the old file or the new one, never a part; a kill leaves a temporary that nobody reads.
-"""
+"""Files of the lake and the reports: replaced in one step, with an error in words where the disk refuses."""
 
 from __future__ import annotations
 
@@ -9,17 +6,16 @@ import errno
 import os
 import re
 import shutil
-import time
 from collections.abc import Collection, Generator
-from contextlib import contextmanager, suppress
-from glob import escape
+from contextlib import contextmanager
 from pathlib import Path
 
+from mesh_assets.atomic import replacing
 from mesh_assets.errors import LakeError
 
-# No stage writes one file for longer: an older temporary was left by a killed run.
-LEFT_OVER_SECONDS = 86_400
-_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}  # a file where a folder should be, or the other way round
+_REFUSED = _FULL | _NO_FOLDER | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]*\.tmp", re.DOTALL)
 
 
@@ -28,26 +24,30 @@ def publishing(path: Path, run_id: str) -> Generator[Path]:
     """A temporary path to write to; it becomes `path` when the block ends, and goes when it fails.
 
     LakeError where the disk refuses (full, read-only); `path` then is as it was. Any other exception of the block
-    passes. What a killed run left of the same file a day ago is removed.
+    passes, also what refused another file than this one.
     """
-    temporary = path.parent / f".{path.name}.{run_id[:36]}.tmp"
+    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        with replacing(path, run_id) as temporary:
+            yield temporary
     except OSError as error:
-        if error.errno not in _REFUSED:
+        ours = error.filename is None or Path(str(error.filename)) in (path, path.parent, temporary)
+        if error.errno not in _REFUSED or not (ours or temporary is None):
             raise
-        raise LakeError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            remedy="Make room or allow writing there (`df -h`, `ls -ld`), then run it again: nothing was changed.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> LakeError:
+    """The error in words for a file that the disk refused to write."""
+    if error.errno in _FULL:
+        return LakeError(
+            f"{path} cannot be written: the disk is full ({error.strerror or error}).",
+            remedy=f"Make room (`df -h {path.parent}`); nothing was changed, and the mesh tries again by itself.",
+        )
+    return LakeError(
+        f"{path} cannot be written: {error.strerror or error}.",
+        remedy=f"Allow writing there (`ls -ld {path.parent}`), then run it again: nothing was changed.",
+    )
 
 
 def publish_text(path: Path, text: str, run_id: str) -> None:
@@ -93,18 +93,3 @@ def _undeletable(path: Path, error: OSError) -> LakeError:
         f"{path} cannot be deleted: {error.strerror or error}.",
         remedy="Allow deleting there (`ls -ld`), then do the same again: it goes on where it stopped.",
     )
-
-
-def _sweep(path: Path) -> None:
-    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
-        with suppress(FileNotFoundError):  # another process may be as tidy
-            if time.time() - left.stat().st_mtime > LEFT_OVER_SECONDS:
-                left.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,7 +22,9 @@ from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.references import References
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
+from mesh_assets.storage.backfills import recorded
 from mesh_assets.storage.dagster_history import names
+from mesh_assets.storage.duckdb_tables import forget_rows
 from mesh_assets.storage.files import remove_files, remove_folder
 from mesh_assets.storage.retirement import SliceStores
 
@@ -49,6 +51,9 @@ class Erasure:
         """Mark the dataset and delete its manifest: from now on nobody asks for it, and no run of it can begin."""
         Forgetting.of(self.settings).begin(self.dataset)
         remove_files(self.stores.lake.root / "drop_manifests", {f"{self.dataset}.parquet"})
+        for path, backfill in recorded(self.settings.state / "backfills"):
+            if backfill.dataset == self.dataset:
+                path.unlink(missing_ok=True)
 
     def erase(self) -> int:
         """Delete everything that was made of it, and where it lies; how many tables went. No run may be at work on it.
@@ -58,6 +63,7 @@ class Erasure:
         self.stores.vectors.forget_dataset(self.dataset)
         self.stores.words.forget_dataset(self.dataset, self._documents)
         tables = self.stores.lake.delete_dataset(self.dataset)
+        forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)

@@ -13,6 +13,7 @@ from mesh_assets.settings import Settings
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.failures import in_words
 from mesh_assets.storage.lake import Footer, Lake, LakeTable, UpToDate
+from mesh_assets.storage.memory import give_back
 from mesh_assets.storage.pace import GiveWay
 from mesh_assets.storage.ui import rejects_markdown
 
@@ -40,6 +41,7 @@ class ParquetIOManager(dg.IOManager):
         """
         with in_words(context.step_context.previous_attempt_count):
             self._handle(context, obj)
+        give_back()
 
     def _handle(self, context: dg.OutputContext, obj: Produced | UpToDate) -> None:
         if isinstance(obj, UpToDate):

@@ -30,7 +30,7 @@ from mesh_assets.embeddings.protocol import HASH_BYTES, Vector
 from mesh_assets.errors import CorruptTableError, LakeError
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.stages import ASSETS
-from mesh_assets.storage.files import LEFT_OVER_SECONDS, publishing
+from mesh_assets.storage.files import publishing
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.vectors import vectors_of
 
@@ -38,6 +38,8 @@ _ASSET = "chunk_embeddings"
 # What a kill costs at most: half a minute, or this many vectors (3 MB at 384 dimensions) on a machine with a GPU.
 _PART_SECONDS = 30.0
 _PART_ROWS = 4096
+# Parts that nobody went on with for so long are of a slice that was given up.
+LEFT_OVER_SECONDS = 86_400
 # Row groups held decoded, 15 MB each. The order of chunks hardly changes between two versions of a slice, so that the
 # next lookup is nearly always in one of the last groups.
 _HELD_GROUPS = 4

@@ -34,6 +34,8 @@ _FOOTER = "mesh"
 _ROW_FOR_ROW = frozenset({"raw_partitions", "chunk_embeddings", "chunk_insights"})
 # Level 3 gives a ratio of 4 at 113 MB per CPU-second; 9 is three times slower for a few percent.
 _COMPRESSION_LEVEL = 3
+# A drop of files that nothing can read has one reject for each.
+_REJECTS_AT_ONCE = 10_000
 # Readers hold one row group at a time; batches are gathered up to this before one is written.
 _ROW_GROUP_BYTES = 16 << 20
 
@@ -208,6 +210,9 @@ class Lake:
             if SliceKey.parse(key).dataset != dataset:
                 raise KeyFormatError(f"{key} is no slice of {dataset}.", remedy="`mesh status` lists the datasets.")
         names = {f"{key}.parquet" for key in slice_keys}
+        for folder in self._folders():
+            for key in slice_keys:
+                remove_folder(folder / dataset / f"{key}.parts")  # what a stage that was cut off keeps for its retry
         return sum(remove_files(folder / dataset, names) for folder in self._folders())
 
     def delete_dataset(self, dataset: str) -> int:
@@ -253,9 +258,12 @@ class Lake:
         return LakeTable(path, footer)
 
     def _publish_rejects(self, asset: str, partition: str, rejects: list[Reject], run_id: str) -> None:
-        with publishing(self.rejects_path(asset, partition), run_id) as temporary:
-            table = pa.Table.from_batches([rejects_batch(rejects)], schema=REJECTS.schema)
-            pq.write_table(table, temporary, compression="zstd")
+        with (
+            publishing(self.rejects_path(asset, partition), run_id) as temporary,
+            pq.ParquetWriter(temporary, REJECTS.schema, compression="zstd") as writer,
+        ):
+            for start in range(0, len(rejects), _REJECTS_AT_ONCE):
+                writer.write_batch(rejects_batch(rejects[start : start + _REJECTS_AT_ONCE]))
 
 
 def _below(asset: str, partition: str) -> Path:

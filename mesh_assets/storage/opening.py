@@ -64,7 +64,8 @@ def _source(citation: Citation, lake: Lake) -> dict[str, Any]:
     for extent in manifest.rows(["slice"], where=("path", citation.path)):
         sources = lake.find("raw_partitions", extent["slice"])
         for row in sources.rows(where=("path", citation.path)) if sources else ():
-            if row["start"] <= citation.byte_start <= row["stop"]:
+            # The end of an extent is the start of the next, or the end of the file.
+            if row["start"] <= citation.byte_start < max(row["stop"], row["start"] + 1):
                 return row
     raise CitationError(
         f"{citation.dataset}/{citation.path} is not in the lake.",

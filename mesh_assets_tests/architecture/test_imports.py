@@ -18,6 +18,7 @@ PACKAGE = Path(mesh_assets.__file__).parent
 PURE = ("intake", "chunks", "embeddings", "insights", "indexes", "search", "reports")
 LAYERS = (
     "errors",
+    "atomic",
     "slices",
     "wording",
     "hours",
@@ -72,7 +73,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         if top == "mesh_assets" and _layer(name) in LAYERS:
             assert LAYERS.index(_layer(name)) <= rank, f"{own} may not import {name}"
         assert not (at_load and top in HEAVY | ENGINES), f"{name} must be imported where it is used"
-        if own in ("errors", "slices", "wording", "hours", "settings", "machine", "stages", "schemas", *PURE):
+        if own in ("errors", "atomic", "slices", "wording", "hours", "settings", "machine", "stages", "schemas", *PURE):
             assert top not in {"dagster", *(HEAVY - {"torch", "transformers", "sentence_transformers"})}, name
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.intake.planner import MAX_PARTITIONS, Extent, Plan, plan_slices, target_bytes
+from mesh_assets.intake.extents import FRAME, frame_of
+from mesh_assets.intake.planner import MAX_PARTITIONS, Plan, plan_slices, target_bytes
 from mesh_assets.intake.sources import Identity
-from mesh_assets.intake.walk import ListedFile, Listing
+from mesh_assets.intake.walk import Listing
+from mesh_assets_tests.intake.listings import listing
 
 MIB = 1 << 20
 
 
 def _listing(sizes: dict[str, int], *, mtime: int = 1, growing: frozenset[str] = frozenset()) -> Listing:
-    files = tuple(ListedFile(path, Identity(size, mtime, 7, 1)) for path, size in sorted(sizes.items()))
-    return Listing(files, growing, (), "")
+    return listing({path: Identity(size, mtime, 7, 1) for path, size in sizes.items()}, growing=growing)
 
 
 def _plan(before: Plan | None, sizes: dict[str, int], **options: object) -> Plan:
-    listing = _listing(sizes, **options)  # type: ignore[arg-type]
-    extents = before.extents if before else ()
-    return plan_slices("d", extents, listing, version=before.version if before else 0, target=10 * MIB)
+    found = _listing(sizes, **options)  # type: ignore[arg-type]
+    extents = before.frame if before else FRAME.to_frame()
+    last = before.last_slice if before else -1
+    return plan_slices("d", extents, found, version=before.version if before else 0, target=10 * MIB, last_slice=last)
 
 
 def _slices(plan: Plan) -> dict[str, str]:
@@ -55,13 +59,8 @@ def test_a_new_file_goes_to_the_open_slice_only() -> None:
 
 def test_an_edit_changes_its_slice_and_nothing_else() -> None:
     plan = _plan(None, {"a": 9 * MIB, "b": 9 * MIB})
-    extents = tuple(
-        Extent(e.path, e.start, e.stop, Identity(e.identity.size, 0, 7, 1), e.slice, e.slice_version, e.change)
-        if e.path == "a"
-        else e
-        for e in plan.extents
-    )
-    later = plan_slices("d", extents, _listing({"a": 9 * MIB, "b": 9 * MIB}), version=1, target=10 * MIB)
+    extents = [replace(e, identity=Identity(e.identity.size, 0, 7, 1)) if e.path == "a" else e for e in plan.extents]
+    later = plan_slices("d", frame_of(extents), _listing({"a": 9 * MIB, "b": 9 * MIB}), version=1, target=10 * MIB)
     assert later.slices == {"d.000000": 2, "d.000001": 1}
     assert {e.path: e.change for e in later.extents} == {"a": "changed", "b": "same"}
 

@@ -37,7 +37,7 @@ def test_a_reference_is_a_dataset_beside_the_dropped_ones(root: Path) -> None:
     assert _register(root, "archive", "disk/archive") == root / "disk" / "archive"
     area = _area(root)
     assert area.folders() == {"archive": root / "disk" / "archive", "web": root / "drops" / "web"}
-    assert [file.path for file in area.listing("archive").files] == ["a.txt"]
+    assert area.listing("archive").files["path"].to_list() == ["a.txt"]
     watch = DropWatch(area, root / "state" / "walks")
     assert [key for key, digest in watch.changed({}.get, after="", until=float("inf")) if digest] == ["archive"]
 
@@ -117,15 +117,15 @@ def test_a_mount_point_without_its_disk_is_not_an_emptied_folder(root: Path) -> 
 def test_a_disk_that_goes_away_while_it_is_walked_deletes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _register(root, "archive", "disk/archive")
     area = _area(root)
-    really = os.scandir
+    really = os.listdir
 
     def failing(path: object = ".") -> object:
         if isinstance(path, int):  # the walk reads folders by their descriptors
             (root / "disk").rename(root / "gone")
-            monkeypatch.setattr(os, "scandir", really)
+            monkeypatch.setattr(os, "listdir", really)
         return really(path)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(os, "scandir", failing)
+    monkeypatch.setattr(os, "listdir", failing)
     with pytest.raises(SourceError, match="is not there"):
         area.listing("archive")
 
@@ -165,7 +165,31 @@ def test_a_dataset_that_is_being_forgotten_has_no_folder(root: Path) -> None:
 def test_forgetting_a_walk_takes_none_of_another_dataset(root: Path) -> None:
     walks = root / "state" / "walks"
     walks.mkdir()
-    for name in ("a.json", "a.17.tmp", "a.b.json", "a-b.json", "a.5.json", "a.b.17.tmp"):
+    own = {"a.json", "a+growing.json", ".a.json.17.tmp", ".a+growing.json.17.tmp"}
+    others = {"a.b.json", "a-b.json", "a.5.json", "a.b+growing.json", ".a.b.json.17.tmp", ".a.json.b.json.17.tmp"}
+    for name in own | others:
         (walks / name).touch()
     DropWatch(_area(root), walks).forget("a")
-    assert {path.name for path in walks.iterdir()} == {"a.b.json", "a-b.json", "a.5.json", "a.b.17.tmp"}
+    assert {path.name for path in walks.iterdir()} == others
+
+
+def test_removing_a_reference_takes_none_of_another_dataset_and_leaves_the_folder(root: Path) -> None:
+    _register(root, "a", "disk/archive")
+    _register(root, "a.json.b", "disk/other")
+    registry = root / "state" / "references"
+    for name in (".a.json.17.tmp", ".a.json.b.json.17.tmp"):  # left by killed processes
+        (registry / name).touch()
+    References(registry).remove("a")
+    References(registry).remove("a")
+    assert {path.name for path in registry.iterdir()} == {"a.json.b.json", ".a.json.b.json.17.tmp"}
+    assert (root / "disk" / "archive" / "a.txt").read_text() == "a"
+
+
+def test_a_disk_that_refuses_a_registration_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(SourceError, match="No space left"):
+        _register(root, "archive", "disk/archive")
+    assert _area(root).references() == {}

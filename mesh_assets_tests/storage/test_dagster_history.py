@@ -160,6 +160,39 @@ def test_a_run_at_work_and_a_tick_at_work_are_known(instance: dg.DagsterInstance
     assert not history.is_ticking(time.time() - 60), "it began later"
 
 
+def test_a_dataset_that_is_called_like_a_slice_of_another_is_not_taken_for_one(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions("datasets", ["web", "web.000001"])
+    instance.add_dynamic_partitions("slices", ["web.000000", "web.000001", "web.000001.000000"])
+    job = dg.Definitions(assets=[notes], jobs=[dg.define_asset_job("a_job")]).resolve_job_def("a_job")
+    runs = {
+        (dataset, partition, tagged): instance.create_run_for_job(
+            job, tags={"dagster/partition": partition} | ({"mesh/dataset": dataset} if tagged else {})
+        ).run_id
+        for dataset, partition in (
+            ("web", "web"),
+            ("web", "web.000000"),
+            ("web", "web.000001"),
+            ("web.000001", "web.000001"),
+            ("web.000001", "web.000001.000000"),
+        )
+        for tagged in (True, False)
+    }
+    # What has no tag yet and could be of both is of none: a run tags itself when it begins.
+    unclear = {run for (_, partition, tagged), run in runs.items() if partition == "web.000001" and not tagged}
+    for dataset in ("web", "web.000001"):
+        own = {run for (of, *_), run in runs.items() if of == dataset} - unclear
+        assert set(DagsterHistory(instance, dataset).runs()) == own
+    assert DagsterHistory(instance, "web").partitions() == [
+        ("datasets", "web"),
+        ("slices", "web.000000"),
+        ("slices", "web.000001"),
+    ]
+    assert DagsterHistory(instance, "web.000001").partitions() == [
+        ("datasets", "web.000001"),
+        ("slices", "web.000001.000000"),
+    ]
+
+
 def test_a_file_that_is_never_let_go_is_told(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

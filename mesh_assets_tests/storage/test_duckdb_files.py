@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from mesh_assets.errors import CorruptTableError, LakeError
-from mesh_assets.storage.duckdb_files import rewriting, snapshot
+from mesh_assets.storage.duckdb_files import _open_copy, rewriting, snapshot  # pyright: ignore[reportPrivateUsage]
 
 _HOLD = (
     "import duckdb, sys\n"
@@ -109,6 +109,17 @@ def test_a_kill_leaves_the_old_file_and_what_it_left_is_swept(path: Path, when: 
         connection.execute("INSERT INTO t VALUES (1)")
     assert _values(path) == [1]
     assert sorted(file.name for file in path.parent.iterdir()) == [".small.duckdb.lock", "small.duckdb"]
+
+
+@pytest.mark.parametrize("start", ["small.duckdb", "nothing.duckdb"])
+def test_a_copy_is_filled_where_its_writer_has_made_and_locked_it(path: Path, start: str) -> None:
+    temporary = path.with_name("made.tmp")
+    temporary.touch()
+    inode = temporary.stat().st_ino
+    with closing(_open_copy(path.with_name(start), temporary)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS t (i BIGINT)")
+    assert temporary.stat().st_ino == inode
+    assert _values(temporary) == []
 
 
 def test_a_failure_leaves_everything_as_it_was(path: Path) -> None:

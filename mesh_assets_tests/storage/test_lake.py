@@ -142,6 +142,7 @@ class TestDeleting:
     def test_slices(self, lake: Lake) -> None:
         before = _files(lake.root)
         _touch(lake.root / "chunk_sets" / "web" / ".web.000001.parquet.a-run.tmp")
+        _touch(lake.root / "chunk_sets" / "web" / "web.000001.parts" / "a.part")
         assert lake.slices("web") == {"web.000000", "web.000001"}
         assert lake.delete_slices("web", ["web.000001", "web.000009"]) == 4
         gone = before - _files(lake.root)

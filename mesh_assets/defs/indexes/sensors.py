@@ -2,7 +2,9 @@
 
 import dagster as dg
 
+from mesh_assets.defs.attempts import no_room, slice_attempt
 from mesh_assets.defs.jobs import index_job
+from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.run_tags import DATASET_TAG
 
@@ -10,17 +12,23 @@ INDEXES = ("vector_index", "fulltext_index")
 
 
 @dg.sensor(job=index_job, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
-def index_catch_up(lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
+def index_catch_up(
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.SensorResult:
     """Asks for the index of every slice that is pending because its engine was down."""
+    lack = no_room(context.instance, settings)
+    if lack:
+        return dg.SensorResult([], skip_reason=lack)
     requests: dict[str, dg.RunRequest] = {}
     for asset in INDEXES:
         for footer in lake.manifests()[0].values():
             for key in footer.extra["slices"]:
                 state = lake.find(asset, key)
-                if state is not None and state.footer.skipped:
-                    # Once for each time that it stayed pending.
+                before = slice_attempt(context.instance, key) if state is not None and state.footer.skipped else None
+                if before is not None:
+                    # Once for each time that it stayed pending, and again where the run for it was killed.
                     tags = {DATASET_TAG: footer.partition}
-                    requests[key] = dg.RunRequest(f"{key}@{state.footer.run_id}", partition_key=key, tags=tags)
+                    requests[key] = dg.RunRequest(f"{key}@{before}", partition_key=key, tags=tags)
     return dg.SensorResult(list(requests.values()), skip_reason=None if requests else "No index is pending.")
 
 

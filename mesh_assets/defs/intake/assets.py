@@ -1,18 +1,22 @@
 """Assets of the stage `intake`."""
 
+import time
 from collections.abc import Collection
 
 import dagster as dg
 
+from mesh_assets.chunks.boundaries import FileSplitter
 from mesh_assets.defs.partitions import ACROSS_GRAINS, SLICES_NAME, dataset_asset, slice_asset
 from mesh_assets.errors import IndexDownError, MissingUpstreamError
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
-from mesh_assets.intake.drop_area import DropArea
-from mesh_assets.intake.planner import Extent, target_bytes
+from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
+from mesh_assets.intake.extents import MANIFEST_ROWS, Extent
+from mesh_assets.intake.planner import target_bytes
 from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.known_probes import KnownProbes
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.retirement import SliceStores, retirable
 
@@ -33,19 +37,36 @@ def drop_manifests(
     """
     dataset = context.partition_key
     before = lake.find("drop_manifests", dataset)
-    retired = retirable(lake, before.footer) if before else frozenset[str]()
+    footer = before.footer.extra if before else {}
+    growth = DropWatch(drop_area, settings.state / WALKS).growth(dataset, footer.get("growing", {}))
     partitions = context.instance.get_dynamic_partitions(SLICES_NAME)
     manifest = next_manifest(
         dataset,
-        [row for row in before.rows() if row["slice"] not in retired] if before else [],
-        before.footer.extra if before else {},
-        drop_area.listing(dataset),
+        before.batches(rows=MANIFEST_ROWS) if before else [],
+        footer or {"version": _first_version(context.instance, dataset)},
+        drop_area.listing(dataset, growth),
         target=target_bytes(settings.slice_bytes, len(partitions)),
+        retired=retirable(lake, before.footer) if before else (),
+        splitter=FileSplitter(lambda: drop_area.folder_of(dataset), KnownProbes(lake).of),
     )
     context.instance.add_dynamic_partitions(SLICES_NAME, sorted(manifest.slices))
     stores = SliceStores(lake, vectors, words, settings.state / "reports")
     manifest.produced.published = lambda: _sweep(context, stores, manifest.slices, partitions)
     return manifest.produced
+
+
+def _first_version(instance: dg.DagsterInstance, dataset: str) -> int:
+    """Where versions start: above what the sensors may remember of a dataset whose state was deleted.
+
+    The time in ms does that, and Dagster's own memory where the clock was set back since.
+    """
+    known = dg.AssetRecordsFilter(dg.AssetKey("drop_manifests"), asset_partitions=[dataset])
+    versions = [time.time_ns() // 1_000_000]
+    for record in instance.fetch_materializations(known, limit=1).records:
+        materialization = record.asset_materialization
+        version = materialization.metadata.get("manifest_version") if materialization else None
+        versions += [version.value] if isinstance(version, dg.IntMetadataValue) and version.value else []
+    return max(versions)
 
 
 def _sweep(

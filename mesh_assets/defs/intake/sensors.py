@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 
-from mesh_assets.defs.attempts import attempt
+from mesh_assets.defs.attempts import attempt, no_room
 from mesh_assets.defs.jobs import MANIFEST_PRIORITY, manifest_job, slice_job
 from mesh_assets.defs.partitions import DATASETS
-from mesh_assets.intake.drop_area import DropArea, DropWatch
+from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
+from mesh_assets.intake.due import Asked, Due, due_slices, slices_of
 from mesh_assets.settings import Settings
+from mesh_assets.slices import slice_priority
 from mesh_assets.storage.lake import Footer, Lake
 from mesh_assets.storage.pace import held
 from mesh_assets.storage.retirement import retirable
@@ -34,11 +36,15 @@ def drop_sensor(
         return dg.SensorResult(skip_reason=why, cursor=context.cursor)
     footers, damaged = lake.manifests()
     digests = {dataset: str(footer.extra["digest"]) for dataset, footer in footers.items()}
-    watch = DropWatch(drop_area, settings.state / "walks")
+    taken = {dataset: footer.extra.get("growing", {}) for dataset, footer in footers.items()}
+    watch = DropWatch(drop_area, settings.state / WALKS)
     folders = drop_area.folders()
     cursor, requests = context.cursor or "", list[dg.RunRequest]()
     cursor = cursor if cursor in folders else ""  # a dataset that was forgotten is not named any more
-    for dataset, digest in watch.changed(digests.get, after=cursor, until=time.monotonic() + WALK_SECONDS):
+    until = time.monotonic() + WALK_SECONDS
+    for dataset, digest in watch.changed(
+        digests.get, after=cursor, until=until, taken=lambda dataset: taken.get(dataset, {})
+    ):
         cursor = dataset
         before = attempt(context.instance, manifest_job.name, "drop_manifests", dataset) if digest is not None else None
         if before is not None:
@@ -69,23 +75,46 @@ def _retirements(
 
 
 @dg.sensor(job=slice_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
-def slice_sensor(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
-    """Asks for every slice whose version in the manifest is newer than the last one asked for."""
-    known = lake.datasets("drop_manifests")  # a dataset that was forgotten leaves no trace in the cursor either
-    remembered: dict[str, list[int | str]] = json.loads(context.cursor or "{}")
-    asked = {dataset: last for dataset, last in remembered.items() if dataset in known}
-    requests: list[dg.RunRequest] = []
+def slice_sensor(
+    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> dg.SensorResult:
+    """Asks for every slice that is new or has changed; for one that keeps changing, once it has settled."""
+    lack = no_room(context.instance, settings)
+    if lack:
+        return dg.SensorResult([], skip_reason=lack, cursor=context.cursor)
+    stored: dict[str, object] = json.loads(context.cursor or "{}")
     footers, damaged = lake.manifests()
+    known = lake.datasets("drop_manifests")  # a dataset that was forgotten leaves no trace in the cursor either
+    cursor = {dataset: kept for dataset, kept in stored.items() if dataset in known}
+    requests: list[dg.RunRequest] = []
+    waiting = 0
     for dataset, footer in footers.items():
-        slices: dict[str, int] = footer.extra["slices"]
-        due = sorted([version, key] for key, version in slices.items() if [version, key] > asked.get(dataset, [0, ""]))
-        # What does not fit into this tick is asked for in the next one.
-        for version, key in due[: REQUESTS_PER_TICK - len(requests)]:
-            tags = {DATASET_TAG: dataset, VERSION_TAG: str(version)}
-            requests.append(dg.RunRequest(f"{key}@{version}", partition_key=str(key), tags=tags))
-            asked[dataset] = [version, key]
-    skip = None if requests else " ".join(["Every slice was asked for at its present version.", *damaged])
-    return dg.SensorResult(requests, skip_reason=skip, cursor=json.dumps(asked))
+        due, asked = due_slices(
+            Asked.of(stored.get(dataset), footer.extra["slices"]),
+            slices_of(footer.extra),
+            now=time.time(),
+            settle=settings.settle_seconds,
+            # What does not fit into this tick is asked for in the next one.
+            limit=REQUESTS_PER_TICK - len(requests),
+        )
+        requests += [_slice_request(dataset, found) for found in due]
+        cursor[dataset] = asked.stored()
+        waiting += asked.waiting
+    reasons = ["Every slice was asked for at its present version."]
+    if waiting:
+        reasons = [f"{waiting} slices keep changing: they are asked for once they settle, or after ten minutes."]
+    skip = None if requests else " ".join([*reasons, *damaged])
+    return dg.SensorResult(requests, skip_reason=skip, cursor=json.dumps(cursor))
+
+
+def _slice_request(dataset: str, due: Due) -> dg.RunRequest:
+    found = due.slice
+    tags = {
+        DATASET_TAG: dataset,
+        VERSION_TAG: str(found.version),
+        PRIORITY_TAG: str(slice_priority(found.size, is_new=due.is_new)),
+    }
+    return dg.RunRequest(f"{found.key}@{found.version}", partition_key=found.key, tags=tags)
 
 
 SENSORS = (drop_sensor, slice_sensor)
