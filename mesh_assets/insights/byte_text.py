@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from mesh_assets.insights.columns import content_of, joined
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
@@ -79,13 +80,10 @@ class ByteText:
     @classmethod
     def of(cls, texts: pa.StringArray) -> ByteText:
         """The texts of a column without nulls."""
-        joined = cast("pa.StringArray", pc.binary_join_element_wise(texts, "\0", ""))
-        buffers = cast("list[pa.Buffer | None]", cast(Any, joined).buffers())
-        offsets = np.frombuffer(buffers[1] or b"", np.int32)[joined.offset : joined.offset + len(joined) + 1]
-        content = np.frombuffer(buffers[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        content, offsets = content_of(joined(texts, "\0"))
         data = np.zeros(len(content) + 2 * MARGIN, np.uint8)
         data[MARGIN : MARGIN + len(content)] = content
-        ends = offsets.astype(np.int64) - offsets[0] + MARGIN
+        ends = offsets + MARGIN
         classes = _CLASSES.take(data)
         _clear_symbols(data, classes)
         return cls(data, ends[:-1], ends[1:] - 1, classes)
@@ -235,9 +233,3 @@ def gathered(
     inside = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     made[np.repeat(offsets[:-1], lengths) + inside] = data[np.repeat(starts, lengths) + inside]
     return made, offsets
-
-
-def string_array(content: Bytes, offsets: Places) -> pa.StringArray:
-    """Strings without a copy: string `i` is `content[offsets[i]:offsets[i + 1]]`, UTF-8."""
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(content)]
-    return cast("pa.StringArray", pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers))

@@ -13,9 +13,20 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Places, Spans, string_array
+from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Places, Spans
+from mesh_assets.insights.columns import (
+    byte_lengths,
+    column_of,
+    equals,
+    integers,
+    is_in,
+    joined,
+    lists_of,
+    rows_of,
+    rows_where,
+    strings_of,
+)
 from mesh_assets.insights.entities import Entities, find_entities
 from mesh_assets.insights.keyphrases import MAX_BYTES, MAX_TEXTS, Phrases, keyphrases
 from mesh_assets.insights.locators import relative_spans
@@ -25,7 +36,7 @@ from mesh_assets.schemas.insights import CHUNK_INSIGHTS, ENTITY, KEYPHRASE
 from mesh_assets.schemas.outcome import Outcome
 
 _COLUMNS = ("chunk_id", "kind", "text", "byte_start", "byte_stop")
-_LOGS = pa.array(["log", "structured", "metric"])
+_LOGS = ["log", "structured", "metric"]
 
 
 def insight_counts() -> Counter[str]:
@@ -47,29 +58,32 @@ def insight_batches(
     counts = insight_counts() if counts is None else counts
     for batch in chunks:
         basis = _basis(batch)
-        is_known, rows = known.find(cast("pa.StringArray", batch.column("chunk_id")), basis)
-        fresh = batch.select(list(_COLUMNS)).append_column("basis", basis).filter(pa.array(~is_known))
+        is_known, rows = known.find(cast("pa.StringArray", column_of(batch, "chunk_id")), basis)
+        fresh = rows_where(batch.select(list(_COLUMNS)).append_column("basis", cast("pa.Array[Any]", basis)), ~is_known)
         tables = [rows, *(_insights(part) for part in _parts(fresh))]
         order = np.argsort(np.concatenate((np.flatnonzero(is_known), np.flatnonzero(~is_known))))
         table = pa.concat_tables(pa.Table.from_batches([t]) if isinstance(t, pa.RecordBatch) else t for t in tables)
         if batch.num_rows:
-            made = table if not is_known.any() else table.take(pa.array(order))
+            made = table if not is_known.any() else rows_of(table, order)
             yield CHUNK_INSIGHTS.cast(made.combine_chunks().to_batches()[0])
         counts["reused"] += len(rows)
         counts["found"] += batch.num_rows - len(rows)
-        sizes = pc.sum(pc.subtract(batch.column("byte_stop"), batch.column("byte_start"))).as_py()
-        outcome.advance(batch.num_rows, read=int(sizes or 0))
+        outcome.advance(batch.num_rows, read=int(_sizes(batch).sum()))
 
 
 def _basis(batch: pa.RecordBatch) -> pa.StringArray:
     """What insights come from beside the text: the kind of the file, and the bytes, which tell its encoding."""
-    sizes = pc.subtract(batch.column("byte_stop"), batch.column("byte_start")).cast(pa.string())
-    return cast("pa.StringArray", pc.binary_join_element_wise(batch.column("kind"), sizes, " "))
+    sizes = cast("pa.Array[Any]", pa.array(_sizes(batch))).cast(pa.string())
+    return joined(column_of(batch, "kind"), sizes, separator=" ")
+
+
+def _sizes(batch: pa.RecordBatch) -> Places:
+    return integers(column_of(batch, "byte_stop")) - integers(column_of(batch, "byte_start"))
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """`batch` in parts of at most `MAX_TEXTS` rows and about `MAX_BYTES` of text: arrays are many times the text."""
-    sizes = np.asarray(pc.binary_length(batch.column("text")), np.int64)
+    sizes = byte_lengths(column_of(batch, "text"))
     ends = np.cumsum(sizes)
     start = 0
     while start < batch.num_rows:
@@ -82,29 +96,27 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _insights(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The insights of code, and of all else, in the order of the rows."""
-    is_code = np.asarray(pc.equal(batch.column("kind"), "code").to_numpy(zero_copy_only=False), np.bool_)
+    is_code = equals(column_of(batch, "kind"), "code")
     if is_code.all() or not is_code.any():
         return _insights_of(batch, is_code=bool(is_code.any()))
-    made = [
-        _insights_of(batch.filter(pa.array(mask)), is_code=code) for mask, code in ((is_code, True), (~is_code, False))
-    ]
+    made = [_insights_of(rows_where(batch, mask), is_code=code) for mask, code in ((is_code, True), (~is_code, False))]
     places = np.concatenate((np.flatnonzero(is_code), np.flatnonzero(~is_code)))
-    table = pa.Table.from_batches(made).take(pa.array(np.argsort(places)))
+    table = rows_of(pa.Table.from_batches(made), np.argsort(places))
     return table.combine_chunks().to_batches()[0]
 
 
 def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
-    texts = cast("pa.StringArray", batch.column("text"))
+    texts = cast("pa.StringArray", column_of(batch, "text"))
     text = ByteText.of(texts)
     secrets, descriptions = _secrets(texts, text)
-    in_logs = np.asarray(pc.is_in(batch.column("kind"), _LOGS).to_numpy(zero_copy_only=False), np.bool_)
+    in_logs = is_in(column_of(batch, "kind"), _LOGS)
     phrases = keyphrases(text, is_code=is_code, in_logs=in_logs, hidden=secrets)
     entities = find_entities(text, secrets, descriptions)
     columns: list[pa.Array[Any]] = [
-        batch.column("chunk_id"),
+        column_of(batch, "chunk_id"),
         _phrase_lists(phrases),
         _entity_lists(batch, entities),
-        batch.column("basis"),
+        column_of(batch, "basis"),
     ]
     return CHUNK_INSIGHTS.cast(pa.RecordBatch.from_arrays(columns, names=CHUNK_INSIGHTS.schema.names))
 
@@ -116,7 +128,7 @@ def _secrets(texts: pa.StringArray, text: ByteText) -> tuple[Spans, list[str]]:
     stops: list[int] = []
     descriptions: list[str] = []
     for row in possible.tolist():
-        content = cast(str, texts[row].as_py())
+        content = texts[row].as_py() or ""
         for secret in find_secrets(content):
             before = int(text.starts[row]) + _utf8(content, 0, secret.start)
             starts.append(before)
@@ -135,9 +147,9 @@ def _description(secret: Secret) -> str:
 
 def _phrase_lists(phrases: Phrases) -> pa.Array[Any]:
     structs = pa.StructArray.from_arrays(
-        [string_array(phrases.content, phrases.offsets), pa.array(phrases.scores)], fields=_fields(KEYPHRASE)
+        [strings_of(phrases.content, phrases.offsets), pa.array(phrases.scores)], fields=_fields(KEYPHRASE)
     )
-    return _lists(structs, phrases.counts)
+    return lists_of(structs, phrases.counts)
 
 
 def _entity_lists(batch: pa.RecordBatch, entities: Entities) -> pa.Array[Any]:
@@ -145,14 +157,8 @@ def _entity_lists(batch: pa.RecordBatch, entities: Entities) -> pa.Array[Any]:
     structs = pa.StructArray.from_arrays(
         [entities.label_names(), entities.texts, pa.array(starts), pa.array(stops)], fields=_fields(ENTITY)
     )
-    return _lists(structs, entities.counts)
+    return lists_of(structs, entities.counts)
 
 
 def _fields(struct: pa.StructType) -> list[pa.Field[Any]]:
     return [struct.field(i) for i in range(struct.num_fields)]
-
-
-def _lists(values: pa.StructArray, counts: Places) -> pa.Array[Any]:
-    offsets = np.zeros(len(counts) + 1, np.int32)
-    np.cumsum(counts, out=offsets[1:])
-    return cast("pa.Array[Any]", pa.ListArray.from_arrays(pa.array(offsets), values))

@@ -6,7 +6,7 @@ bytes; the forms in digits are in `number_forms`, what is rare in `rare_forms`. 
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,8 @@ from mesh_assets.insights.byte_text import (
     hashes_of,
     is_one_of,
     runs,
-    string_array,
 )
+from mesh_assets.insights.columns import rows_of, strings_of
 
 # Bounds what one chunk can add to the table; a chunk of 256 tokens rarely holds more distinct ones.
 MAX_ENTITIES = 64
@@ -80,7 +80,7 @@ class Entities(NamedTuple):
 
     def label_names(self) -> pa.StringArray:
         """The labels as words."""
-        return cast("pa.StringArray", pa.array(LABELS, pa.string()).take(pa.array(self.labels)))
+        return rows_of(pa.array(LABELS, pa.string()), self.labels.astype(np.int64))
 
 
 class _Taken:
@@ -256,4 +256,4 @@ def _texts(text: ByteText, spans: Spans, is_secret: Flags, descriptions: list[st
         starts[is_secret] = len(data) + np.cumsum(sizes) - sizes
         lengths[is_secret] = sizes
         data = np.concatenate((data, np.frombuffer(b"".join(said), np.uint8)))
-    return string_array(*gathered(data, starts, lengths))
+    return strings_of(*gathered(data, starts, lengths))

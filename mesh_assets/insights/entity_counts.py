@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import column_of, counted, equals, integers, is_in, rows_of, rows_where
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural
 from mesh_assets.schemas.citations import Citation
@@ -54,7 +55,7 @@ class EntityInsight:
 
     def observe(self, batch: SliceBatch) -> None:
         """Count the entities of the chunks."""
-        lists = cast("pa.ListArray[Any]", batch.insights.column("entities"))
+        lists = cast("pa.ListArray[Any]", column_of(batch.insights, "entities"))
         counts = np.asarray(lists.value_lengths(), np.int64)
         if not counts.sum():
             return
@@ -62,13 +63,13 @@ class EntityInsight:
         for row in np.flatnonzero(counts).tolist():
             self._kinds[kinds[row]] += int(counts[row])
         table = _mentions(batch, lists, np.repeat(np.arange(len(counts)), counts))
-        is_secret = pc.equal(table.column("label"), "secret")
-        for row in table.filter(is_secret).to_pylist():
+        labels = table.column("label")
+        for row in rows_where(table, equals(labels, "secret")).to_pylist():
             self._add_secret(row)
-        counted = table.filter(pc.invert(pc.is_in(table.column("label"), pa.array(sorted(_UNCOUNTED)))))
-        for total in counted.column("label").value_counts().to_pylist():
-            self._totals[total["values"]] += total["counts"]
-        self._counted.add(counted)
+        mentions = rows_where(table, ~is_in(labels, sorted(_UNCOUNTED)))
+        for label, count in counted(mentions.column("label")):
+            self._totals[label] += count
+        self._counted.add(mentions)
 
     def _add_secret(self, row: dict[str, Any]) -> None:
         citation = _citation(row)
@@ -126,14 +127,13 @@ def _many(name: str) -> str:
 def _mentions(batch: SliceBatch, lists: pa.ListArray[Any], rows: NDArray[np.int64]) -> pa.Table:
     """All mentions with their place: label, text, and the columns of `_PLACE`, whose bytes count in the file."""
     entities = cast("pa.StructArray", lists.flatten())
-    places = pa.array(rows)
     columns: dict[str, Any] = {"label": entities.field("label"), "text": entities.field("text")}
     before = batch.whole("byte_start")[rows]
     for name in _PLACE:
         if name in ("byte_start", "byte_stop"):
             columns[name] = pa.array(np.asarray(entities.field(name), np.int64) + before)
         else:
-            columns[name] = batch.chunks.column(name).take(places)
+            columns[name] = rows_of(column_of(batch.chunks, name), rows)
     return pa.table(columns)
 
 
@@ -173,9 +173,9 @@ class _Counts:
         if not self._tables:
             return []
         table = self._tables[0]
-        table = table.filter(pc.and_(pc.equal(table.column("label"), label), pc.greater(table.column("count"), 1)))
+        table = rows_where(table, equals(table.column("label"), label) & (integers(table.column("count")) > 1))
         order = pc.sort_indices(table, sort_keys=[("count", "descending"), ("text", "ascending")])
-        return cast("list[dict[str, Any]]", table.take(order.slice(0, _LISTED)).to_pylist())
+        return table.take(order.slice(0, _LISTED)).to_pylist()
 
 
 def _grouped(table: pa.Table) -> pa.Table:
@@ -190,9 +190,9 @@ def _grouped(table: pa.Table) -> pa.Table:
 def _most_counted(table: pa.Table) -> pa.Table:
     """At most `_MAX_COUNTED` rows of each label, the most frequent, of equal ones the earlier."""
     labels = cast("list[str]", pc.unique(table.column("label")).to_pylist())
-    counts = np.asarray(table.column("count"))
+    counts = integers(table.column("count"))
     kept: list[NDArray[np.int64]] = []
     for label in labels:
-        rows = np.flatnonzero(np.asarray(pc.equal(table.column("label"), label)))
+        rows = np.flatnonzero(equals(table.column("label"), label))
         kept.append(rows[np.argsort(-counts[rows], kind="stable")[:_MAX_COUNTED]])
-    return table.take(pa.array(np.sort(np.concatenate(kept)))) if kept else table
+    return rows_of(table, np.sort(np.concatenate(kept))) if kept else table

@@ -119,6 +119,19 @@ class _Candidates(NamedTuple):
     rows: Places
     score: NDArray[np.float64]
 
+    def at(self, places: Places) -> _Candidates:
+        """Some of them."""
+        return _Candidates(self.first[places], self.length[places], self.rows[places], self.score[places])
+
+    def with_others(self, other: _Candidates) -> _Candidates:
+        """These, and then the others."""
+        return _Candidates(
+            np.concatenate((self.first, other.first)),
+            np.concatenate((self.length, other.length)),
+            np.concatenate((self.rows, other.rows)),
+            np.concatenate((self.score, other.score)),
+        )
+
 
 def keyphrases(text: ByteText, *, is_code: bool, in_logs: Flags, hidden: Spans) -> Phrases:
     """At most `MAX_PHRASES` phrases of each text with scores in 0..1, best first.
@@ -310,7 +323,7 @@ def _candidates(words: _Words, groups: Places, weights: Places) -> _Candidates:
     pairs = _shared_pairs(words, found, equal, weights)
     if pairs is None:
         return made
-    return _Candidates(*(np.concatenate(columns) for columns in zip(made, pairs, strict=True)))
+    return made.with_others(pairs)
 
 
 def _shared_pairs(words: _Words, found: _Runs, equal: _Groups, weights: Places) -> _Candidates | None:
@@ -347,7 +360,7 @@ def _readable(text: ByteText, classes: Bytes, words: _Words, candidates: _Candid
     np.cumsum((classes_in(classes, words.spans) & VOWEL) == 0, out=mute[1:])
     silent = mute[candidates.first + candidates.length] - mute[candidates.first]
     kept = np.flatnonzero((candidates.score > 0) & (silent == 0))
-    return _Candidates(*(column[kept] for column in candidates))
+    return candidates.at(kept)
 
 
 # --- choice ---------------------------------------------------------------------------------------------------------
@@ -381,7 +394,7 @@ def _written(
     if candidates is None or not len(candidates.rows):
         return Phrases(np.zeros(rows, np.int64), np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.float32))
     order, rank = _ranked(candidates)
-    ranked = _Candidates(*(column[order] for column in candidates))
+    ranked = candidates.at(order)
     best = ranked.score[np.flatnonzero(rank == 0)]
     relative = ranked.score / np.repeat(best, np.diff(np.flatnonzero(rank == 0), append=len(rank)))
     kept = np.flatnonzero(_telling_apart(ranked, groups))

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import byte_lengths, column_of, integers
 from mesh_assets.insights.secrets import mask
 from mesh_assets.schemas.citations import Citation
 
@@ -67,7 +67,7 @@ CHUNK_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "
 
 def chunk_texts(chunks: pa.RecordBatch) -> list[ChunkText]:
     """The rows of a batch of `CHUNKS`."""
-    columns = [cast("list[object]", chunks.column(name).to_pylist()) for name in CHUNK_COLUMNS]
+    columns = [cast("list[object]", column_of(chunks, name).to_pylist()) for name in CHUNK_COLUMNS]
     return [ChunkText(*row) for row in zip(*columns, strict=True)]  # type: ignore[arg-type]
 
 
@@ -93,13 +93,13 @@ def relative_spans(
 
     `counts` says how many of the spans each row of `chunks` (`text`, `byte_start`, `byte_stop`) has.
     """
-    sizes = np.asarray(pc.subtract(chunks.column("byte_stop"), chunks.column("byte_start")))
-    others = np.flatnonzero((sizes != np.asarray(pc.binary_length(chunks.column("text")))) & (counts > 0))
+    sizes = integers(column_of(chunks, "byte_stop")) - integers(column_of(chunks, "byte_start"))
+    others = np.flatnonzero((sizes != byte_lengths(column_of(chunks, "text"))) & (counts > 0))
     if not len(others):
         return starts, stops
     starts, stops, begins = starts.copy(), stops.copy(), np.cumsum(counts) - counts
     for row in others.tolist():
-        text = cast(str, cast(Any, chunks.column("text"))[row].as_py())
+        text = cast(str, cast(Any, column_of(chunks, "text"))[row].as_py())
         content = text.encode()
         for at in range(int(begins[row]), int(begins[row] + counts[row])):
             first = len(content[: starts[at]].decode())

@@ -26,8 +26,8 @@ from mesh_assets.insights.byte_text import (
     Places,
     Spans,
     runs,
-    string_array,
 )
+from mesh_assets.insights.columns import strings_of
 
 # Lengths of the parts of timestamps; a run of any other length is told apart from these only.
 _STAMP_LENGTHS = np.zeros(17, np.bool_)
@@ -66,7 +66,7 @@ class LogLines:
         masked, kept, digits = _masked(text, spans)
         places = np.flatnonzero(kept)
         offsets = np.append(np.searchsorted(places, spans.starts), np.searchsorted(places, spans.stops[-1:]))
-        strings = string_array(masked[places], offsets)
+        strings = strings_of(masked[places], offsets)
         keys = cast("pl.Series", pl.from_arrow(strings)).hash(1).to_numpy()
         braces = text.places("{")
         found = np.searchsorted(braces, spans.starts)

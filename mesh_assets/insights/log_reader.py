@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mesh_assets.chunks.log_records import ERROR_LEVELS, LogRecord, iter_records, level_of
 from mesh_assets.chunks.timestamps import CLOCK_SKEW, SAMPLE_LINES, TimestampParser
 from mesh_assets.insights.byte_text import ByteText, Flags, Places
+from mesh_assets.insights.columns import column_of, rows_of
 from mesh_assets.insights.locators import QUOTE_CHARACTERS, ChunkText, shorten
 from mesh_assets.insights.log_forms import (
     ONE_BY_ONE,
@@ -123,7 +124,9 @@ class LogReader:
             return 1, _without_times(batch.chunk(rows[0]))
         if len(self._forms) > _MAX_FORMS:
             self._forget()
-        lines = LogLines.of(ByteText.of(cast("pa.StringArray", batch.chunks.column("text").take(pa.array(rows)))))
+        lines = LogLines.of(
+            ByteText.of(cast("pa.StringArray", rows_of(column_of(batch.chunks, "text"), np.array(rows))))
+        )
         read = _Read(lines, self._forms_of(lines, parser), parser, latest)
         read.read_times(self._table)
         for row in read.rows_without_stamp():
@@ -250,7 +253,7 @@ class _Read:
     def rows_without_stamp(self) -> list[int]:
         """The rows none of whose lines has a time."""
         counts = np.bincount(self.lines.rows[~np.isnan(self.times)], minlength=len(self._latest))
-        return cast("list[int]", np.flatnonzero(counts == 0).tolist())
+        return np.flatnonzero(counts == 0).tolist()
 
     def records(self, count: int) -> _Records:
         """The records of the first `count` rows; lines without a time go on the record before in their row."""
@@ -300,7 +303,7 @@ class _Witnesses:
 
     def __call__(self, event: int) -> Witness:
         """Where the event can be seen."""
-        row, line, start, stop = (column[event] for column in self._of)
+        row, line, start, stop = (int(column[event]) for column in self._of)
         known = self._chunks.get(row)
         if known is None:
             chunk = self._batch.chunk(self._rows[row])

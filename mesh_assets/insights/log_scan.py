@@ -321,7 +321,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
         if id(series) in burst or series.count < (5 if severity != "other" else LEAST_EVENTS):
             continue
         start, stop = min(c.first.time for c in series.cells.values()), max(c.last for c in series.cells.values())
-        if start < begin + 0.1 * span or stop > end + scale.width:
+        if start < begin + 0.1 * span or start >= end or stop > end + scale.width:
             continue
         late, dense = (end - start) / span, max(stop - start, scale.width) / span
         chance = min(series.count * math.log10(late), math.log10(series.count) + (series.count - 1) * math.log10(dense))

@@ -181,7 +181,7 @@ def percentages(digits: DigitRuns) -> Spans:
     signs = digits.text.places("%")
     if not len(signs):
         return Spans(signs, signs)
-    behind = signs - (digits.text.data[signs - 1] == ord(" "))
+    behind: Places = signs - (digits.text.data[signs - 1] == ord(" "))
     last = np.searchsorted(digits.stops[: digits.count], behind)
     found = (last < digits.count) & (digits.stops[np.minimum(last, digits.count)] == behind)
     last, stops = last[found], signs[found] + 1
@@ -203,7 +203,7 @@ def durations(digits: DigitRuns) -> Spans:
     if not n:
         return NO_SPANS
     stops = digits.stops[:n]
-    units = stops + (text.data[stops] == ord(" "))
+    units: Places = stops + (text.data[stops] == ord(" "))
     last = np.flatnonzero(_UNIT_STARTS[text.data[units]])
     units = units[last]
     # Without a blank, the unit is the end of a word that begins with the digits.

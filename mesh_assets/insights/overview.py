@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import column_of
 from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import plural, share
@@ -24,9 +25,15 @@ _LARGEST = 5
 
 def _sums(names: pa.Array[Any], sizes: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
     """The sum of `sizes` for each of `names`, in the order of their first rows."""
-    encoded = cast("pa.DictionaryArray", names.dictionary_encode())
+    encoded = cast(Any, names.dictionary_encode())
     sums = np.bincount(np.asarray(encoded.indices), weights=sizes, minlength=len(encoded.dictionary))
     return zip(cast("list[str]", encoded.dictionary.to_pylist()), (int(size) for size in sums), strict=True)
+
+
+def _span(moments: object) -> tuple[datetime | None, datetime | None]:
+    """The first and the last of some moments."""
+    found = cast(Any, pc).min_max(moments).as_py()
+    return found["min"], found["max"]
 
 
 class OverviewInsight:
@@ -49,7 +56,7 @@ class OverviewInsight:
         sizes = batch.sizes
         self._chunks += len(sizes)
         for name, counter in (("kind", self._kinds), ("format", self._formats)):
-            for value, count in _sums(batch.chunks.column(name), sizes):
+            for value, count in _sums(column_of(batch.chunks, name), sizes):
                 counter[value] += count
         starts = batch.first_of_files(self._open.path if self._open is not None else None)
         if len(sizes):
@@ -63,9 +70,7 @@ class OverviewInsight:
             if languages[start]:
                 self._languages[str(languages[start])] += 1
         for name in ("time_start", "time_stop"):
-            first, last = (
-                cast("datetime | None", pc.min_max(batch.chunks.column(name)).as_py()[end]) for end in ("min", "max")
-            )
+            first, last = _span(column_of(batch.chunks, name))
             if first is not None and last is not None:
                 self._first = first if self._first is None else min(self._first, first)
                 self._last = last if self._last is None else max(self._last, last)

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import column_of, content_of, equals, integers, is_in
 from mesh_assets.insights.locators import CHUNK_COLUMNS, ChunkText
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
@@ -79,10 +79,8 @@ NOTHING_KNOWN: KnownInsights = _NothingKnown()
 
 def id_keys(ids: pa.StringArray) -> NDArray[np.uint64]:
     """A number for each id of 32 hex digits. Ids are hashes, so that the numbers are spread evenly."""
-    buffers = cast("list[pa.Buffer | None]", cast(Any, ids).buffers())
-    offsets = np.frombuffer(cast(Any, buffers[1] or b""), np.int32)[ids.offset : ids.offset + len(ids) + 1]
-    content = np.frombuffer(cast(Any, buffers[2] or b""), np.uint8)
-    last = content[offsets[1:].astype(np.int64)[:, None] + np.arange(-16, 0)]
+    content, offsets = content_of(ids)
+    last = content[offsets[1:, None] + np.arange(-16, 0)]
     halves = np.ascontiguousarray(last).view("<u8").reshape(-1, 2)
     return (halves[:, 0] * np.uint64(0x9E3779B97F4A7C15) + halves[:, 1]) * np.uint64(0xC2B2AE3D27D4EB4F)
 
@@ -103,7 +101,7 @@ class SliceBatch:
     def column(self, name: str) -> list[object]:
         """A column of the chunks as a list."""
         if name not in self._lists:
-            self._lists[name] = self.chunks.column(name).to_pylist()
+            self._lists[name] = list(column_of(self.chunks, name).to_pylist())
         return self._lists[name]
 
     def strings(self, name: str) -> list[str]:
@@ -112,12 +110,12 @@ class SliceBatch:
 
     def whole(self, name: str) -> NDArray[np.int64]:
         """A column of whole numbers without nulls."""
-        return np.asarray(self.chunks.column(name), dtype=np.int64)
+        return integers(column_of(self.chunks, name))
 
     @cached_property
     def texts(self) -> pl.Series:
         """The texts for searching all at once."""
-        return cast("pl.Series", pl.from_arrow(self.chunks.column("text")))
+        return cast("pl.Series", pl.from_arrow(column_of(self.chunks, "text")))
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -126,16 +124,14 @@ class SliceBatch:
 
     def rows_of(self, *kinds: str) -> list[int]:
         """The rows whose file is of one of these kinds."""
-        found = pc.is_in(self.chunks.column("kind"), pa.array(kinds, pa.string()))
-        return cast("list[int]", np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist())
+        return np.flatnonzero(is_in(column_of(self.chunks, "kind"), list(kinds))).tolist()
 
     def first_of_files(self, before: str | None) -> list[int]:
         """The rows whose path is not that of the row before; `before` is the last path of the batch before."""
-        paths = self.chunks.column("path")
+        paths = cast("pa.StringArray", column_of(self.chunks, "path"))
         if not len(paths):
             return []
-        differs = pc.not_equal(paths.slice(1), paths.slice(0, len(paths) - 1)).to_numpy(zero_copy_only=False)
-        rows = cast("list[int]", (np.flatnonzero(differs) + 1).tolist())
+        rows = (np.flatnonzero(~equals(paths.slice(1), paths.slice(0, len(paths) - 1))) + 1).tolist()
         return rows if self.strings("path")[0] == before else [0, *rows]
 
     def chunk(self, row: int) -> ChunkText:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import rows_of
 from mesh_assets.insights.protocol import SliceBatch, id_keys
 
 
@@ -60,9 +61,8 @@ class ChunkSample:
         self.seen += len(rows)
         rows = rows[keys[rows] <= self._limit]
         if len(rows):
-            places = pa.array(rows)
             vectors = batch.vectors[rows].astype(np.float16)
-            self._held.append((keys[rows], batch.chunks.take(places), batch.insights.take(places), vectors))
+            self._held.append((keys[rows], rows_of(batch.chunks, rows), rows_of(batch.insights, rows), vectors))
             self._count += len(rows)
         if self._count > 2 * self._size:
             self._shrink()
@@ -74,8 +74,7 @@ class ChunkSample:
         for key, chunks, insights, vectors in self._held:
             rows = np.flatnonzero(key <= self._limit)
             if len(rows):
-                places = pa.array(rows)
-                kept.append((key[rows], chunks.take(places), insights.take(places), vectors[rows]))
+                kept.append((key[rows], rows_of(chunks, rows), rows_of(insights, rows), vectors[rows]))
         self._held = kept
         self._count = sum(len(held[0]) for held in kept)
 
@@ -87,8 +86,7 @@ class ChunkSample:
             return None
         order = np.argsort(np.concatenate([held[0] for held in self._held]), kind="stable")
         order = order[: self._size]
-        places = pa.array(order)
-        chunks = pa.Table.from_batches([held[1] for held in self._held]).take(places).combine_chunks()
-        insights = pa.Table.from_batches([held[2] for held in self._held]).take(places).combine_chunks()
+        chunks = rows_of(pa.Table.from_batches([held[1] for held in self._held]), order).combine_chunks()
+        insights = rows_of(pa.Table.from_batches([held[2] for held in self._held]), order).combine_chunks()
         vectors = np.concatenate([held[3] for held in self._held])[order].astype(np.float32)
         return SliceBatch(chunks.to_batches()[0], insights.to_batches()[0], vectors)

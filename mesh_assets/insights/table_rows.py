@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import cast
+from typing import IO, cast
 
 import numpy as np
 import polars as pl
@@ -91,7 +91,7 @@ def _plain(texts: list[str], delimiter: str, names: list[str], skipped: int) -> 
     ends = np.flatnonzero((data == 10) | (data == 0))
     starts = np.concatenate(([0], ends + 1))
     stops = np.concatenate((ends, [len(data)]))
-    stops = stops - ((stops > starts) & (data[np.maximum(stops, 1) - 1] == 13))
+    stops: NDArray[np.int64] = stops - ((stops > starts) & (data[np.maximum(stops, 1) - 1] == 13))
     delimiters = np.flatnonzero(data == ord(delimiter))
     cells = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
     good = (cells == len(names)) & (stops > starts)
@@ -127,7 +127,7 @@ def _parsed(
     if not len(lines):
         return pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in _distinct(names)})
     table = pacsv.read_csv(
-        pa.BufferReader(pa.py_buffer(lines)),
+        cast("IO[bytes]", pa.BufferReader(lines.tobytes())),
         read_options=pacsv.ReadOptions(
             column_names=columns, use_threads=False, block_size=max(len(lines), 1 << 16), encoding="utf8"
         ),
@@ -153,7 +153,7 @@ def _distinct(names: list[str]) -> list[str]:
 def _characters(texts: list[str], chunks: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Bytes of the UTF-8 of a chunk's text as characters."""
     made = places.copy()
-    for chunk in np.unique(chunks).tolist():
+    for chunk in cast("list[int]", np.unique(chunks).tolist()):
         if not texts[chunk].isascii():
             data = np.frombuffer(texts[chunk].encode("utf-8", "surrogatepass"), np.uint8)
             firsts = np.concatenate(([0], np.cumsum((data & 0xC0) != 0x80)))

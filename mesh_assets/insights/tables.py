@@ -11,9 +11,9 @@ from typing import cast
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from mesh_assets.insights.columns import counted
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.sampling import NumberSample
 from mesh_assets.insights.secrets import mask
@@ -63,11 +63,10 @@ class _Column:
 
     def add_words(self, words: pl.Series) -> None:
         """Count cells that are no numbers."""
-        counted = cast("pa.StructArray", words.to_arrow().value_counts())
-        for word, count in zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True):
-            text = str(word)[:80]
+        for word, count in counted(cast(object, words.to_arrow())):
+            text = word[:80]
             if len(self.categories) < _MAX_CATEGORIES or text in self.categories:
-                self.categories[text] += int(count or 0)
+                self.categories[text] += count
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ class TopicInsight:
         for counter in phrases:
             everywhere.update(counter)
         told: set[frozenset[str]] = set()
-        for cluster in np.argsort(-sizes, kind="stable"):
+        for cluster in cast("list[int]", np.argsort(-sizes, kind="stable").tolist()):
             if sizes[cluster] >= max(3, LEAST_SHARE * len(lists)):
                 names = telling_phrases(phrases[cluster], everywhere, int(sizes[cluster]), len(lists))
                 if names and frozenset(names) not in told:  # a second cluster of that name tells nothing new

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mesh_assets.errors import CorruptTableError
+from mesh_assets.insights.columns import rows_of, rows_where
 from mesh_assets.insights.protocol import id_keys
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
 from mesh_assets.stages import ASSETS
@@ -87,16 +88,16 @@ class _Stored:
         rows = np.flatnonzero(self._keys[at] == keys)
         places = self._order[at[rows]]
         groups = np.searchsorted(self._starts, places, side="right") - 1
-        bounds = np.flatnonzero(np.diff(groups, prepend=-1, append=-1)).tolist()
+        bounds: list[int] = np.flatnonzero(np.diff(groups, prepend=-1, append=-1)).tolist()
         for start, stop in pairwise(bounds):
             group = int(groups[start])
-            table = self._group(group).take(pa.array(places[start:stop] - self._starts[group]))
-            wanted = pa.array(rows[start:stop])
-            same = _equal(table.column("chunk_id"), ids.take(wanted)) & _equal(
-                table.column("basis"), basis.take(wanted)
+            table = rows_of(self._group(group), places[start:stop] - self._starts[group])
+            wanted = rows[start:stop]
+            same = _equal(table.column("chunk_id"), rows_of(ids, wanted)) & _equal(
+                table.column("basis"), rows_of(basis, wanted)
             )
             found[rows[start:stop]] = same
-            tables.append(table.filter(cast("pa.BooleanArray", pa.array(same))))
+            tables.append(rows_where(table, same))
         return found, pa.concat_tables(tables)
 
     def _group(self, number: int) -> pa.Table:

@@ -130,3 +130,10 @@ def test_the_series_to_plot_marks_the_incident() -> None:
     assert len(series["x"]) == len(series["y"]) and 0 <= first <= last < len(series["y"])
     assert max(series["y"]) in series["y"][first : last + 1]
     assert series["unit"]
+
+
+def test_a_message_that_came_only_after_the_last_whole_bucket_is_no_fault() -> None:
+    lines = [(2.0 * i, f"INFO poll {i} done") for i in range(5000)]
+    lines += [(10_000 + 0.2 * i, f"ERROR disk {i} lost") for i in range(6)]
+    found = log_rows(rows("a.log", render(lines), kind="log"))
+    assert any("6 errors" in row["statement"] for row in found)

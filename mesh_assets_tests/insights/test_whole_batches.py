@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mesh_assets.chunks.log_records import ERROR_LEVELS, iter_records
 from mesh_assets.chunks.timestamps import CLOCK_SKEW, TimestampParser
-from mesh_assets.insights.byte_text import ByteText, classes_in, hash_of, string_array
+from mesh_assets.insights.byte_text import ByteText, classes_in, hash_of
+from mesh_assets.insights.columns import strings_of
 from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader
 from mesh_assets.insights.log_shapes import shape
 from mesh_assets.insights.protocol import SliceBatch
@@ -66,7 +67,7 @@ def test_words_and_their_hashes_are_those_of_each_text(texts: list[str]) -> None
 
 
 def test_strings_without_a_copy_are_strings() -> None:
-    made = string_array(np.frombuffer("aéb".encode(), np.uint8), np.array([0, 1, 1, 4]))
+    made = strings_of(np.frombuffer("aéb".encode(), np.uint8), np.array([0, 1, 1, 4]))
     assert made.to_pylist() == ["a", "", "éb"]
 
 
