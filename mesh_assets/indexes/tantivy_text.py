@@ -24,7 +24,7 @@ from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
 from mesh_assets.indexes.word_forms import forms_of
 from mesh_assets.indexes.words import encodable, query_words, spaced
-from mesh_assets.slices import SliceKey, check_dataset_key
+from mesh_assets.slices import SliceKey, check_dataset_key, is_slice_of
 from mesh_assets.wording import size
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ UNFINISHED = ".new"
 # The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
 WRITER_LOCK, WRITER_TEMPORARIES = ".tantivy-writer.lock", ".tmp*"
 # What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
-_HEAP_BYTES = 64 << 20
+# Half of it would be twice as many segments, merged again and again.
+_HEAP_BYTES = 128 << 20
 _WRITER_THREADS = 1
 # Longer tokens are no words; the longest that people look for are hashes (SHA-512 has 128 digits).
 _LONGEST_TOKEN = 128
@@ -79,7 +80,6 @@ class TantivyFulltextIndex:
     def _replace(self, writer: tantivy.IndexWriter, slice_key: str, documents: Iterable[Document]) -> int:
         import tantivy
 
-        dataset = SliceKey.parse(slice_key).dataset
         entries = 0
         writer.delete_documents_by_term("slice", slice_key)
         for document in documents:
@@ -88,7 +88,6 @@ class TantivyFulltextIndex:
             entry.add_bytes("chunk_id", bytes.fromhex(document.chunk_id))
             add = entry.add_text
             add("slice", slice_key)
-            add("dataset", dataset)
             add("kind", document.kind)
             add("path", _readable(document.path))
             if document.symbol:
@@ -117,12 +116,17 @@ class TantivyFulltextIndex:
         is that of indexing those anew: at worst all, where every segment holds something of the dataset. Indexes of
         former formats, which nothing reads, go as a whole.
         """
+        import tantivy
+
         check_dataset_key(dataset)
         self._remove_former()
         if not self._folder.is_dir():
             return
         with self._writer() as writer:
-            writer.delete_documents_by_term("dataset", dataset)
+            with _engine_errors(self._folder):
+                keys = _slices_of(tantivy.Index.open(str(self._folder)).searcher(), dataset)
+            for key in keys:
+                writer.delete_documents_by_term("slice", key)
         held = self._segments_with(dataset)
         while held:
             with self._writer() as writer:
@@ -169,7 +173,9 @@ class TantivyFulltextIndex:
             words = _words(query, searcher)
             if not words:
                 return []
-            hits = _hits(searcher, _query(index.schema, words, where or Filter()), limit)
+            hits = _hits(
+                searcher, _query(index.schema, words, _limits(index.schema, searcher, where or Filter())), limit
+            )
             whole = sum(word.count * word.weight for word in words)
         return [Hit(hit.chunk_id, hit.slice, hit.score / whole) for hit in hits]
 
@@ -255,7 +261,13 @@ def _broken(folder: Path, error: Exception) -> IndexDownError:
 
 
 def _readable(text: str) -> str:
-    return text if text.isascii() else spaced(encodable(text))
+    if text.isascii():
+        return text
+    try:
+        text.encode("latin-1")  # the cheapest test for what needs care, which is rare
+    except UnicodeEncodeError:
+        return spaced(encodable(text))
+    return text
 
 
 def _lack_of_space(folder: Path) -> str:
@@ -274,7 +286,6 @@ def _schema() -> tantivy.Schema:
     # Stored only: as terms, random ids were a tenth of the work, and nothing asks for one.
     builder.add_bytes_field("chunk_id", stored=True, indexed=False)
     builder.add_text_field("slice", stored=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("dataset", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
     for field, _ in _FIELDS:
         # Without positions the index is half as large; no query asks for phrases.
@@ -328,8 +339,26 @@ def _rarity(entries: int, holding: int) -> float:
     return math.log(1 + (max(entries - holding, 0) + 0.5) / (holding + 0.5))
 
 
-def _query(schema: tantivy.Schema, words: Iterable[_Word], where: Filter) -> tantivy.Query:
-    """Any of the words, scored by BM25, within `where`.
+def _slices_of(searcher: tantivy.Searcher, dataset: str) -> list[str]:
+    """The slices of a dataset that the index knows, those without entries included while their segments are there."""
+    return [key for key, _ in searcher.terms_with_prefix("slice", f"{dataset}.") if is_slice_of(key, dataset)]
+
+
+def _limits(schema: tantivy.Schema, searcher: tantivy.Searcher, where: Filter) -> list[tantivy.Query]:
+    """Which entries a query may find."""
+    from tantivy import Query
+
+    limits: list[Query] = []
+    if where.dataset is not None:
+        keys = _slices_of(searcher, encodable(where.dataset))
+        limits.append(Query.term_set_query(schema, "slice", keys) if keys else Query.empty_query())
+    if where.kind is not None:
+        limits.append(Query.term_query(schema, "kind", encodable(where.kind)))
+    return limits
+
+
+def _query(schema: tantivy.Schema, words: Iterable[_Word], limits: Iterable[tantivy.Query]) -> tantivy.Query:
+    """Any of the words, scored by BM25, within all `limits`, which add nothing to the score.
 
     Built term by term: the query parser has a syntax that text can break, and counts a repeated word once.
     """
@@ -346,10 +375,7 @@ def _query(schema: tantivy.Schema, words: Iterable[_Word], where: Filter) -> tan
         for field, weight in _FIELDS[1:]:
             scored += [(Occur.Should, term(field, asked, count * weight)) for asked, count in word.asked.items()]
     clauses = [(Occur.Must, Query.boolean_query(scored))]
-    for field, value in (("dataset", where.dataset), ("kind", where.kind)):
-        if value is not None:
-            limiting = Query.term_query(schema, field, encodable(value))
-            clauses.append((Occur.Must, Query.const_score_query(limiting, 0.0)))  # limits, adds nothing to the score
+    clauses += [(Occur.Must, Query.const_score_query(limit, 0.0)) for limit in limits]
     return Query.boolean_query(clauses)
 
 

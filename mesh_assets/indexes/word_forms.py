@@ -1,4 +1,4 @@
-"""The forms in which an English word may stand in texts: a query asks for all of them, so texts are indexed as they are.
+"""The forms in which an English word may stand in a text: a query asks for all, so texts are indexed as they are.
 
 Stemming each word of each text would be a quarter of the cost of indexing. Which words belong together the stemmer of
 the engine decides here, too: endings are tried, and what has another stem is dropped.
