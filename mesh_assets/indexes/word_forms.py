@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-# Stems end in one of these where the words need not (happi, happy, happier; hope, hoping).
-_LOOSE = "eiy"
+# Stems end in one of these where the words need not (happi, happy, happier; hope, hoping; abl, ability).
+_LOOSE = "eily"
 _ENDINGS = (
     "", "s", "es", "e", "ed", "er", "ers", "ing", "ings", "ion", "ions", "ional", "ive", "ives", "ively", "or", "ors",
     "able", "ably", "ability", "ible", "ibly", "ibility", "ment", "ments", "ly", "ness", "al", "als", "ally", "ality",
@@ -18,12 +18,14 @@ _ENDINGS = (
     "ize", "izes", "ized", "izer", "izers", "izing", "ization", "izations", "ise", "ises", "ised", "ising", "ate",
     "ates", "ated", "ating", "ation", "ations", "ational", "ator", "ators", "ative", "ic", "ics", "ical", "ically",
     "icity", "icate", "icates", "icated", "ication", "ous", "ously", "ousness", "iously", "eous", "ial", "ially",
-    "ement", "ements", "ely", "eness",
+    "ement", "ements", "ely", "eness", "ency", "encies", "ancy", "ancies", "ered", "ering", "erings", "ented",
+    "enting", "icating", "ications", "ately", "ionally", "ationally", "ility", "ilities", "ingly", "edly", "fulnesses",
+    "nesses", "eably", "eful", "efully", "eless", "ivity", "ivities", "isation", "isations",
 )  # fmt: skip
 # Longer ones are names and numbers, and an engine may know no word of so many letters.
 _LONGEST_STEM = 40
-_DOUBLED = "bdfgmnprt"
-_AFTER_DOUBLED = ("ed", "er", "ers", "ing", "ings")
+_DOUBLED = "bdfglmnprt"
+_AFTER_DOUBLED = ("", "ed", "er", "ers", "ing", "ings")
 
 
 def forms_of(stems: Iterable[str], stemmed: Callable[[str], list[str]]) -> dict[str, frozenset[str]]:
