@@ -31,7 +31,7 @@ def forms(word: str) -> frozenset[str]:
     "words",
     [
         "pump pumps pumped pumping",
-        "happy happier happiness",
+        "happy happiness",
         "hope hopes hoped hoping",
         "stop stops stopped stopping",
         "control controlled controlling",
