@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         ),
     ] = "all-MiniLM-L6-v2"
     embedding_batch: Annotated[
-        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU is as fast with one at a time.")
+        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU takes one at a time.")
     ] = 32
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")

@@ -84,8 +84,8 @@ def dataset_key(folder: str) -> str:
 
 
 def slice_priority(size_bytes: int, *, is_new: bool) -> int:
-    """Priority of a slice's run among all others, 0 to 7, higher first: new slices before changed ones, small first.
+    """Priority of a slice's run among all others, -8 to -1, higher first: new slices before changed ones, small first.
 
-    Manifests, which tell what there is to do, have 10.
+    What a person starts in the UI has 0 and so does not wait behind them; manifests and reports have more.
     """
-    return sum(size_bytes < limit for limit in _SMALL_BYTES) + (4 if is_new else 0)
+    return sum(size_bytes < limit for limit in _SMALL_BYTES) + (4 if is_new else 0) - 8

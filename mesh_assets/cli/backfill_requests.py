@@ -11,7 +11,7 @@ from mesh_assets.cli.home import use_dagster_home
 from mesh_assets.cli.services import graphql
 from mesh_assets.errors import ServiceError
 from mesh_assets.settings import Settings
-from mesh_assets.stages import SLICE_ASSETS
+from mesh_assets.stages import ASSETS, SLICE_ASSETS
 from mesh_assets.storage.backfills import Backfill, ranges, recorded
 from mesh_assets.storage.run_tags import DATASET_TAG, FORCE_TAG, PRIORITY_TAG
 
@@ -67,8 +67,8 @@ def _parameters(backfill: Backfill) -> dict[str, object]:
 
     slices = _selection(ranges(backfill.slices, _partitions("slices")))
     by_asset = dict.fromkeys(SLICE_ASSETS, slices)
-    # Named for itself: as something downstream of slices, Dagster would write the report of every dataset.
-    by_asset["dataset_reports"] = _selection([(backfill.dataset, backfill.dataset)])
+    # Named for themselves: as something downstream of slices, Dagster would make those of every dataset.
+    by_asset |= {asset: _selection([(backfill.dataset, backfill.dataset)]) for asset in report_assets()}
     tags = {DATASET_TAG: backfill.dataset, PRIORITY_TAG: BACKFILL_PRIORITY}
     if backfill.force:
         tags[FORCE_TAG] = "true"
@@ -80,6 +80,11 @@ def _parameters(backfill: Backfill) -> dict[str, object]:
             {"assetKey": {"path": [asset]}, "partitions": partitions} for asset, partitions in by_asset.items()
         ],
     }
+
+
+def report_assets() -> tuple[str, ...]:
+    """The assets of a dataset that are made from its slices: all but its manifest."""
+    return tuple(name for name, asset in ASSETS.items() if asset.partition == "dataset" and name != "drop_manifests")
 
 
 def _selection(parts: list[tuple[str, str]]) -> dict[str, object]:

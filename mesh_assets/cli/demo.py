@@ -38,9 +38,10 @@ def demo(
     started = time.monotonic()
     console.print("Starting Dagster …")
     keep_to_cores(settings)
+    limits = apply_limits(settings)
     with dagster_services(settings) as services:
         console.print(f"Dagster is up: {services.url}")
-        console.print(apply_limits(settings))
+        console.print(limits)
         copied = drop_samples(settings)
         console.print(f"{copied} sample files dropped into {settings.drops}; the sensor looks every ten seconds.")
         wait_until_done(settings, services, SAMPLE_DATASETS)

@@ -18,12 +18,13 @@ def up() -> None:
     settings = load_settings()
     console.print("Starting Dagster …")
     keep_to_cores(settings)
+    limits = apply_limits(settings)  # before anything that waits in the queue may start
     with dagster_services(settings) as services:
         # Its views hold paths: after the state folder was moved they are made anew, for notebooks that open the file.
         with lake_connection(settings.state / "lake", uuid.uuid4().hex):
             pass
         console.print(f"The mesh is up: {services.url}\nDrop folders into {settings.drops}. Ctrl-C ends it.")
-        console.print(apply_limits(settings))
+        console.print(limits)
         started = start_recorded(settings, services.url)
         if started:
             console.print(f"{len(started)} backfills that were asked for meanwhile are started.")

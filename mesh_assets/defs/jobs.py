@@ -7,9 +7,9 @@ import dagster as dg
 
 from mesh_assets.stages import SLICE_ASSETS
 
-# Which of the queued runs goes first: the higher number; what a person starts in the UI has 0. A manifest takes
-# seconds and tells what there is to do.
-MANIFEST_PRIORITY, REPORT_PRIORITY, BACKFILL_PRIORITY = "10", "5", "-5"
+# Which of the queued runs goes first: the higher number. A manifest takes seconds and tells what there is to do; what a
+# person starts in the UI has 0, slices that a sensor asks for -8 to -1 (`slice_priority`).
+MANIFEST_PRIORITY, REPORT_PRIORITY, BACKFILL_PRIORITY = "10", "5", "-10"
 
 manifest_job = dg.define_asset_job(
     "manifest_job",

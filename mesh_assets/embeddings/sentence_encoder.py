@@ -42,10 +42,10 @@ class SentenceEncoder:
     On a GPU, where torch sees one, `batch` texts are embedded at a time; on a CPU one, by at most `threads` threads.
 
     One, because a text's vector then does not depend on its neighbours, so that a slice that was changed piece by piece
-    holds the same bits as one that is made anew. In batches of 32, 10% of the stored float16 vectors differed in a last
-    bit with the texts around them, in another order. It costs nothing (texts a CPU-second, one and 32 at a time: long
-    ones 12.5 and 11.3, of mixed length 20.3 and 14.5, very short ones 64 and 86), as padding does. Another number of
-    threads changes a last bit in 6%, and a GPU's batches do so too: no search will notice.
+    holds the same bits as one that is made anew. In batches of 32, 2 to 23 of 200 stored float16 vectors differed in a
+    last bit with the order of the texts. It is faster where padding is saved and slower for very short texts (texts a
+    CPU-second, one and 32 at a time: long ones 12.5 and 11.3, of mixed length 20.3 and 14.5, very short ones 64 and
+    86). Another number of threads changes a last bit in 7%, and a GPU's batches do so too: no search will notice.
     """
 
     def __init__(self, model: str, *, batch: int, threads: int) -> None:

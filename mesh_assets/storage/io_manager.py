@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow.dataset as pads
 
 from mesh_assets.schemas.outcome import Produced
+from mesh_assets.schemas.rejects import Reject
 from mesh_assets.settings import Settings
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.failures import in_words
@@ -47,7 +48,15 @@ class ParquetIOManager(dg.IOManager):
         if isinstance(obj, UpToDate):
             footer = obj.table.footer
             context.log.info(f"{footer.asset} of {footer.partition} is up to date: nothing was done")
-            context.add_output_metadata(footer_metadata(obj.table) | {"up_to_date": True})
+            shown = footer_metadata(obj.table) | {"up_to_date": True}
+            if footer.reject_rows:  # the UI shows the latest run only, and what could not be read stays true
+                rejects = [
+                    Reject(**row)
+                    for batch in self._lake.rejects(footer.asset, footer.partition)
+                    for row in batch.to_pylist()
+                ]
+                shown["rejects_by_reason"] = dg.MetadataValue.md(rejects_markdown(rejects))
+            context.add_output_metadata(shown)
             return
         if self._settings is not None:  # who owns the machine says in the settings when it may be used
             obj.outcome.give_way = GiveWay(self._settings, context.log.info)
@@ -57,7 +66,7 @@ class ParquetIOManager(dg.IOManager):
             asset, context.partition_key, obj, version=ASSETS[asset].version, run_id=context.run_id
         )
         obj.published()
-        shown: dict[str, Any] = {}
+        shown = dict[str, Any]()
         shown.update(obj.metadata)  # first what the stage has to say: the UI keeps the order
         shown.update(footer_metadata(table) | {"up_to_date": False})
         if obj.outcome.rejects:

@@ -14,11 +14,13 @@ from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.indexes.vector_file import map_vectors
 from mesh_assets.schemas import TABLES
 from mesh_assets.settings import Settings
-from mesh_assets.stages import ASSETS
+from mesh_assets.stages import ASSETS, DUCKDB_ASSETS
+from mesh_assets.storage.duckdb_tables import rows_of
 from mesh_assets.storage.lake import Lake
 
 # Counted by the time at which a dataset was first seen, or by what an undisturbed run may do in one go.
 _VERSIONS = {"slice_version", "change"}
+_COUNTS = ("dataset", "slice", "stage", "asset", "rows", "rows_in", "rejects", "skipped", "bytes_in")
 _TIMES = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC)?|20\d\d-\d\d-\d\d")
 _QUERIES = ("worker took job", "return the number of bytes", "deprecated since version", "parse header")
 
@@ -54,6 +56,9 @@ def _words(settings: Settings) -> TantivyFulltextIndex:
 
 
 def _table(lake: Lake, asset: str, partition: str) -> tuple[list[Any], list[Any], tuple[object, ...]]:
+    if asset in DUCKDB_ASSETS:
+        rows = rows_of(lake.root, asset, partition)[1].select(list(_COUNTS)).to_pylist()
+        return sorted(rows, key=lambda row: (row["asset"], row["slice"] or "")), [], ()
     schema = TABLES[asset]
     columns = [c.name for c in schema.columns if not c.volatile and c.name not in _VERSIONS]
     table = lake.read(asset, partition)

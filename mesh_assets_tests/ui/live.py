@@ -32,7 +32,7 @@ MESH = str(Path(sys.executable).with_name("mesh"))
 _MATERIALIZED = """query($key: AssetKeyInput!) { assetOrError(assetKey: $key) { ... on Asset {
   assetMaterializations(limit: 20) { partition runId metadataEntries { label } } } } }"""
 _RUNS = """query($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 50) { ... on Runs { results {
-  id status parentRunId tags { key value } assetSelection { path }
+  id status parentRunId startTime endTime tags { key value } assetSelection { path }
   stepStats { stepKey status } } } } }"""
 _BACKFILLS = """{ partitionBackfillsOrError(limit: 20) { ... on PartitionBackfills { results {
   id status title partitionNames assetSelection { path } tags { key value } } } } }"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mesh_assets.cli.backfill_requests import report_assets
 from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets_tests.ui.conftest import SLICES
 from mesh_assets_tests.ui.live import CHROMIUM, Mesh, picture, tags_of
@@ -59,47 +61,53 @@ def paused(settled: Mesh) -> Iterator[Mesh]:
     settled.command("resume")
 
 
-def test_backfills_of_slices_and_of_reports_wait_while_the_mesh_is_paused(paused: Mesh, page: Page) -> None:
+def _launch_all(mesh: Mesh, page: Page, where: str) -> dict[str, Any]:
+    """The backfill that *Materialize*, *All* on a page of the UI launches."""
+    known = {backfill["id"] for backfill in mesh.backfills()}
+    page.goto(f"{mesh.url}{where}")
+    page.get_by_role("button", name=re.compile("Materialize")).first.click()
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_role("button", name="Launch backfill").click()
+    return _new_backfill(mesh, known)
+
+
+def test_backfills_from_the_ui_and_from_the_command_wait_while_the_mesh_is_paused(paused: Mesh, page: Page) -> None:
     from playwright.sync_api import expect
 
-    settled = paused
-    known = {backfill["id"] for backfill in settled.backfills()}
-    page.goto(f"{settled.url}/locations/intelligence_mesh/jobs/slice_job")
-    page.get_by_role("button", name=re.compile("Materialize")).first.click()
-    page.get_by_role("button", name="All", exact=True).click()
-    page.get_by_role("button", name="Launch backfill").click()
-    slices = _new_backfill(settled, known)
-    page.goto(f"{settled.url}/assets/dataset_reports?view=partitions")
-    page.get_by_role("button", name=re.compile("Materialize")).first.click()
-    page.get_by_role("button", name="All", exact=True).click()
-    page.get_by_role("button", name="Launch backfill").click()
-    reports = _new_backfill(settled, known | {slices["id"]})
-
-    _runs_of(settled, slices["id"], {*SLICES, "letters.000000"})
-    _runs_of(settled, reports["id"], {"notes", "letters"})
-    settled.wait_for("the queue", lambda: _all_wait(settled, slices["id"], reports["id"]))
-    page.goto(f"{settled.url}/deployment/concurrency")
-    expect(page.get_by_text("slices").first).to_be_visible()
-    picture(page, "concurrency-while-paused")
-    assert "until `mesh resume`" in json.loads(settled.command("status", "--json"))["held"]
-    assert "may work" in settled.command("resume")
-    _all_succeed(settled, slices["id"], reports["id"])
-    page.goto(f"{settled.url}/runs/b/{slices['id']}")
-    picture(page, "backfill")
-    assert {tags_of(run)["mesh/dataset"] for run in settled.runs(dagster__backfill=slices["id"])} >= {
-        "notes",
-        "letters",
-    }
-
-
-def test_the_command_asks_for_slices_that_are_stale_and_for_the_report_after_them(settled: Mesh) -> None:
-    assert json.loads(settled.command("backfill", "notes", "--stale", "--json"))["slices"] == []
-    (settled.state / "lake" / "chunk_sets" / "notes" / "notes.000001.parquet").write_bytes(b"junk")
-    answer = json.loads(settled.command("backfill", "notes", "--stale", "--json"))
+    assert json.loads(paused.command("backfill", "notes", "--stale", "--json"))["slices"] == []
+    (paused.state / "lake" / "chunk_sets" / "notes" / "notes.000001.parquet").write_bytes(b"junk")
+    answer = json.loads(paused.command("backfill", "notes", "--stale", "--json"))
     assert answer["reasons"] == {"notes.000001": "chunk_sets is missing or damaged"}
-    runs = _runs_of(settled, answer["backfill"], {"notes.000001", "notes"})
-    _all_succeed(settled, answer["backfill"])
-    (backfill,) = [b for b in settled.backfills() if b["id"] == answer["backfill"]]
-    assert {key["path"][0] for key in backfill["assetSelection"]} == {*SLICE_ASSETS, "dataset_reports"}
-    assert {tags_of(run)["mesh/dataset"] for run in runs} == {"notes"}
-    assert json.loads(settled.command("backfill", "notes", "--stale", "--json"))["slices"] == []
+    stale = answer["backfill"]
+    slices = _launch_all(paused, page, "/locations/intelligence_mesh/jobs/slice_job")["id"]
+    reports = _launch_all(paused, page, "/assets/dataset_reports?view=partitions")["id"]
+
+    _runs_of(paused, stale, {"notes.000001"})
+    _runs_of(paused, slices, {*SLICES, "letters.000000"})
+    _runs_of(paused, reports, {"notes", "letters"})
+    paused.wait_for("the queue", lambda: _all_wait(paused, stale, slices, reports))
+    page.goto(f"{paused.url}/deployment/concurrency")
+    expect(page.get_by_text("slices", exact=True).first).to_be_visible()
+    expect(page.get_by_text("0", exact=True)).to_have_count(2)
+    picture(page, "concurrency-while-paused")
+    assert "until `mesh resume`" in json.loads(paused.command("status", "--json"))["held"]
+
+    assert "may work" in paused.command("resume")
+    _runs_of(paused, stale, {"notes.000001", "notes"})  # its report comes after its slices
+    _all_succeed(paused, stale, slices, reports)
+    assert json.loads(paused.command("backfill", "notes", "--stale", "--json"))["slices"] == []
+    (backfill,) = [b for b in paused.backfills() if b["id"] == stale]
+    assert {key["path"][0] for key in backfill["assetSelection"]} == {*SLICE_ASSETS, *report_assets()}
+    page.goto(f"{paused.url}/runs/b/{stale}")
+    expect(page.get_by_text("chunk_sets").first).to_be_visible()
+    picture(page, "backfill")
+
+
+def test_two_runs_of_one_slice_never_overlap_and_each_has_its_dataset(settled: Mesh) -> None:
+    runs = [run for run in settled.runs(mesh__dataset="notes") if run["endTime"]]
+    for partition in ("notes", *SLICES):
+        of_one = [run for run in runs if tags_of(run)["dagster/partition"] == partition]
+        spans = sorted((run["startTime"], run["endTime"]) for run in of_one)
+        assert spans
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans)), partition
+    assert {tags_of(run)["mesh/dataset"] for run in settled.runs(dagster__partition="letters.000000")} == {"letters"}
