@@ -123,7 +123,7 @@ def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
 
 def _secrets(texts: pa.StringArray, text: ByteText) -> tuple[Spans, list[str]]:
     """The secrets of all texts as bytes, and what is said of each."""
-    possible = np.flatnonzero(may_hold_secrets(cast("pl.Series", pl.from_arrow(texts))))
+    possible = np.flatnonzero(may_hold_secrets(cast("pl.Series", pl.from_arrow(texts)), text))
     starts: list[int] = []
     stops: list[int] = []
     descriptions: list[str] = []
