@@ -21,10 +21,10 @@ from mesh_assets.insights.byte_text import (
     UPPER,
     WORD,
     ByteText,
-    classes_in,
     Flags,
     Places,
     Spans,
+    classes_in,
     hashes_of,
     is_one_of,
 )

@@ -91,7 +91,8 @@ _FORM_SOMEWHERE = (
 _KEYS = [f"{kind}{join}key" for kind in ("api", "access", "private", "secret", "account") for join in ("", "_", "-")]
 _ENDINGS = [word[-8:] for word in ("password", "passwd", "pwd", "passphrase", "secret", "token", *_KEYS)]
 _TAILS = tuple(
-    (np.uint64(int.from_bytes(word.encode(), "little")), np.uint64(64 - 8 * len(word))) for word in sorted(set(_ENDINGS))
+    (np.uint64(int.from_bytes(word.encode(), "little")), np.uint64(64 - 8 * len(word)))
+    for word in sorted(set(_ENDINGS))
 )
 _LAST = np.zeros(256, np.bool_)
 _LAST[[ord(word[-1]) for word in _ENDINGS]] = True
