@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from zlib import crc32
 
 from mesh_assets.chunks.protocol import Piece
-from mesh_assets.chunks.tokens import TokenKind, TokenMeter, estimate_tokens
+from mesh_assets.chunks.tokens import PARTS, TokenKind, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window
 
 # A context of fewer tokens than this, left beside a large unit, says nothing.
@@ -26,11 +27,14 @@ UNITS_PER_ANCHOR = 32
 ANCHOR_HEAD = 64
 
 _NONE = (None, None)
-# Its fields in order as one tuple: half the time of a call by name, and there is one for each chunk.
-_PIECE = Piece._make
+# Its fields in order as one tuple: a third of the time of a call by name, and there is one for each chunk.
+_PIECE = partial(tuple.__new__, Piece)
+# Where a piece ends (character), what all before that is worth (`TokenMeter.before`), context with tokens, and symbol.
+Span = tuple[int, int, tuple[str, int], str | None]
 _NOT_SPACE = re.compile(r"\S")
-_PARAGRAPH_ENDS = ("\n\n", "\n\r\n")
-_SENTENCE_ENDS = (". ", ".\n", "? ", "! ", '." ', ".\r\n", "。")
+# How paragraphs end, and how sentences do.
+ProseEnds = tuple[tuple[str, ...], tuple[str, ...]]
+_PROSE_ENDS: ProseEnds = (("\n\n", "\n\r\n"), (". ", ".\n", "? ", "! ", '." ', ".\r\n", "。"))
 
 
 @dataclass(slots=True)
@@ -90,6 +94,28 @@ class Cutter:
         )  # fmt: skip
 
 
+    def pieces(self, spans: Iterable[Span]) -> Iterator[Piece]:
+        """As `cut` for each of `spans`, which begin where this cutter is: the fast way for many small pieces."""
+        window, start, byte, line = self.window, self.start, self.byte, self.line
+        whole, size = window.text, None if self.by_character else window.codec.size
+        length, at = len(whole), self.meter.before(start)
+        for stop, worth, (context, tokens), symbol in spans:
+            text = whole[start:stop]
+            if stop == length:
+                byte_stop = window.byte_stop
+            else:
+                byte_stop = byte + (stop - start if size is None else size(text))
+            following = last = line + text.count("\n")
+            if last > line and text[-1] == "\n":
+                last -= 1
+            tokens -= (at - worth) // PARTS
+            yield _PIECE(
+                (text, byte, byte_stop, line, last, tokens, context, symbol, None, None, None, None)
+            )  # fmt: skip
+            start, byte, line, at = stop, byte_stop, following, worth
+        self.start, self.byte, self.line = start, byte, line
+
+
 def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit: int) -> Iterator[tuple[int, int]]:
     """Units that end at the characters `ends`, grouped in order as long as a group fits: (first, stop) of each.
 
@@ -116,14 +142,24 @@ def _is_anchor(head: str) -> bool:
     return mixed < (1 << 32) // UNITS_PER_ANCHOR
 
 
-def prose_cuts(text: str, meter: TokenMeter, start: int, stop: int, limit: int) -> Iterator[int]:
+def prose_ends(text: str) -> ProseEnds:
+    """The ends of paragraphs and sentences that there may be in `text`: fewer to look for, cut by cut."""
+    paragraphs, sentences = _PROSE_ENDS
+    if "\r" not in text:
+        paragraphs, sentences = paragraphs[:1], tuple([end for end in sentences if "\r" not in end])
+    return paragraphs, sentences[:-1] if text.isascii() else sentences
+
+
+def prose_cuts(
+    text: str, meter: TokenMeter, start: int, stop: int, limit: int, ends: ProseEnds = _PROSE_ENDS
+) -> Iterator[int]:
     """Where the text from `start` to `stop` is cut so that each part fits; the last cut is `stop`.
 
     Each part ends at its last paragraph, else sentence, else line, else word, else anywhere. So a paragraph or
     sentence that fits is never split.
     """
     while (furthest := meter.reach(start, limit, stop)) < stop:
-        start = _prose_cut(text, _content_start(text, start, furthest), furthest)
+        start = _prose_cut(text, _content_start(text, start, furthest), furthest, ends)
         yield start
     yield stop
 
@@ -144,16 +180,17 @@ def _content_start(text: str, start: int, stop: int) -> int:
     return stop if word is None else word.start()
 
 
-def _prose_cut(text: str, start: int, furthest: int) -> int:
-    for end in _PARAGRAPH_ENDS:
+def _prose_cut(text: str, start: int, furthest: int, ends: ProseEnds) -> int:
+    paragraphs, sentences = ends
+    for end in paragraphs:
         at = text.rfind(end, start, furthest)
         if at >= 0:
             return at + len(end)
-    best = -1
-    for end in _SENTENCE_ENDS:
-        at = text.rfind(end, max(best, start), furthest)
+    best = start
+    for end in sentences:
+        at = text.rfind(end, best, furthest)
         if at >= 0:
-            best = max(best, at + len(end))
+            best = at + len(end)
     return best if best > start else _line_cut(text, start, furthest)
 
 
