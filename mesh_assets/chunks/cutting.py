@@ -152,16 +152,22 @@ def prose_ends(text: str) -> ProseEnds:
 
 def prose_cuts(
     text: str, meter: TokenMeter, start: int, stop: int, limit: int, ends: ProseEnds = _PROSE_ENDS
-) -> Iterator[int]:
+) -> Iterator[tuple[int, int]]:
     """Where the text from `start` to `stop` is cut so that each part fits; the last cut is `stop`.
 
     Each part ends at its last paragraph, else sentence, else line, else word, else anywhere. So a paragraph or
-    sentence that fits is never split.
+    sentence that fits is never split. Each cut comes with what all before it is worth (`TokenMeter.before`).
     """
-    while (furthest := meter.reach(start, limit, stop)) < stop:
-        start = _prose_cut(text, _content_start(text, start, furthest), furthest, ends)
-        yield start
-    yield stop
+    before, reach, rfind = meter.before, meter.reach_from, text.rfind
+    paragraph = ends[0][0]
+    at, whole = before(start), before(stop)
+    while (furthest := reach(start, at, limit, stop, whole)) < stop:
+        first = _content_start(text, start, furthest) if text[start].isspace() else start
+        cut = rfind(paragraph, first, furthest)
+        start = cut + len(paragraph) if cut >= 0 else _prose_cut(text, first, furthest, ends)
+        at = before(start)
+        yield start, at
+    yield stop, whole
 
 
 def line_cuts(text: str, meter: TokenMeter, start: int, stop: int, limit: int) -> Iterator[int]:
@@ -181,8 +187,9 @@ def _content_start(text: str, start: int, stop: int) -> int:
 
 
 def _prose_cut(text: str, start: int, furthest: int, ends: ProseEnds) -> int:
+    """The cut in a text that has no paragraph of the first kind of end."""
     paragraphs, sentences = ends
-    for end in paragraphs:
+    for end in paragraphs[1:]:
         at = text.rfind(end, start, furthest)
         if at >= 0:
             return at + len(end)

@@ -95,14 +95,13 @@ class Outline:
             headings.pop()
         _, path, above, worths = headings[-1]
         own = " ".join(title.split())[:MAX_TITLE]
-        path = (*path, own)
-        if len(path) > 1:
-            worths += worth(f"{_SEPARATOR}{own}", "text")
-            own = f"{above}{_SEPARATOR}{own}"
+        if path:
+            below = f"{_SEPARATOR}{own}"
+            path, above, worths = (*path, own), above + below, worths + worth(below, "text")
         else:
-            worths = worth(own, "text")
-        headings.append(_HEADING((level, path, own, worths)))
-        return _SECTION((start, path, own, worths, True))
+            path, above, worths = (own,), own, worth(own, "text")
+        headings.append(_HEADING((level, path, above, worths)))
+        return _SECTION((start, path, above, worths, True))
 
 
 def markdown_sections(text: str, codes: NDArray[np.uint8], outline: Outline, *, first: bool) -> Iterator[Section]:

@@ -92,8 +92,8 @@ def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) ->
             yield stop, after, context, title or None
         else:
             context = fitted_context(title, limit // CONTEXT_SHARE, "text")
-            for cut in prose_cuts(text, meter, start, stop, limit - context[1], ends):
-                yield cut, before(cut), context, title or None
+            for cut, worths in prose_cuts(text, meter, start, stop, limit - context[1], ends):
+                yield cut, worths, context, title or None
         start, at = stop, after
         index += 1
 

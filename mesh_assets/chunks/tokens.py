@@ -86,15 +86,22 @@ class TokenMeter:
     def reach(self, start: int, limit: int, stop: int | None = None) -> int:
         """The furthest end of a part that begins at `start` and has at most `limit` tokens; at least one character."""
         end = self._length if stop is None else stop
+        return self.reach_from(start, self.before(start), limit, end, self.before(end))
+
+    def reach_from(self, start: int, at: int, limit: int, end: int, whole: int) -> int:
+        """As `reach`, for who knows what the characters before `start` (`at`) and before `end` (`whole`) are worth."""
+        most = at + limit * PARTS
         furthest = start + limit * MAX_CHARACTERS_PER_TOKEN
-        if furthest > end:
+        if furthest >= end:
+            if whole <= most:
+                return end
             furthest = end
-        most = self.before(start) + limit * PARTS
-        if self._sums[furthest >> 3] <= most and self.before(furthest) <= most:
+        elif self._sums[furthest >> 3] <= most and self.before(furthest) <= most:
             return furthest
-        block = bisect_right(self._sums, most, start >> 3, (furthest >> 3) + 1) - 1
+        sums = self._sums
+        block = bisect_right(sums, most, start >> 3, (furthest >> 3) + 1) - 1
         found = (block << 3) - 1
-        left = most - self._sums[block]
+        left = most - sums[block]
         for worth in self._worths[block << 3 : (block + 1) << 3]:
             found += 1
             left -= worth
