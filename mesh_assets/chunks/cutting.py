@@ -93,7 +93,6 @@ class Cutter:
             )
         )  # fmt: skip
 
-
     def pieces(self, spans: Iterable[Span]) -> Iterator[Piece]:
         """As `cut` for each of `spans`, which begin where this cutter is: the fast way for many small pieces."""
         window, start, byte, line = self.window, self.start, self.byte, self.line
@@ -101,10 +100,7 @@ class Cutter:
         length, at = len(whole), self.meter.before(start)
         for stop, worth, (context, tokens), symbol in spans:
             text = whole[start:stop]
-            if stop == length:
-                byte_stop = window.byte_stop
-            else:
-                byte_stop = byte + (stop - start if size is None else size(text))
+            byte_stop = window.byte_stop if stop == length else byte + (stop - start if size is None else size(text))
             following = last = line + text.count("\n")
             if last > line and text[-1] == "\n":
                 last -= 1

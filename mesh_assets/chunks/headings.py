@@ -151,9 +151,7 @@ class _Line(NamedTuple):
     stop: int
 
 
-def _candidates(
-    text: str, codes: NDArray[np.uint8], marks: re.Pattern[str], leads: bytes
-) -> Iterator[tuple[int, str]]:
+def _candidates(text: str, codes: NDArray[np.uint8], marks: re.Pattern[str], leads: bytes) -> Iterator[tuple[int, str]]:
     """The start of each line that `marks` matches, and what its group 1 holds, without white space at the end.
 
     Such lines begin with one of `leads`; the first line of a text may have a byte order mark before it.
