@@ -14,7 +14,7 @@ from functools import partial
 from zlib import crc32
 
 from mesh_assets.chunks.protocol import Piece
-from mesh_assets.chunks.tokens import PARTS, TokenKind, TokenMeter, estimate_tokens
+from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenKind, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window
 
 # A context of fewer tokens than this, left beside a large unit, says nothing.
@@ -118,16 +118,24 @@ def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit
     A unit larger than `limit` is a group of its own. A group that is half full ends before an anchor: a unit that its
     own content makes one. So groups of equally long rows meet again soon after a row was inserted, and keep their ids.
     """
-    first = 0
+    worths = meter.before_each(ends)
+    at, first = meter.before(start), 0
+
+    def last_within(tokens: int) -> int:
+        """Behind the last unit that fits with all since `start`; that which comes first always does."""
+        last = bisect_right(worths, at + tokens * PARTS, first)
+        if last and ends[last - 1] - start > tokens * MAX_CHARACTERS_PER_TOKEN:
+            last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
+        return max(last, first + 1)
+
     while first < len(ends):
-        stop = max(bisect_right(ends, meter.reach(start, limit), first), first + 1)
-        half = max(bisect_right(ends, meter.reach(start, limit // 2), first), first + 1)
-        for unit in range(half, min(stop, len(ends))):
+        stop = last_within(limit)
+        for unit in range(last_within(limit // 2), min(stop, len(ends))):
             if _is_anchor(text[ends[unit - 1] : min(ends[unit], ends[unit - 1] + ANCHOR_HEAD)]):
                 stop = unit
                 break
         yield first, stop
-        start = ends[stop - 1]
+        start, at = ends[stop - 1], worths[stop - 1]
         first = stop
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -139,8 +138,9 @@ class _Rows:
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))
 
     def _ids(self, texts: Sequence[str]) -> list[str]:
+        stops = [first for _, _, first in self.runs[1:]] + [len(texts)]
         found: list[str] = []
-        for (_, ids, first), (_, _, stop) in pairwise([*self.runs, (None, None, len(texts))]):
+        for (_, ids, first), stop in zip(self.runs, stops, strict=True):
             found += ids.of(texts[first:stop])
         return found
 
