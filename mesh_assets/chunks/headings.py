@@ -114,9 +114,10 @@ def markdown_sections(text: str, codes: NDArray[np.uint8], outline: Outline, *, 
         if outline.fence or mark in "`~":
             _fence(body, outline)
         elif mark == "#":
-            level = len(body) - len(body.lstrip("#"))
-            if level <= MAX_LEVEL and body[level : level + 1] in ("", " ", "\t"):
-                yield outline.enter(start, level, body.strip("#").strip())
+            words = body.lstrip("#")
+            level = len(body) - len(words)
+            if level <= MAX_LEVEL and (not words or words[0] in " \t"):
+                yield outline.enter(start, level, words.rstrip("#"))
         elif not body.strip(mark):
             title = _line_before(text, start)
             if title and title.content >= passed and _is_title(text, title):
@@ -156,12 +157,13 @@ def _candidates(text: str, codes: NDArray[np.uint8], marks: re.Pattern[str], lea
 
     Such lines begin with one of `leads`; the first line of a text may have a byte order mark before it.
     """
-    starts = np.flatnonzero(codes[:-1] == _NEWLINE) + 1
+    starts = (codes[:-1] == _NEWLINE).nonzero()[0]
+    starts += 1
     match = marks.match
     first = match(text, 1 if text[0] == "\ufeff" else 0)
     if first is not None:
         yield 0, first[1].rstrip()
-    for start in starts[_among(leads)[codes[starts]]].tolist():
+    for start in starts[_among(leads).take(codes.take(starts))].tolist():
         found = match(text, start)
         if found is not None:
             yield start, found[1].rstrip()
