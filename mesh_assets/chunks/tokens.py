@@ -47,7 +47,7 @@ _BLOCK = 8
 _LANE_SHIFT, _TOP_LANE = np.uint64(8), np.uint64(48)
 _FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(_BLOCK)], np.uint64)
 # So many places are asked for one by one in less time than NumPy takes to begin.
-_FEW = 24
+_FEW = 64
 _LANES, _ADD_LANES = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0001000100010001)
 # White space is worth no tokens, so a chunk is also limited in characters: this many for each of its tokens.
 MAX_CHARACTERS_PER_TOKEN = 16
