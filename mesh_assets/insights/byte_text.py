@@ -47,8 +47,8 @@ def _class_of(byte: int) -> int:
     )
 
 
-_CLASSES = np.array([_class_of(byte) for byte in range(256)], np.uint8)
-_LOWERED = np.array([byte + 32 if 65 <= byte <= 90 else byte for byte in range(256)], np.uint8)
+_CLASSES = bytes(_class_of(byte) for byte in range(256))
+_LOWERED = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
 _FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(8)] + [2**64 - 1], np.uint64)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -84,7 +84,7 @@ class ByteText:
         data = np.zeros(len(content) + 2 * MARGIN, np.uint8)
         data[MARGIN : MARGIN + len(content)] = content
         ends = offsets + MARGIN
-        classes = _CLASSES.take(data)
+        classes = translated(data, _CLASSES)
         _clear_symbols(data, classes)
         return cls(data, ends[:-1], ends[1:] - 1, classes)
 
@@ -96,7 +96,7 @@ class ByteText:
     @cached_property
     def lowered(self) -> Bytes:
         """The bytes in lower case: ASCII, and the accented letters of Latin-1."""
-        lowered = _LOWERED.take(self.data)
+        lowered = translated(self.data, _LOWERED)
         for lead in _foreign(self.data):
             second = lowered[lead + 1]
             lowered[lead + 1] = np.where((second <= 0x9E) & (self.data[lead] == 0xC3), second + 0x20, second)
@@ -112,9 +112,16 @@ class ByteText:
         """For each of `words`, the classes that its bytes have."""
         return classes_in(self.classes, self.words)
 
+    @cached_property
+    def capitals(self) -> tuple[Spans, Bytes]:
+        """The words that begin with a capital, and for each the classes that its bytes have."""
+        found = self.words.where(np.flatnonzero(self.classes[self.words.starts] & UPPER))
+        return found, classes_in(self.classes, found)
+
     def rows_of(self, places: Places) -> Places:
-        """Which text each place belongs to."""
-        return np.searchsorted(self.starts, places, side="right") - 1
+        """Which text each of some rising places belongs to."""
+        ends = np.append(np.searchsorted(places, self.starts[1:]), len(places))
+        return np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
 
     def words_ending(self, places: Places) -> tuple[Places, Flags]:
         """The word that ends at each place, and whether one does (else the number is that of any word)."""
@@ -131,6 +138,11 @@ class ByteText:
     def places(self, byte: str) -> Places:
         """Where an ASCII character stands."""
         return np.flatnonzero(self.data == ord(byte))
+
+
+def translated(data: Bytes, table: bytes) -> Bytes:
+    """What `table` has for each byte. Looking it up byte by byte takes half as long as with indices of numpy."""
+    return np.frombuffer(bytearray(data).translate(table), np.uint8)
 
 
 def _found(edges: Places, places: Places) -> tuple[Places, Flags]:
@@ -217,6 +229,20 @@ def classes_in(classes: Bytes, spans: Spans) -> Bytes:
     for half in (32, 16, 8):
         found |= found >> np.uint64(half)
     return found.astype(np.uint8)
+
+
+def any_in(classes: Bytes, spans: Spans, wanted: int) -> Flags:
+    """Whether any byte of each span (of its first `MAX_HASHED` ones) is of one of the `wanted` classes."""
+    windows: Hashes = np.ndarray((len(classes) - 7,), np.dtype("<u8"), buffer=classes.data, strides=(1,))
+    first_bytes = _FIRST_BYTES & np.uint64(wanted * 0x0101010101010101)
+    lengths = np.minimum(spans.stops - spans.starts, MAX_HASHED)
+    found = (windows[spans.starts] & first_bytes[np.minimum(lengths, 8)]) != 0
+    others, at = np.flatnonzero(~found & (lengths > 8)), 8
+    while len(others):
+        found[others] = (windows[spans.starts[others] + at] & first_bytes[np.minimum(lengths[others] - at, 8)]) != 0
+        at += 8
+        others = others[~found[others] & (lengths[others] > at)]
+    return found
 
 
 def gathered(

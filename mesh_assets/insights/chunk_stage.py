@@ -35,7 +35,9 @@ from mesh_assets.insights.secrets import Secret, find_secrets, may_hold_secrets
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, ENTITY, KEYPHRASE
 from mesh_assets.schemas.outcome import Outcome
 
-_COLUMNS = ("chunk_id", "kind", "text", "byte_start", "byte_stop")
+# What is read of the chunks, and how many of them at once: what is done for each batch costs little then.
+COLUMNS = ("chunk_id", "kind", "text", "byte_start", "byte_stop")
+BATCH_ROWS = 8192
 _LOGS = ["log", "structured", "metric"]
 
 
@@ -59,12 +61,18 @@ def insight_batches(
     for batch in chunks:
         basis = _basis(batch)
         is_known, rows = known.find(cast("pa.StringArray", column_of(batch, "chunk_id")), basis)
-        fresh = rows_where(batch.select(list(_COLUMNS)).append_column("basis", cast("pa.Array[Any]", basis)), ~is_known)
-        tables = [rows, *(_insights(part) for part in _parts(fresh))]
-        order = np.argsort(np.concatenate((np.flatnonzero(is_known), np.flatnonzero(~is_known))))
-        table = pa.concat_tables(pa.Table.from_batches([t]) if isinstance(t, pa.RecordBatch) else t for t in tables)
+        columns = batch.select(list(COLUMNS)).append_column("basis", cast("pa.Array[Any]", basis))
+        tables, places = [rows], [np.flatnonzero(is_known)]
+        is_code = equals(column_of(batch, "kind"), "code")
+        for chosen, code in ((is_code & ~is_known, True), (~is_code & ~is_known, False)):
+            if chosen.any():
+                fresh = columns if chosen.all() else rows_where(columns, chosen)
+                tables.append(pa.Table.from_batches(_insights_of(part, is_code=code) for part in _parts(fresh)))
+                places.append(np.flatnonzero(chosen))
         if batch.num_rows:
-            made = table if not is_known.any() else rows_of(table, order)
+            order = np.concatenate(places)
+            table = pa.concat_tables(tables)
+            made = table if (order[1:] > order[:-1]).all() else rows_of(table, np.argsort(order))
             yield CHUNK_INSIGHTS.cast(made.combine_chunks().to_batches()[0])
         counts["reused"] += len(rows)
         counts["found"] += batch.num_rows - len(rows)
@@ -94,17 +102,6 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         start = stop
 
 
-def _insights(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The insights of code, and of all else, in the order of the rows."""
-    is_code = equals(column_of(batch, "kind"), "code")
-    if is_code.all() or not is_code.any():
-        return _insights_of(batch, is_code=bool(is_code.any()))
-    made = [_insights_of(rows_where(batch, mask), is_code=code) for mask, code in ((is_code, True), (~is_code, False))]
-    places = np.concatenate((np.flatnonzero(is_code), np.flatnonzero(~is_code)))
-    table = rows_of(pa.Table.from_batches(made), np.argsort(places))
-    return table.combine_chunks().to_batches()[0]
-
-
 def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
     texts = cast("pa.StringArray", column_of(batch, "text"))
     text = ByteText.of(texts)
@@ -123,7 +120,7 @@ def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
 
 def _secrets(texts: pa.StringArray, text: ByteText) -> tuple[Spans, list[str]]:
     """The secrets of all texts as bytes, and what is said of each."""
-    possible = np.flatnonzero(may_hold_secrets(cast("pl.Series", pl.from_arrow(texts))))
+    possible = np.flatnonzero(may_hold_secrets(cast("pl.Series", pl.from_arrow(texts)), text))
     starts: list[int] = []
     stops: list[int] = []
     descriptions: list[str] = []

@@ -7,7 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mesh_assets.insights.byte_text import Places
+from mesh_assets.insights.columns import column_of, rows_of
 from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural, share
@@ -17,7 +24,8 @@ _LARGEST = 5
 _SHOWN = 5
 # A definition longer than two screens is hard to keep in mind.
 _LONG_LINES = 100
-_MARK = re.compile(r"\b(?:TODO|FIXME|HACK|XXX)\b[^\n]{0,200}")
+_MARKS = r"\b(?:TODO|FIXME|HACK|XXX)\b"
+_MARK = re.compile(_MARKS + r"[^\n]{0,200}")
 _DEFINITION = (
     r"(?m)^[ \t]{0,80}(?:(?:export|public|private|protected|static|final|abstract|async|pub|default|open|override)"
     r"[ \t]{1,8}){0,5}"
@@ -25,6 +33,12 @@ _DEFINITION = (
 )
 _CLASS_WORDS = frozenset({"class", "interface", "struct", "trait", "enum"})
 _DOCUMENTED = re.compile(r"(?:\s|#[^\n]{0,400}\n){0,60}[rRuU]?(?:\"\"\"|''')")
+
+
+def _differs(column: pa.Array[Any]) -> NDArray[np.bool_]:
+    """Whether each value but the first is another than the one before; null is a value too."""
+    codes = np.asarray(cast(Any, column).dictionary_encode(null_encoding="encode").indices)
+    return codes[1:] != codes[:-1]
 
 
 @dataclass(slots=True)
@@ -62,40 +76,51 @@ class CodeInsight:
         rows = batch.rows_of("code")
         if not rows:
             return
-        kept = batch.texts.gather(rows)
-        words = kept.str.extract(_DEFINITION, 1).to_list()
-        marked = kept.str.contains(_MARK.pattern).to_list()
-        paths, symbols, forms = batch.strings("path"), batch.column("symbol"), batch.column("format")
-        starts, stops = batch.whole("line_start").tolist(), batch.whole("line_stop").tolist()
-        for row, word, mark in zip(rows, words, marked, strict=True):
-            path, start, stop = paths[row], starts[row], stops[row]
-            if path != self._path:
-                self._path, self._last_line = path, start - 1
-                self._file(batch, row, str(forms[row]))
-            if self._open is not None and self._open.name == (path, symbols[row]):
-                self._open.line_stop = stop
-            else:
-                self._close()
-                self._open = None
-                if symbols[row] is not None:
-                    self._classes += word in _CLASS_WORDS
-                    self._definitions += 1
-                    self._open = _Open((path, symbols[row]), batch, row, start, stop)
-            self._lines += stop - max(start - 1, self._last_line)
-            self._last_line = stop
-            if mark:
-                self._find_marks(batch.chunk(row))
+        places = np.array(rows)
+        paths, symbols = (rows_of(column_of(batch.chunks, name), places) for name in ("path", "symbol"))
+        starts, stops = batch.whole("line_start")[places], batch.whole("line_stop")[places]
+        new_file = np.append(str(paths[0]) != self._path, _differs(paths))
+        last = np.append(self._last_line, stops[:-1])
+        self._lines += int((stops - np.where(new_file, starts - 1, np.maximum(starts - 1, last))).sum())
+        self._path, self._last_line = str(paths[-1]), int(stops[-1])
+        for row in places[new_file].tolist():
+            self._file(batch, row)
+        begins = np.flatnonzero(np.append(True, new_file[1:] | _differs(symbols)))
+        self._add_definitions(batch, places, begins)
+        kept = batch.texts.gather(places)
+        for row in places[kept.str.contains(_MARKS).to_numpy()].tolist():
+            self._find_marks(batch.chunk(row))
 
-    def _file(self, batch: SliceBatch, row: int, form: str) -> None:
+    def _add_definitions(self, batch: SliceBatch, rows: Places, begins: Places) -> None:
+        """Definitions from where path or symbol change, at the numbers `begins` of the `rows`."""
+        firsts = rows[begins]
+        starts = batch.whole("line_start")[firsts].tolist()
+        stops = batch.whole("line_stop")[rows[np.append(begins[1:], len(rows)) - 1]].tolist()
+        names = [rows_of(column_of(batch.chunks, name), firsts).to_pylist() for name in ("path", "symbol")]
+        opened: list[int] = []
+        for row, start, stop, *name in zip(firsts.tolist(), starts, stops, *names, strict=True):
+            if self._open is not None and self._open.name == tuple(name):
+                self._open.line_stop = stop
+                continue
+            self._close()
+            self._open = None
+            if name[1] is not None:
+                self._definitions += 1
+                self._open = _Open((name[0], name[1]), batch, row, start, stop)
+                opened.append(row)
+        texts = batch.texts.gather(np.array(opened, np.int64))
+        texts = texts.filter(texts.str.contains("|".join(sorted(_CLASS_WORDS))))
+        self._classes += sum(word in _CLASS_WORDS for word in texts.str.extract(_DEFINITION, 1).to_list())
+
+    def _file(self, batch: SliceBatch, row: int) -> None:
         self._files += 1
-        if form == "python":
-            chunk = batch.chunk(row)
-            if chunk.byte_start == 0:
-                self._python += 1
-                if chunk.text.strip() and _DOCUMENTED.match(chunk.text) is None:
-                    self._without += 1
-                    if len(self._undocumented) < _SHOWN:
-                        self._undocumented.append(chunk.cite_opening())
+        if batch.value("format", row) == "python" and batch.value("byte_start", row) == 0:
+            self._python += 1
+            text = str(batch.value("text", row))
+            if text.strip() and _DOCUMENTED.match(text) is None:
+                self._without += 1
+                if len(self._undocumented) < _SHOWN:
+                    self._undocumented.append(batch.chunk(row).cite_opening())
 
     def _close(self) -> None:
         known = self._open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -80,3 +81,10 @@ def counted(column: object) -> list[tuple[str, int]]:
     """The distinct strings of a column and how often each occurs."""
     found = cast(Any, column).value_counts()
     return list(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
+
+
+def sums(names: object, sizes: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
+    """The sum of `sizes` for each of `names`, in the order of their first rows."""
+    encoded = cast(Any, names).dictionary_encode()
+    sums = np.bincount(np.asarray(encoded.indices), weights=sizes, minlength=len(encoded.dictionary))
+    return zip(cast("list[str]", encoded.dictionary.to_pylist()), (int(size) for size in sums), strict=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
+from mesh_assets.insights.byte_text import Places
+from mesh_assets.insights.columns import rows_of
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
@@ -23,33 +25,23 @@ _LARGE_COUNT = 20
 
 # Hashes are compared within one run only.
 _SEED = 5
-
-_Place = tuple[str, str, int, int, int, str]  # dataset, path, first byte, last byte, line, source hash
-
-
-@dataclass(slots=True)
-class _Text:
-    """How often a text occurs, its bytes, where it was met first, and the second time."""
-
-    count: int
-    size: int
-    place: _Place
-    second: Citation | None = None
-
-    def citations(self) -> tuple[Citation, ...]:
-        """Both places. The text itself is kept only where it is met again: it says the same at the first place."""
-        if self.second is None:
-            return ()
-        dataset, path, byte_start, byte_stop, line, source_hash = self.place
-        first = Citation(dataset, path, byte_start, byte_stop, source_hash, line, self.second.quote)
-        return first, self.second
+# Columns of a text's first place that a citation is made of.
+_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start")
 
 
 class DuplicateInsight:
-    """Counts equal texts by hash, on a sample of the hashes where there are many."""
+    """Counts equal texts by hash, on a sample of the hashes where there are many.
+
+    Texts are rows of arrays in the order of their hashes: how often each occurs, its bytes, and its number in the order
+    in which they were met, which is its row in `_places`. Where one was met again is kept with what it says, which is
+    what it says at the first place.
+    """
 
     def __init__(self) -> None:
-        self._texts: dict[int, _Text] = {}
+        self._hashes = np.zeros(0, np.uint64)
+        self._counts, self._sizes, self._numbers = (np.zeros(0, np.int64) for _ in range(3))
+        self._places: list[pa.Table] = []
+        self._again: dict[int, Citation] = {}
         self._mask = 0
 
     def observe(self, batch: SliceBatch) -> None:
@@ -58,39 +50,69 @@ class DuplicateInsight:
         hashes = stripped.hash(_SEED).to_numpy()
         followed = (stripped.str.len_chars().to_numpy() >= _SHORTEST) & (hashes & np.uint64(self._mask) == 0)
         rows = np.flatnonzero(followed)
-        sizes = batch.sizes
-        names = ("dataset", "path", "byte_start", "byte_stop", "line_start", "source_hash")
-        columns = [batch.column(name) for name in names]
-        for row, digest in zip(rows.tolist(), hashes[rows].tolist(), strict=True):
-            known = self._texts.get(digest)
-            if known is None:
-                place = tuple(column[row] for column in columns)
-                self._texts[digest] = _Text(1, int(sizes[row]), cast(_Place, place))
-            else:
-                known.count += 1
-                known.second = known.second or batch.chunk(row).cite_opening()
-        while len(self._texts) > _MAX_TEXTS:
+        if not len(rows):
+            return
+        distinct, first, counts = np.unique(hashes[rows], return_index=True, return_counts=True)
+        at = np.searchsorted(self._hashes, distinct)
+        is_known = np.zeros(len(distinct), np.bool_)
+        is_known[at < len(self._hashes)] = self._hashes[at[at < len(self._hashes)]] == distinct[at < len(self._hashes)]
+        self._counts[at[is_known]] += counts[is_known]
+        for digest, known in zip(*(c[is_known | (counts > 1)].tolist() for c in (distinct, is_known)), strict=True):
+            if digest not in self._again:
+                row = rows[hashes[rows] == digest][0 if known else 1]
+                self._again[digest] = batch.chunk(int(row)).cite_opening()
+        self._add(batch, distinct[~is_known], rows[first[~is_known]], counts[~is_known], at[~is_known])
+        while len(self._hashes) > _MAX_TEXTS:
             self._mask = self._mask * 2 + 1
-            self._texts = {d: text for d, text in self._texts.items() if not d & self._mask}
+            self._forget()
+
+    def _add(
+        self, batch: SliceBatch, hashes: NDArray[np.uint64], rows: Places, counts: Places, before: NDArray[np.intp]
+    ) -> None:
+        """New texts, which are first met in `rows` and stand before the texts `before`."""
+        order = np.argsort(rows)
+        numbers = np.empty(len(rows), np.int64)
+        numbers[order] = len(self._hashes) + np.arange(len(rows))
+        self._hashes = np.insert(self._hashes, before, hashes)
+        self._counts = np.insert(self._counts, before, counts)
+        self._sizes = np.insert(self._sizes, before, batch.sizes[rows])
+        self._numbers = np.insert(self._numbers, before, numbers)
+        self._places.append(rows_of(pa.Table.from_batches([batch.chunks.select(list(_PLACE))]), rows[order]))
+
+    def _forget(self) -> None:
+        """Follow half as many texts."""
+        kept = np.flatnonzero(self._hashes & np.uint64(self._mask) == 0)
+        order = np.argsort(self._numbers[kept])
+        self._places = [rows_of(pa.concat_tables(self._places), self._numbers[kept][order]).combine_chunks()]
+        self._hashes, self._counts, self._sizes = self._hashes[kept], self._counts[kept], self._sizes[kept]
+        self._numbers = np.empty(len(kept), np.int64)
+        self._numbers[order] = np.arange(len(kept))
+        self._again = {digest: place for digest, place in self._again.items() if not digest & self._mask}
 
     def conclude(self) -> Iterable[Insight]:
         """One insight where anything is said twice."""
-        repeated = [text for text in self._texts.values() if text.count > 1]
-        if not repeated:
+        repeated = np.flatnonzero(self._counts > 1)
+        if not len(repeated):
             return
         scale = self._mask + 1
-        extra = sum(text.count - 1 for text in repeated) * scale
-        wasted = sum((text.count - 1) * text.size for text in repeated)
-        total = sum(text.count * text.size for text in self._texts.values())
+        counts, sizes = self._counts[repeated], self._sizes[repeated]
+        extra = int((counts - 1).sum()) * scale
+        wasted = int(((counts - 1) * sizes).sum())
+        total = int((self._counts * self._sizes).sum())
         large = wasted >= _LARGE_SHARE * total and extra >= _LARGE_COUNT
-        top = max(repeated, key=lambda text: (text.count * text.size, text.place[1]))
+        most = repeated[counts * sizes == (counts * sizes).max()]
+        most = most[np.argsort(self._numbers[most])]
+        places = rows_of(pa.concat_tables(self._places), self._numbers[most]).to_pylist()
+        top = max(range(len(most)), key=lambda i: places[i]["path"])
+        again = self._again[int(self._hashes[most[top]])]
+        times, path = int(self._counts[most[top]]), places[top]["path"]
         yield Insight(
             kind="mixed",
             type="duplicates",
             title="Repeated content",
             statement=f"{share(wasted, total)} of the content repeats, word for word, what is said elsewhere "
-            f"({plural(extra, 'chunk')}); one text occurs {amount(top.count)} times, first in {top.place[1]}.",
+            f"({plural(extra, 'chunk')}); one text occurs {amount(times)} times, first in {path}.",
             score=0.55 if large else 0.2,
             value={"repeated_chunks": extra, "repeated_bytes": wasted * scale, "share": wasted / total},
-            evidence=top.citations(),
+            evidence=(Citation(**places[top], quote=again.quote), again),
         )

@@ -25,10 +25,11 @@ from mesh_assets.insights.byte_text import (
     Flags,
     Places,
     Spans,
+    any_in,
     gathered,
     hashes_of,
     is_one_of,
-    runs,
+    translated,
 )
 from mesh_assets.insights.columns import rows_of, strings_of
 
@@ -62,8 +63,7 @@ _ENDS_URL = np.zeros(256, np.bool_)
 _ENDS_URL[[*range(33), *(ord(c) for c in "<>\"'`{}|\\^")]] = True
 _BEHIND_URL = np.zeros(256, np.bool_)
 _BEHIND_URL[[ord(c) for c in ".,;:!?)]*"]] = True
-_IN_PATH = np.zeros(256, np.bool_)
-_IN_PATH[[ord(c) for c in "/.@+~-"]] = True
+_IN_PATH = bytes(chr(byte) in "/.@+~-" for byte in range(256))
 
 
 class Entities(NamedTuple):
@@ -134,7 +134,7 @@ def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> En
     taken.add("identifier", rare_forms.identifiers(text))
     taken.add("path", _paths(text))
     taken.add("path", rare_forms.windows_paths(text))
-    taken.add("host", rare_forms.hosts(text, ~taken.touches(text.words)))
+    taken.add("host", rare_forms.hosts(text, taken.touches))
     return _table(text, taken, descriptions)
 
 
@@ -149,14 +149,27 @@ def _urls(text: ByteText) -> Spans:
     at, word = at[named], word[named]
     known = is_one_of(text.hashes(text.words.where(word), lowered=False), _SCHEME_HASHES)
     at, starts = at[known] + 3, text.words.starts[word[known]]
-    ends = np.flatnonzero(_ENDS_URL.take(data) | ((text.classes == 0) & (data >= 0x80)))
-    stops = np.minimum(ends[np.searchsorted(ends, at)], at + _MAX_URL)
-    stops = _at_character(data, stops)
+    stops = _at_character(data, _ends_of_urls(text, at))
     behind = np.flatnonzero((stops > at) & _BEHIND_URL[data[stops - 1]])
     while len(behind):
         stops[behind] -= 1
         behind = behind[(stops[behind] > at[behind]) & _BEHIND_URL[data[stops[behind] - 1]]]
     return Spans(starts, stops).where(stops > at)
+
+
+def _ends_of_urls(text: ByteText, at: Places) -> Places:
+    """Where the characters of a link end that goes on at each of `at`; some at once, most are short."""
+    stops, step = at.copy(), 32
+    ahead = np.arange(step)
+    open_ = np.arange(len(at))
+    while len(open_):
+        places = np.minimum(stops[open_, None] + ahead, len(text.data) - 1)
+        found = text.data[places]
+        ends = _ENDS_URL[found] | ((found >= 0x80) & (text.classes[places] == 0))
+        ended = ends.any(axis=1)
+        stops[open_] += np.where(ended, ends.argmax(axis=1), step)
+        open_ = open_[~ended & (stops[open_] - at[open_] < _MAX_URL)]
+    return np.minimum(stops, at + _MAX_URL)
 
 
 def _at_character(data: Bytes, stops: Places) -> Places:
@@ -171,11 +184,11 @@ def _paths(text: ByteText) -> Spans:
     data, slashes = text.data, text.places("/")
     if not len(slashes):
         return NO_SPANS
-    found = runs(((text.classes & WORD) != 0) | _IN_PATH.take(data))
-    first = np.searchsorted(slashes, found.starts)
-    count = np.searchsorted(slashes, found.stops) - first
-    held = np.flatnonzero(count)
-    found, first, count = found.where(held), first[held], count[held]
+    breaks = np.flatnonzero((translated(data, _IN_PATH) | (text.classes & WORD)) == 0)
+    behind = np.searchsorted(breaks, slashes)  # slashes of one run have the same break behind them
+    first = np.flatnonzero(np.diff(behind, prepend=-1))
+    count = np.diff(first, append=len(slashes))
+    found = Spans(breaks[behind[first] - 1] + 1, breaks[behind[first]])
     starts, stops, count = _up_to_double_slash(slashes, found, first, count)
     before = data[starts - 1]
     whole = (before != ord("<")) & (before != ord(":")) & (stops - starts <= _MAX_PATH) & (stops > starts)
@@ -208,7 +221,8 @@ def _has_extension(text: ByteText, stops: Places) -> Flags:
         return found
     starts = text.words.starts[at]
     found = found & (text.data[starts - 1] == ord(".")) & (stops - starts <= _MAX_EXTENSION)
-    return found & ((text.classes[starts] & LETTER) != 0) & ((text.word_flags[at] & (UNDERSCORE | FOREIGN)) == 0)
+    plain = ~any_in(text.classes, text.words.where(at), UNDERSCORE | FOREIGN)
+    return found & ((text.classes[starts] & LETTER) != 0) & plain
 
 
 def _table(text: ByteText, taken: _Taken, descriptions: list[str]) -> Entities:

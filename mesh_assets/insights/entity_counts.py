@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mesh_assets.insights.columns import column_of, counted, equals, integers, is_in, rows_of, rows_where
+from mesh_assets.insights.columns import column_of, counted, equals, integers, is_in, rows_of, rows_where, sums
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural
 from mesh_assets.schemas.citations import Citation
@@ -59,9 +59,9 @@ class EntityInsight:
         counts = np.asarray(lists.value_lengths(), np.int64)
         if not counts.sum():
             return
-        kinds = batch.strings("kind")
-        for row in np.flatnonzero(counts).tolist():
-            self._kinds[kinds[row]] += int(counts[row])
+        for kind, count in sums(column_of(batch.chunks, "kind"), counts):
+            if count:
+                self._kinds[kind] += count
         table = _mentions(batch, lists, np.repeat(np.arange(len(counts)), counts))
         labels = table.column("label")
         for row in rows_where(table, equals(labels, "secret")).to_pylist():

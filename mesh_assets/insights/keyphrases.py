@@ -18,9 +18,9 @@ from mesh_assets.insights.byte_text import (
     BASE64,
     BLANK,
     DIGIT,
-    FOREIGN,
     LETTER,
     LOWER,
+    NO_SPANS,
     UNDERSCORE,
     UPPER,
     VOWEL,
@@ -31,6 +31,7 @@ from mesh_assets.insights.byte_text import (
     Hashes,
     Places,
     Spans,
+    any_in,
     classes_in,
     gathered,
     hash_of,
@@ -47,6 +48,7 @@ _MAX_WORD = 30  # letters; longer ones are encoded data or runs of a script with
 _MAX_IDENTIFIER = 80
 # Long runs of these characters may be the body of a key whose header lies elsewhere.
 _LEAST_BASE64 = 60
+_BASE64_GROUP = np.uint64(BASE64 * 0x0101010101010101)
 # Candidates of a text that are compared with each other for what they have in common.
 _COMPARED = 18
 # Worth of a phrase by its number of words.
@@ -152,8 +154,7 @@ def keyphrases(text: ByteText, *, is_code: bool, in_logs: Flags, hidden: Spans) 
 
 def _visible(text: ByteText, hidden: Spans) -> Bytes:
     """The classes of the bytes; none within secrets and encoded data, nor beyond `MAX_BYTES`."""
-    encoded = runs((text.classes & BASE64) != 0)
-    encoded = encoded.where(encoded.stops - encoded.starts >= _LEAST_BASE64)
+    encoded = _encoded(text)
     is_long = len(text.data) > MAX_BYTES + 4096
     if not (len(encoded.starts) or len(hidden.starts) or is_long):
         return text.classes
@@ -164,6 +165,18 @@ def _visible(text: ByteText, hidden: Spans) -> Bytes:
     if is_long:
         classes[MAX_BYTES:] = 0
     return classes
+
+
+def _encoded(text: ByteText) -> Spans:
+    """Long runs of base64. Each holds some whole groups of eight bytes, which are looked for first: few texts do."""
+    whole = len(text.classes) // 8 * 8
+    groups = (text.classes[:whole].view(np.uint64) & _BASE64_GROUP) == _BASE64_GROUP
+    for more in (1, 2, 2):  # six of them lie in a run of 60 bytes wherever it begins
+        groups = groups[more:] & groups[:-more]
+    if not groups.any():
+        return NO_SPANS
+    found = runs((text.classes & BASE64) != 0)
+    return found.where(found.stops - found.starts >= _LEAST_BASE64)
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -179,7 +192,7 @@ def _prose_words(text: ByteText, classes: Bytes, in_logs: Flags) -> _Words:
             mask[inside + at] = True
     found = runs(mask)
     flags = classes_in(classes, found)
-    length = _characters(text, found, flags)
+    length = _characters(text, found)
     found = found.where(((flags & (DIGIT | UNDERSCORE)) == 0) & (length > 1) & (length <= _MAX_WORD))
     rows, hashes = text.rows_of(found.starts), text.hashes(found)
     stops = np.where(in_logs, _ALWAYS | _IN_LOGS, _ALWAYS).astype(np.uint8)
@@ -205,17 +218,17 @@ def _code_words(text: ByteText, classes: Bytes) -> _Words:
     begins[1:-1] &= ~letter[:-2] | (upper[1:-1] & (lower[:-2] | (upper[:-2] & lower[2:])))
     ends = np.flatnonzero(letter[:-1] & (~letter[1:] | begins[1:])) + 1
     found = Spans(np.flatnonzero(begins), ends)
-    names = runs((classes & WORD) != 0)
+    names = text.words if classes is text.classes else runs((classes & WORD) != 0)
+    length = _characters(text, found)
+    found = found.where(np.flatnonzero((length > 2) & (length <= _MAX_WORD)))
+    hashes = text.hashes(found)
+    telling = np.flatnonzero((_STOPS.find(hashes) & (_ALWAYS | _IN_CODE)) == 0)
+    found, hashes = found.where(telling), hashes[telling]
     owner = np.searchsorted(names.starts, found.starts, side="right") - 1
-    names_read = ((classes[names.starts] & DIGIT) == 0) & (names.stops - names.starts <= _MAX_IDENTIFIER)
-    length = found.stops - found.starts
-    if _has_foreign(text):
-        length = _characters(text, found, classes_in(classes, found))
-    kept = np.flatnonzero(names_read[owner] & (length > 2) & (length <= _MAX_WORD))
-    hashes = text.hashes(found.where(kept))
-    telling = (_STOPS.find(hashes) & (_ALWAYS | _IN_CODE)) == 0
-    kept, hashes = kept[telling], hashes[telling]
-    found, owner = found.where(kept), owner[kept]
+    read = (classes[names.starts[owner]] & DIGIT) == 0
+    read &= names.stops[owner] - names.starts[owner] <= _MAX_IDENTIFIER
+    if not read.all():
+        found, hashes, owner = found.where(read), hashes[read], owner[read]
     whole = (found.starts == names.starts[owner]) & (found.stops == names.stops[owner])
     joined = _by_blanks(classes, found)
     if len(owner):
@@ -224,18 +237,14 @@ def _code_words(text: ByteText, classes: Bytes) -> _Words:
     return _Words(found, text.rows_of(found.starts), hashes, joined)
 
 
-def _has_foreign(text: ByteText) -> bool:
-    return bool((text.data >= 0x80).any())
-
-
-def _characters(text: ByteText, spans: Spans, flags: Bytes) -> Places:
-    """The length of each span in characters; `flags` are its classes."""
+def _characters(text: ByteText, spans: Spans) -> Places:
+    """The length of each span in characters."""
     length = spans.stops - spans.starts
-    foreign = np.flatnonzero(flags & FOREIGN)
-    if len(foreign):
-        tails = np.flatnonzero((text.data & 0xC0) == 0x80)
-        starts, stops = spans.where(foreign)
-        length[foreign] -= np.searchsorted(tails, stops) - np.searchsorted(tails, starts)
+    tails = np.flatnonzero((text.data & 0xC0) == 0x80)
+    if len(tails) and len(length):
+        owner = np.searchsorted(spans.starts, tails, side="right") - 1
+        inside = (owner >= 0) & (tails < spans.stops[np.maximum(owner, 0)])
+        length -= np.bincount(owner[inside], minlength=len(length))
     return length
 
 
@@ -357,7 +366,7 @@ def _scored(words: _Words, weights: Places, first: Places, length: Places, count
 def _readable(text: ByteText, classes: Bytes, words: _Words, candidates: _Candidates) -> _Candidates:
     """Those with a score, and a vowel in each word: `xkcd qwrt` is not read as words."""
     mute = np.zeros(len(words.rows) + 1, np.int64)
-    np.cumsum((classes_in(classes, words.spans) & VOWEL) == 0, out=mute[1:])
+    np.cumsum(~any_in(classes, words.spans, VOWEL), out=mute[1:])
     silent = mute[candidates.first + candidates.length] - mute[candidates.first]
     kept = np.flatnonzero((candidates.score > 0) & (silent == 0))
     return candidates.at(kept)

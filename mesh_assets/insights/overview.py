@@ -9,25 +9,15 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, cast
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from mesh_assets.insights.columns import column_of
+from mesh_assets.insights.columns import column_of, sums
 from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import plural, share
 from mesh_assets.wording import size
 
 _LARGEST = 5
-
-
-def _sums(names: pa.Array[Any], sizes: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
-    """The sum of `sizes` for each of `names`, in the order of their first rows."""
-    encoded = cast(Any, names.dictionary_encode())
-    sums = np.bincount(np.asarray(encoded.indices), weights=sizes, minlength=len(encoded.dictionary))
-    return zip(cast("list[str]", encoded.dictionary.to_pylist()), (int(size) for size in sums), strict=True)
 
 
 def _span(moments: object) -> tuple[datetime | None, datetime | None]:
@@ -48,7 +38,7 @@ class OverviewInsight:
         self._first: datetime | None = None
         self._last: datetime | None = None
         self._largest: list[tuple[int, int, ChunkText]] = []
-        self._open: ChunkText | None = None
+        self._open: tuple[SliceBatch, int] | None = None
         self._open_bytes = 0
 
     def observe(self, batch: SliceBatch) -> None:
@@ -56,19 +46,19 @@ class OverviewInsight:
         sizes = batch.sizes
         self._chunks += len(sizes)
         for name, counter in (("kind", self._kinds), ("format", self._formats)):
-            for value, count in _sums(column_of(batch.chunks, name), sizes):
+            for value, count in sums(column_of(batch.chunks, name), sizes):
                 counter[value] += count
-        starts = batch.first_of_files(self._open.path if self._open is not None else None)
+        starts = batch.first_of_files(str(self._open[0].value("path", self._open[1])) if self._open else None)
         if len(sizes):
             self._open_bytes += int(sizes[: starts[0] if starts else None].sum())
-        languages = batch.column("language")
         for start, stop in pairwise([*starts, len(sizes)]):
             self._close_file()
             self._files += 1
-            self._open = batch.chunk(start)
+            self._open = (batch, start)
             self._open_bytes = int(sizes[start:stop].sum())
-            if languages[start]:
-                self._languages[str(languages[start])] += 1
+            language = batch.value("language", start)
+            if language:
+                self._languages[str(language)] += 1
         for name in ("time_start", "time_stop"):
             first, last = _span(column_of(batch.chunks, name))
             if first is not None and last is not None:
@@ -76,8 +66,10 @@ class OverviewInsight:
                 self._last = last if self._last is None else max(self._last, last)
 
     def _close_file(self) -> None:
-        if self._open is not None:
-            heapq.heappush(self._largest, (self._open_bytes, -self._files, self._open))
+        rank = (self._open_bytes, -self._files)
+        if self._open is not None and (len(self._largest) < _LARGEST or rank > self._largest[0][:2]):
+            batch, row = self._open
+            heapq.heappush(self._largest, (*rank, batch.chunk(row)))
             if len(self._largest) > _LARGEST:
                 heapq.heappop(self._largest)
         self._open_bytes = 0

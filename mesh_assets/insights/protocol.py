@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,9 @@ from mesh_assets.insights.columns import column_of, content_of, equals, integers
 from mesh_assets.insights.locators import CHUNK_COLUMNS, ChunkText
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
+
+# Chunks of a batch that are looked at one by one before its columns become lists.
+_FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class SliceBatch:
     vectors: NDArray[np.float32]
     _lists: dict[str, list[object]] = field(default_factory=dict[str, list[object]])
     _chunks: dict[int, ChunkText] = field(default_factory=dict[int, ChunkText])
+    _rows: dict[tuple[str, ...], list[int]] = field(default_factory=dict[tuple[str, ...], list[int]])
 
     def column(self, name: str) -> list[object]:
         """A column of the chunks as a list."""
@@ -122,9 +126,22 @@ class SliceBatch:
         """Bytes of each chunk in its file."""
         return self.whole("byte_stop") - self.whole("byte_start")
 
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """A number for each chunk, of its id."""
+        return id_keys(cast("pa.StringArray", column_of(self.chunks, "chunk_id")))
+
+    def value(self, name: str, row: int) -> object:
+        """One value of a column of the chunks: where few are looked at, the others need not become objects."""
+        if name in self._lists:
+            return self._lists[name][row]
+        return cast(Any, column_of(self.chunks, name))[row].as_py()
+
     def rows_of(self, *kinds: str) -> list[int]:
         """The rows whose file is of one of these kinds."""
-        return np.flatnonzero(is_in(column_of(self.chunks, "kind"), list(kinds))).tolist()
+        if kinds not in self._rows:
+            self._rows[kinds] = np.flatnonzero(is_in(column_of(self.chunks, "kind"), list(kinds))).tolist()
+        return self._rows[kinds]
 
     def first_of_files(self, before: str | None) -> list[int]:
         """The rows whose path is not that of the row before; `before` is the last path of the batch before."""
@@ -132,12 +149,15 @@ class SliceBatch:
         if not len(paths):
             return []
         rows = (np.flatnonzero(~equals(paths.slice(1), paths.slice(0, len(paths) - 1))) + 1).tolist()
-        return rows if self.strings("path")[0] == before else [0, *rows]
+        return rows if self.value("path", 0) == before else [0, *rows]
 
     def chunk(self, row: int) -> ChunkText:
         """One chunk with its text and place."""
         if row not in self._chunks:
-            self._chunks[row] = ChunkText(*(self.column(name)[row] for name in CHUNK_COLUMNS))  # type: ignore[arg-type]
+            if len(self._chunks) == _FEW:
+                for name in CHUNK_COLUMNS:
+                    self.column(name)
+            self._chunks[row] = ChunkText(*(self.value(name, row) for name in CHUNK_COLUMNS))  # type: ignore[arg-type]
         return self._chunks[row]
 
 

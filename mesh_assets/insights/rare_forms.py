@@ -9,7 +9,7 @@ import errno
 import ipaddress
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from mesh_assets.insights.byte_text import (
     Flags,
     Places,
     Spans,
+    classes_in,
     hashes_of,
     is_one_of,
 )
@@ -53,7 +54,7 @@ _HTTP_BEFORE = re.compile(
     rb"(?:HTTP(?:/\d(?:\.\d)?)?\"?[ :=]{1,2}|(?<![\w\x80-\xff])status(?:[ _-]?code)?[\"']?[ :=]{1,3})\Z"
 )
 _NO_IDENTIFIER = tuple(b"UTF SHA ISO RFC CVE MD ORA AES RSA UTC GMT".split())
-_ERRNO_NAMES = frozenset(name.encode() for name in errno.errorcode.values())
+_ERRNO_HASHES = hashes_of(errno.errorcode.values())
 _TOP_LEVEL = hashes_of(
     "com org net io edu gov mil dev cloud local localdomain internal lan corp".split()
     + "de uk fr nl eu ch at jp cn ru br au".split()
@@ -136,11 +137,11 @@ def amounts(text: ByteText) -> Spans:
     signs.append(leads[(text.data[leads + 1] == 0xA3) | (text.data[leads + 1] == 0xA5)])
     at = np.concatenate(signs)
     width = np.where(text.data[at] == ord("$"), 1, np.where(text.data[at] == 0xE2, 3, 2))
-    words = text.words
-    codes = np.flatnonzero((words.stops - words.starts == 3) & ((text.word_flags & (LOWER | DIGIT | UNDERSCORE)) == 0))
-    codes = codes[is_one_of(text.hashes(words.where(codes)), _CURRENCY_HASHES)]
-    starts = np.concatenate((at, words.starts[codes]))
-    stops = np.concatenate((at + width, words.stops[codes]))
+    words, flags = text.capitals
+    codes = words.where((words.stops - words.starts == 3) & ((flags & (LOWER | DIGIT | UNDERSCORE)) == 0))
+    codes = codes.where(is_one_of(text.hashes(codes), _CURRENCY_HASHES))
+    starts = np.concatenate((at, codes.starts))
+    stops = np.concatenate((at + width, codes.stops))
     return spans_of(_without_overlap(_amounts(text, *_beside_digits(text, starts, stops))))
 
 
@@ -175,25 +176,18 @@ def _without_overlap(found: Iterable[tuple[int, int]]) -> Iterator[tuple[int, in
 
 def error_codes(text: ByteText, digits: DigitRuns) -> Spans:
     """Names of system errors, codes as `CVE-2021-44228`, statuses of HTTP that are errors."""
-    words, flags = text.words, text.word_flags
+    words, flags = text.capitals
     length = words.stops - words.starts
-    capital = ((flags & (LOWER | FOREIGN)) == 0) & (text.classes[words.starts] & UPPER != 0)
-    first = text.data[words.starts]
-    possible = capital & (length > 2) & (length < 50)
-    possible &= (
-        (first == ord("E")) | (((first == ord("C")) | (first == ord("O"))) & (length == 3)) | (first == ord("H"))
-    )
-    return spans_of(_without_overlap((*_codes(text.raw, words.where(possible)), *_statuses(text.raw, digits))))
-
-
-def _codes(raw: bytes, words: Spans) -> Iterator[tuple[int, int]]:
-    for start, stop in zip(words.starts.tolist(), words.stops.tolist(), strict=True):
-        if raw[start:stop] in _ERRNO_NAMES:
-            yield start, stop
-        else:
-            match = _ERROR_CODE.match(raw, start)
-            if match is not None:
-                yield match.span()
+    words = words.where(((flags & (LOWER | FOREIGN)) == 0) & (length > 2) & (length < 50))
+    named = is_one_of(text.hashes(words, lowered=False), _ERRNO_HASHES)
+    first, second = text.data[words.starts], text.data[words.starts + 1]
+    coded = ~named & (first == ord("E")) & ((second == ord("R")) | ((second >= ord("0")) & (second <= ord("9"))))
+    coded |= ((first == ord("C")) | (first == ord("O"))) & (words.stops - words.starts == 3)
+    coded |= (first == ord("H")) & (second == ord("R"))
+    codes = (match.span() for start in words.starts[coded].tolist() if (match := _ERROR_CODE.match(text.raw, start)))
+    names = words.where(named)
+    found = *zip(names.starts.tolist(), names.stops.tolist(), strict=True), *codes, *_statuses(text.raw, digits)
+    return spans_of(_without_overlap(found))
 
 
 def _statuses(raw: bytes, digits: DigitRuns) -> Iterator[tuple[int, int]]:
@@ -210,37 +204,35 @@ def _statuses(raw: bytes, digits: DigitRuns) -> Iterator[tuple[int, int]]:
 
 def exceptions(text: ByteText) -> Spans:
     """`ValueError`, `IllegalStateException`."""
-    words, flags = text.words, text.word_flags
+    words, flags = text.capitals
     length = words.stops - words.starts
     mixed = (flags & (UPPER | LOWER | UNDERSCORE | FOREIGN)) == (UPPER | LOWER)
-    found = words.where(mixed & (length > 6) & (length < 72) & ((text.classes[words.starts] & UPPER) != 0))
-    found = found.where((text.data[found.stops - 2] == ord("o")) & (text.data[found.stops - 1] != ord("e")))
-    raw = text.raw
-    return spans_of(
-        (start, stop)
-        for start, stop in zip(found.starts.tolist(), found.stops.tolist(), strict=True)
-        if (raw.endswith(b"Error", start, stop) and raw[stop - 6] in _LOWERS)
-        or (raw.endswith(b"Exception", start, stop) and raw[stop - 10] in _LOWERS)
-    )
-
-
-_LOWERS = frozenset(string.ascii_lowercase.encode())
+    found = words.where(mixed & (length > 6) & (length < 72))
+    found = found.where(text.data[found.stops - 2] == ord("o"))
+    raised = np.zeros(len(found.starts), np.bool_)
+    for ending in (b"Error", b"Exception"):
+        before = found.stops - len(ending) - 1  # a small letter: `Error` alone is any error
+        ends = (before >= found.starts) & ((text.classes[before] & (LOWER | FOREIGN)) == LOWER)
+        for place, byte in enumerate(ending, 1):
+            ends &= text.data[before + place] == byte
+        raised |= ends
+    return found.where(raised)
 
 
 def identifiers(text: ByteText) -> Spans:
     """`PROJ-123`: capitals, a hyphen, a number."""
-    words, flags = text.words, text.word_flags
+    words, flags = text.capitals
     length = words.stops - words.starts
-    capital = ((flags & (LOWER | UNDERSCORE | FOREIGN)) == 0) & ((text.classes[words.starts] & UPPER) != 0)
-    capital &= (length >= 2) & (length <= 10) & (text.data[words.stops] == ord("-"))
-    at = np.flatnonzero(capital[:-1])
-    number = (words.starts[at + 1] == words.stops[at] + 1) & (flags[at + 1] & WORD == DIGIT)
-    number &= (length[at + 1] <= 6) & (text.data[words.stops[at + 1]] != ord("-"))
-    at = at[number]
-    raw = text.raw
+    capital = ((flags & (LOWER | UNDERSCORE | FOREIGN)) == 0) & (length >= 2) & (length <= 10)
+    words = words.where(capital & (text.data[words.stops] == ord("-")))
+    at, follows = text.words_starting(words.stops + 1)
+    numbers = text.words.where(at[follows])
+    number = ((classes_in(text.classes, numbers) & WORD) == DIGIT) & (numbers.stops - numbers.starts <= 6)
+    number &= text.data[numbers.stops] != ord("-")
+    raw, starts = text.raw, words.starts[follows][number].tolist()
     return spans_of(
         (start, stop)
-        for start, stop in zip(words.starts[at].tolist(), words.stops[at + 1].tolist(), strict=True)
+        for start, stop in zip(starts, numbers.stops[number].tolist(), strict=True)
         if not raw.startswith(_NO_IDENTIFIER, start)
     )
 
@@ -260,17 +252,18 @@ def _windows(raw: bytes, at: Places) -> Iterator[tuple[int, int]]:
             yield start, start + len(match[0].rstrip(b".,;:!)"))
 
 
-def hosts(text: ByteText, free: Flags) -> Spans:
-    """Names that end in a top-level domain that few other words are. `free` says which words may be in one."""
-    words = text.words
-    behind = np.flatnonzero(free & (text.data[words.starts - 1] == ord(".")) & (words.stops - words.starts <= 11))
-    ends = words.where(behind)
+def hosts(text: ByteText, is_taken: Callable[[Spans], Flags]) -> Spans:
+    """Names that end in a top-level domain that few other words are. `is_taken` says which words may not be in one."""
+    dots = text.places(".") + 1
+    dots = dots[(text.classes[dots] & WORD) != 0]
+    ends = text.words.where(text.words_starting(dots)[0])
+    ends = ends.where(ends.stops - ends.starts <= 11)
     after = text.data[ends.stops]
     goes_on = (after == ord("(")) | (after == ord("="))
     goes_on |= (after == ord(".")) & ((text.classes[ends.stops + 1] & WORD) != 0)
     ends = ends.where(~goes_on)
-    known = is_one_of(text.hashes(ends, lowered=False), _TOP_LEVEL)
-    return spans_of(_without_overlap(_hosts(text.raw, ends.where(known))))
+    ends = ends.where(is_one_of(text.hashes(ends, lowered=False), _TOP_LEVEL))
+    return spans_of(_without_overlap(_hosts(text.raw, ends.where(~is_taken(ends)))))
 
 
 def _hosts(raw: bytes, ends: Spans) -> Iterator[tuple[int, int]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from mesh_assets.insights.columns import rows_of
-from mesh_assets.insights.protocol import SliceBatch, id_keys
+from mesh_assets.insights.protocol import SliceBatch
 
 
 class NumberSample:
@@ -56,7 +54,7 @@ class ChunkSample:
 
     def add(self, batch: SliceBatch, rows: NDArray[np.int64] | None = None) -> None:
         """Take in the chunks of a batch, or some of its rows."""
-        keys = id_keys(cast("pa.StringArray", batch.chunks.column("chunk_id")))
+        keys = batch.keys
         rows = np.arange(len(keys)) if rows is None else rows
         self.seen += len(rows)
         rows = rows[keys[rows] <= self._limit]

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mesh_assets.insights.byte_text import BLANK, ByteText, Hashes, Places
+
 
 class Secret(NamedTuple):
     """Characters `start` up to `stop` of a text that must not be shown; `name` says what they are."""
@@ -84,13 +86,46 @@ _FORM_SOMEWHERE = (
     r"|github_pat_|glpat-|xox[abeoprs]-|AIza[0-9A-Za-z_-]{30}|hf_[A-Za-z0-9]{30}|eyJ[A-Za-z0-9_-]{10}"
     r"|://[^\s/:@]{1,80}:[^\s/@]{1,200}@|(?:earer|asic) [A-Za-z0-9+/=._~-]{16}"
 )
-_ASSIGNED_SOMEWHERE = f"(?i){_ASSIGNED.pattern.replace('{4,400}', '{4}')}"
+# The words that `_ASSIGNED` begins with: of each its last eight letters at most, as a number, and where those begin in
+# one of eight bytes. Then their last letters, and what may follow.
+_KEYS = [f"{kind}{join}key" for kind in ("api", "access", "private", "secret", "account") for join in ("", "_", "-")]
+_ENDINGS = [word[-8:] for word in ("password", "passwd", "pwd", "passphrase", "secret", "token", *_KEYS)]
+_TAILS = tuple(
+    (np.uint64(int.from_bytes(word.encode(), "little")), np.uint64(64 - 8 * len(word)))
+    for word in sorted(set(_ENDINGS))
+)
+_LAST = np.zeros(256, np.bool_)
+_LAST[[ord(word[-1]) for word in _ENDINGS]] = True
+_BEHIND = np.zeros(256, np.bool_)
+_BEHIND[[ord(c) for c in "\"' \t:="]] = True
 
 
-def may_hold_secrets(texts: pl.Series) -> NDArray[np.bool_]:
-    """Which of a column of texts are worth a call of `find_secrets`; it finds none in the others."""
-    found = texts.str.contains(_FORM_SOMEWHERE) | texts.str.contains(_ASSIGNED_SOMEWHERE)
-    return found.to_numpy()
+def may_hold_secrets(texts: pl.Series, text: ByteText) -> NDArray[np.bool_]:
+    """Which of a column of texts are worth a call of `find_secrets`; it finds none in the others.
+
+    `text` are the same texts.
+    """
+    found = texts.str.contains(_FORM_SOMEWHERE).to_numpy().copy()
+    found[text.rows_of(_assigned(text))] = True
+    kelvin = np.flatnonzero(text.data == 0xE2)  # its sign is a `k` in lower case
+    found[text.rows_of(kelvin[(text.data[kelvin + 1] == 0x84) & (text.data[kelvin + 2] == 0xAA)])] = True
+    return found
+
+
+def _assigned(text: ByteText) -> Places:
+    """Where a word ends that `_ASSIGNED` begins with, and a sign of an assignment follows."""
+    stops = text.words.stops
+    stops = stops[_LAST[text.lowered[stops - 1]] & _BEHIND[text.data[stops]]]
+    windows: Hashes = np.ndarray((len(text.data) - 7,), np.dtype("<u8"), buffer=text.lowered.data, strides=(1,))
+    last = windows[stops - 8]
+    ends = np.zeros(len(last), np.bool_)
+    for word, shift in _TAILS:
+        ends |= (last >> shift) == word
+    stops = stops[ends]
+    at = stops + ((text.data[stops] == ord('"')) | (text.data[stops] == ord("'")))
+    for _ in range(3):
+        at += (text.classes[at] & BLANK) != 0
+    return stops[(text.data[at] == ord("=")) | (text.data[at] == ord(":"))]
 
 
 def find_secrets(text: str) -> list[Secret]:

@@ -15,6 +15,13 @@ from mesh_assets.insights.registry import slice_accumulators
 from mesh_assets.schemas.insights import INSIGHTS
 from mesh_assets.schemas.outcome import Outcome
 
+# What is read of the chunks, and how many of them at once.
+COLUMNS = (
+    *("chunk_id", "dataset", "path", "kind", "format", "language", "symbol", "context", "text", "source_hash"),
+    *("byte_start", "byte_stop", "line_start", "line_stop", "time_start", "time_stop"),
+)
+BATCH_ROWS = 8192
+
 
 def slice_insight_batches(
     aligned: Iterable[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]],

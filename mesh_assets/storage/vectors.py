@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,22 +21,31 @@ def vectors_of(batch: pa.RecordBatch) -> NDArray[np.float16]:
 
 
 def aligned(
-    chunks: LakeTable, insights: LakeTable, embeddings: LakeTable
+    chunks: LakeTable,
+    insights: LakeTable,
+    embeddings: LakeTable,
+    *,
+    columns: Sequence[str] | None = None,
+    rows: int = 2048,
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]]:
     """Batches of the three tables of one slice, row beside row; CorruptTableError where they do not match.
 
+    Of the chunks only `columns`, `chunk_id` among them, where those are given; `rows` at once.
     Where embeddings are off there are no rows of them, and the vectors have shape (rows, 0).
     """
     is_off = embeddings.footer.extra.get("settings", {}).get("model") == OFF
     if chunks.footer.rows != insights.footer.rows or embeddings.footer.rows != (0 if is_off else chunks.footer.rows):
         raise _unequal(chunks)
     if is_off:
-        for chunk_rows, insight_rows in zip(chunks.batches(), insights.batches(), strict=True):
+        for chunk_rows, insight_rows in zip(
+            chunks.batches(columns, rows=rows), insights.batches(rows=rows), strict=True
+        ):
             if not insight_rows.column("chunk_id").equals(chunk_rows.column("chunk_id")):
                 raise _unequal(chunks)
             yield chunk_rows, insight_rows, np.empty((chunk_rows.num_rows, 0), np.float32)
         return
-    streams = zip(chunks.batches(), insights.batches(), embeddings.batches(["chunk_id", "vector"]), strict=True)
+    vectors = embeddings.batches(["chunk_id", "vector"], rows=rows)
+    streams = zip(chunks.batches(columns, rows=rows), insights.batches(rows=rows), vectors, strict=True)
     for chunk_rows, insight_rows, vector_rows in streams:
         ids = cast("pa.StringArray", chunk_rows.column("chunk_id"))
         if not (insight_rows.column("chunk_id").equals(ids) and vector_rows.column("chunk_id").equals(ids)):

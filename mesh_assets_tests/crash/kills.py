@@ -73,13 +73,10 @@ class Hunter:
         if worker is None:
             return
         with suppress(ProcessLookupError):
-            # Stopped first, so that it is known that the step had not ended when the kill came.
-            os.kill(worker, signal.SIGSTOP)
-            if self._is_in(target.step, run_id) is None:
-                os.kill(worker, signal.SIGCONT)
-                return
+            # Wherever it is, in the middle of writing to Dagster's database too.
             os.kill(worker, signal.SIGKILL)
-            target.killed = run_id
+            if self._is_in(target.step, run_id) is not None:
+                target.killed = run_id
 
     def _drop_another(self, target: Target) -> None:
         target.partition = target.partition.replace(target.dataset, f"{target.dataset}x")

@@ -75,9 +75,9 @@ def test_backfills_from_the_ui_and_from_the_command_wait_while_the_mesh_is_pause
     from playwright.sync_api import expect
 
     assert json.loads(paused.command("backfill", "notes", "--stale", "--json"))["slices"] == []
-    (paused.state / "lake" / "chunk_sets" / "notes" / "notes.000001.parquet").write_bytes(b"junk")
+    (paused.state / "lake" / "chunk_insights" / "notes" / "notes.000001.parquet").unlink()
     answer = json.loads(paused.command("backfill", "notes", "--stale", "--json"))
-    assert answer["reasons"] == {"notes.000001": "chunk_sets is missing or damaged"}
+    assert answer["reasons"] == {"notes.000001": "chunk_insights is missing or damaged"}
     stale = answer["backfill"]
     slices = _launch_all(paused, page, "/locations/intelligence_mesh/jobs/slice_job")["id"]
     reports = _launch_all(paused, page, "/assets/dataset_reports?view=partitions")["id"]

@@ -4,6 +4,7 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
+from mesh_assets.insights import chunk_stage, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.outcome import StageOutput
@@ -26,7 +27,9 @@ def chunk_insights(
     return produce(
         context,
         lake,
-        lambda outcome: insight_batches(chunk_sets.batches(), outcome, known=known, counts=counts),
+        lambda outcome: insight_batches(
+            chunk_sets.batches(chunk_stage.COLUMNS, rows=chunk_stage.BATCH_ROWS), outcome, known=known, counts=counts
+        ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
@@ -47,7 +50,9 @@ def slice_insights(
         context,
         lake,
         lambda outcome: slice_insight_batches(
-            aligned(chunk_sets, chunk_insights, chunk_embeddings),
+            aligned(
+                chunk_sets, chunk_insights, chunk_embeddings, columns=slice_stage.COLUMNS, rows=slice_stage.BATCH_ROWS
+            ),
             dataset=SliceKey.parse(context.partition_key).dataset,
             slice_key=context.partition_key,
             outcome=outcome,
