@@ -157,7 +157,7 @@ def _candidates(text: str, codes: NDArray[np.uint8], marks: re.Pattern[str], lea
 
     Such lines begin with one of `leads`; the first line of a text may have a byte order mark before it.
     """
-    starts = (codes[:-1] == _NEWLINE).nonzero()[0]
+    starts = np.flatnonzero(codes[:-1] == _NEWLINE)
     starts += 1
     match = marks.match
     first = match(text, 1 if text[0] == "\ufeff" else 0)
