@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.python_scan import MAX_CONTEXT, Unit, line_starts, scanned_units
+from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter
 from mesh_assets.chunks.windows import Window, text_windows
 
 # A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes.
@@ -70,43 +71,47 @@ def _python_pieces(window: Window, limit: int) -> Iterator[Piece]:
         from mesh_assets.chunks.python_tree import parsed_units
 
         units = parsed_units(text, lines, cutter.meter, limit)
+    return cutter.pieces(_spans(text, lines, cutter.meter, units, limit))
+
+
+def _spans(text: str, lines: list[int], meter: TokenMeter, units: list[Unit], limit: int) -> Iterator[Span]:
+    """Where the text is cut, unit by unit; statements are grouped while they fit."""
+    most, longest = limit * PARTS, limit * MAX_CHARACTERS_PER_TOKEN
     stops = [lines[unit.row] for unit in units[1:]] + [len(text)]
-    index = 0
+    worths = meter.before_each(stops)
+    start = at = index = 0
     while index < len(units):
         unit = units[index]
-        count = 1 if unit.whole else _joined(units, stops, index, cutter, limit)
-        stop = stops[index + count - 1]
-        index += count
-        if cutter.meter.fits(cutter.start, stop, limit):
-            room = limit - cutter.meter.tokens(cutter.start, stop)
-            yield cutter.cut(stop, context=fitted_context(unit.context, room, "code"), symbol=unit.symbol)
+        last = index
+        if not unit.whole:
+            while last + 1 < len(units) and _is_beside(units[last + 1], unit):
+                if worths[last + 1] - at > most or stops[last + 1] - start > longest:
+                    break
+                last += 1
+        stop, after = stops[last], worths[last]
+        if after - at <= most and stop - start <= longest:
+            room = limit + (at - after) // PARTS
+            yield stop, after, fitted_context(unit.context, room, "code"), unit.symbol
         else:
-            yield from _cut_unit(cutter, unit, [lines[row] for row in unit.cuts if lines[row] < stop], stop, limit)
+            cuts = [line for row in unit.cuts if (line := lines[row]) < stop]
+            yield from _unit_spans(text, meter, unit, start, [*cuts, stop], limit)
+        start, at, index = stop, after, last + 1
 
 
-def _joined(units: list[Unit], stops: list[int], index: int, cutter: Cutter, limit: int) -> int:
-    """How many statements from `index` on fit together."""
-    count = 1
-    while index + count < len(units):
-        following = units[index + count]
-        if following.whole or following.symbol != units[index].symbol:
-            break
-        if not cutter.meter.fits(cutter.start, stops[index + count], limit):
-            break
-        count += 1
-    return count
+def _is_beside(following: Unit, unit: Unit) -> bool:
+    return not following.whole and following.symbol == unit.symbol
 
 
-def _cut_unit(cutter: Cutter, unit: Unit, cuts: list[int], stop: int, limit: int) -> Iterator[Piece]:
+def _unit_spans(text: str, meter: TokenMeter, unit: Unit, start: int, ends: list[int], limit: int) -> Iterator[Span]:
     """A unit that does not fit: cut before the last of its statements that does not fit any more, else at lines."""
-    text = cutter.window.text
     context = fitted_context(unit.context, limit // CONTEXT_SHARE, "code")
     later = context
     if unit.whole:
-        signature = text[cutter.start : stop].split("\n", 1)[0][:MAX_CONTEXT].strip()
+        signature = text[start : min(ends[-1], start + MAX_CONTEXT)].split("\n", 1)[0].strip()
         later = fitted_context(f"{unit.context}\n{signature}".strip(), limit // CONTEXT_SHARE, "code")
-    ends = [*cuts, stop]
-    for _, last in grouped(text, ends, cutter.start, cutter.meter, limit - later[1]):
-        for cut in line_cuts(text, cutter.meter, cutter.start, ends[last - 1], limit - later[1]):
-            yield cutter.cut(cut, context=context, symbol=unit.symbol)
+    room = limit - later[1]
+    for _, last in grouped(text, ends, start, meter, room):
+        for cut in line_cuts(text, meter, start, ends[last - 1], room):
+            yield cut, meter.before(cut), context, unit.symbol
             context = later
+        start = ends[last - 1]

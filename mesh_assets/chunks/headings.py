@@ -6,12 +6,16 @@ sections become chunks belongs to `text`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mesh_assets.chunks.tokens import worth
 
 # This much of a title is kept in heading paths; longer ones are prose by mistake.
 MAX_TITLE = 120
@@ -20,70 +24,110 @@ MAX_LEVEL = 6
 # Front matter ends within this many characters, or it is a horizontal rule.
 _FRONT_MATTER = 1 << 16
 
-_SPACE, _NEWLINE = b" \n"
-_MARKDOWN = b"#`~=-"
-_RULED = b"=-"
+_NEWLINE = 10
+_SEPARATOR = " > "
+# Lines that may be or end a heading, or open or close a fence, without their indentation.
+_MARKDOWN = re.compile(r" {0,3}((?:#|```|~~~|==|--)[^\n]*)")
+_MARKDOWN_LEADS = b" #`~=-"
 # The characters that the reStructuredText documentation recommends for underlining titles.
-_ADORNMENTS = b"=-`:.'\"~^_*+#"
+_RST = re.compile(r"(([=\-`:.'\"~^_*+#])\2[^\n]*)")
+_RST_LEADS = b"=-`:.'\"~^_*+#"
 
 
 class Section(NamedTuple):
     """Text from the character `start` up to the next section; `heads` says that it starts with a heading.
 
-    `path` holds the titles that it is under, its own last.
+    `path` holds the titles that it is under, its own last; `title` is the path as it is written, `worth` what that is
+    worth in 64ths of a token.
     """
 
     start: int
     path: tuple[str, ...]
-    heads: bool = False
+    title: str
+    worth: int
+    heads: bool
+
+
+class Heading(NamedTuple):
+    """An open heading: its level, and of its section what `Section` has."""
+
+    level: int
+    path: tuple[str, ...]
+    title: str
+    worth: int
+
+
+# Half the time of a call by name, and there is one of each for each heading.
+_SECTION, _HEADING = partial(tuple.__new__, Section), partial(tuple.__new__, Heading)
+_TOP = Heading(0, (), "", 0)
+
+
+@cache
+def _among(leads: bytes) -> NDArray[np.bool_]:
+    """Which bytes are among `leads`."""
+    found = np.zeros(256, np.bool_)
+    found[list(leads)] = True
+    return found
+
+
+def path_title(path: tuple[str, ...]) -> str:
+    """A heading path as it is written."""
+    return _SEPARATOR.join(path)
 
 
 @dataclass(slots=True)
 class Outline:
-    """What was met so far: open headings (level, title), the open fence, adornments in the order of their levels."""
+    """What was met so far: open headings below the top, the open fence, adornments in the order of their levels."""
 
-    headings: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    headings: list[Heading] = field(default_factory=lambda: [_TOP])
     fence: str = ""
     adornments: list[str] = field(default_factory=list[str])
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        """Titles of the open headings, outermost first."""
-        return tuple([title for _, title in self.headings])
+    def here(self, start: int) -> Section:
+        """The section that begins at `start` without a heading."""
+        _, path, title, worths = self.headings[-1]
+        return Section(start, path, title, worths, heads=False)
 
-    def enter(self, level: int, title: str) -> tuple[str, ...]:
-        """The path below a new heading of `level`."""
-        while self.headings and self.headings[-1][0] >= level:
-            self.headings.pop()
-        self.headings.append((level, " ".join(title.split())[:MAX_TITLE]))
-        return self.path
+    def enter(self, start: int, level: int, title: str) -> Section:
+        """The section below a new heading of `level`."""
+        headings = self.headings
+        while headings[-1][0] >= level:
+            headings.pop()
+        _, path, above, worths = headings[-1]
+        own = " ".join(title.split())[:MAX_TITLE]
+        if path:
+            below = f"{_SEPARATOR}{own}"
+            path, above, worths = (*path, own), above + below, worths + worth(below, "text")
+        else:
+            path, above, worths = (own,), own, worth(own, "text")
+        headings.append(_HEADING((level, path, above, worths)))
+        return _SECTION((start, path, above, worths, True))
 
 
 def markdown_sections(text: str, codes: NDArray[np.uint8], outline: Outline, *, first: bool) -> Iterator[Section]:
     """The sections of `text`, one for each heading. `first` says that the extent starts here (front matter may)."""
     passed = _front_matter(text) if first else 0
-    for line in _candidates(text, codes, _MARKDOWN, doubled=_RULED, indent=3):
-        if line.start < passed:
+    for start, body in _candidates(text, codes, _MARKDOWN, _MARKDOWN_LEADS):
+        if start < passed:
             continue
-        body = text[line.content : line.stop].rstrip()
-        if outline.fence or body[:3] in ("```", "~~~"):
+        mark = body[0]
+        if outline.fence or mark in "`~":
             _fence(body, outline)
-        elif body[0] == "#":
-            level = len(body) - len(body.lstrip("#"))
-            if level <= MAX_LEVEL and body[level : level + 1] in ("", " ", "\t"):
-                yield Section(line.start, outline.enter(level, body.strip("#").strip()), heads=True)
-        elif body[0] in "=-" and not body.strip(body[0]):
-            title = _line_before(text, line.start)
+        elif mark == "#":
+            words = body.lstrip("#")
+            level = len(body) - len(words)
+            if level <= MAX_LEVEL and (not words or words[0] in " \t"):
+                yield outline.enter(start, level, words.rstrip("#"))
+        elif not body.strip(mark):
+            title = _line_before(text, start)
             if title and title.content >= passed and _is_title(text, title):
-                level = 1 if body[0] == "=" else 2
-                yield Section(title.start, outline.enter(level, text[title.content : title.stop]), heads=True)
+                yield outline.enter(title.start, 1 if mark == "=" else 2, text[title.content : title.stop])
 
 
 def rst_sections(text: str, codes: NDArray[np.uint8], outline: Outline) -> Iterator[Section]:
     """The sections of `text`, one for each underlined title; levels are in the order in which adornments appear."""
-    for line in _candidates(text, codes, _ADORNMENTS, doubled=_ADORNMENTS, indent=0):
-        body = text[line.content : line.stop].rstrip()
-        title = _line_before(text, line.start)
+    for below, body in _candidates(text, codes, _RST, _RST_LEADS):
+        title = _line_before(text, below)
         if body.strip(body[0]) or title is None:
             continue
         words = text[title.content : title.stop].rstrip()
@@ -97,7 +141,7 @@ def rst_sections(text: str, codes: NDArray[np.uint8], outline: Outline) -> Itera
             outline.adornments.append(style)
         level = min(outline.adornments.index(style) + 1, MAX_LEVEL)
         start = over.start if over is not None and overlined else title.start
-        yield Section(start, outline.enter(level, words), heads=True)
+        yield outline.enter(start, level, words)
 
 
 class _Line(NamedTuple):
@@ -108,23 +152,21 @@ class _Line(NamedTuple):
     stop: int
 
 
-def _candidates(text: str, codes: NDArray[np.uint8], leads: bytes, *, doubled: bytes, indent: int) -> Iterator[_Line]:
-    """Lines that begin with one of `leads`, behind up to `indent` spaces; those of `doubled` at least twice."""
-    starts = np.concatenate((np.zeros(1, np.int64), np.flatnonzero(codes == _NEWLINE) + 1))
-    padded = np.concatenate((codes, np.full(indent + 2, _NEWLINE, np.uint8)))
-    content = starts.copy()
-    if text.startswith("\ufeff"):
-        content[0] = 1
-    for _ in range(indent):
-        content += padded[content] == _SPACE
-    lead = padded[content]
-    wanted = np.zeros(256, np.bool_)
-    wanted[list(leads)] = True
-    twice = np.zeros(256, np.bool_)
-    twice[list(doubled)] = True
-    found = np.flatnonzero(wanted[lead] & (~twice[lead] | (padded[content + 1] == lead)))
-    stops = np.append(starts[1:] - 1, len(text))[found]
-    yield from map(_Line._make, zip(starts[found].tolist(), content[found].tolist(), stops.tolist(), strict=True))
+def _candidates(text: str, codes: NDArray[np.uint8], marks: re.Pattern[str], leads: bytes) -> Iterator[tuple[int, str]]:
+    """The start of each line that `marks` matches, and what its group 1 holds, without white space at the end.
+
+    Such lines begin with one of `leads`; the first line of a text may have a byte order mark before it.
+    """
+    starts = np.flatnonzero(codes[:-1] == _NEWLINE)
+    starts += 1
+    match = marks.match
+    first = match(text, 1 if text[0] == "\ufeff" else 0)
+    if first is not None:
+        yield 0, first[1].rstrip()
+    for start in starts[_among(leads).take(codes.take(starts))].tolist():
+        found = match(text, start)
+        if found is not None:
+            yield start, found[1].rstrip()
 
 
 def _fence(body: str, outline: Outline) -> None:

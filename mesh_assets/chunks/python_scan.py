@@ -51,6 +51,8 @@ _HEAD = re.compile(
 _DOCSTRING = re.compile(r"[\ufeff]?[rRuUbB]{0,2}[\"']")
 _UNFINISHED = re.compile(r"(?:(?:async[ \t]++)?def|class)\b")
 _NEWLINE, _HASH = b"\n#"
+# What a logical line begins with that may be none of its own, or before such lines.
+_MAY_CONTINUE = re.compile(rb"[@ef]")
 # What an item may begin with that is looked at.
 _HEADS = frozenset("acdef@")
 
@@ -278,18 +280,21 @@ class _Outline:
     def _is_statement(self) -> NDArray[np.bool_]:
         """Which logical lines begin a statement or are a comment: no `else` or the like, nothing behind a decorator."""
         text, logical = self._text, self._logical
-        found = np.ones(len(logical.at), np.bool_)
-        is_decorated = False
-        for index, at in enumerate(logical.at):
-            lead = text[at]
-            if lead == "@":
-                found[index] = not is_decorated
-                is_decorated = True
-            elif is_decorated:
-                found[index] = False
-                is_decorated = logical.is_comment[index]
-            elif lead in "ef" and _is_clause(text, at):
-                found[index] = False
+        leads = self._meter.codes[logical.at].tobytes()
+        found = np.ones(len(leads), np.bool_)
+        passed = 0
+        for lead in _MAY_CONTINUE.finditer(leads):
+            index = lead.start()
+            if index < passed:
+                continue
+            if lead[0] != b"@":
+                found[index] = not _is_clause(text, logical.at[index])
+                continue
+            passed = index + 1
+            while passed < len(leads) and leads[passed] in b"@#":
+                passed += 1
+            passed += 1
+            found[index + 1 : passed] = False
         return found
 
     def _stop(self, row: int) -> int:

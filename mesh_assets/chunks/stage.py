@@ -1,19 +1,19 @@
 """Stage `chunks`: the extents of a slice become batches of the table `CHUNKS`.
 
-Here chunks get their ids, their place in the file and their rows; where they are cut belongs to the chunkers.
+Here chunks get their place in the file and their rows; where they are cut belongs to the chunkers, ids to `ids`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from blake3 import blake3
 
+from mesh_assets.chunks.ids import ChunkIds
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.registry import chunker_for, lacking
 from mesh_assets.errors import SourceError
@@ -26,9 +26,6 @@ BATCH_ROWS = 2048
 BATCH_CHARACTERS = 4 << 20
 # Extents up to this size are cut completely before a chunk of theirs is handed on, so that one that fails leaves none.
 WHOLE_BYTES = 16 << 20
-# Distinct contents of one extent that are told apart by counting. Beyond, the place makes an id unique: after 100 to
-# 250 MB of text in one extent, and 40 MB of memory, so that a slice of one file of 1 GiB needs hardly more than others.
-MAX_COUNTED = 1 << 18
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEDY = (
@@ -48,13 +45,11 @@ def chunk_batches(
     """
     rows = _Rows()
     for source in sources:
-        ids = _Ids(source)
         rows.begin(source)
         for piece in _cut(source, chunk_tokens, outcome):
-            rows.add(piece, ids.of(piece))
-            if rows.is_full:
+            if rows.add(piece):
                 yield rows.batch(slice_key)
-    if rows.count:
+    if rows.pieces:
         yield rows.batch(slice_key)
 
 
@@ -101,93 +96,58 @@ def _in_file(reject: Reject, start: int) -> Reject:
     return replace(reject, byte_start=reject.byte_start + start, byte_stop=reject.byte_stop + start)
 
 
-class _Ids:
-    """Ids of the chunks of one extent: hash of dataset, path, extent start, content, ordinal among equal contents."""
-
-    def __init__(self, source: Source) -> None:
-        self._extent = b"\0".join(
-            (source.dataset.encode(), source.path.encode("utf-8", "surrogatepass"), str(source.start).encode())
-        )
-        self._met: dict[bytes, int] = {}
-
-    def of(self, piece: Piece) -> str:
-        """The id of `piece`, 32 hex digits."""
-        content = blake3(piece.text.encode("utf-8", "surrogatepass")).digest(16)
-        ordinal = self._met.get(content, 0)
-        if ordinal or len(self._met) < MAX_COUNTED:
-            self._met[content] = ordinal + 1
-            suffix = str(ordinal)
-        else:
-            suffix = f"at {piece.byte_start}"
-        return blake3(b"\0".join((self._extent, content, suffix.encode()))).hexdigest(16)
-
-
 @dataclass(slots=True)
 class _Rows:
-    """Rows of `CHUNKS` that wait for their batch: what each has of its own, and runs that share an extent."""
+    """Pieces that wait to become rows of `CHUNKS`, and runs of them that share an extent, which has its ids."""
 
-    own: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
-    runs: list[tuple[Source, int]] = field(default_factory=list[tuple[Source, int]])
+    pieces: list[Piece] = field(default_factory=list[Piece])
+    runs: list[tuple[Source, ChunkIds, int]] = field(default_factory=list[tuple[Source, ChunkIds, int]])
     characters: int = 0
 
-    @property
-    def count(self) -> int:
-        return len(self.own)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.own) >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
-
     def begin(self, source: Source) -> None:
-        """The rows that are added from now on are of `source`."""
-        if self.runs and self.runs[-1][1] == len(self.own):
+        """The pieces that are added from now on are of `source`."""
+        if self.runs and self.runs[-1][2] == len(self.pieces):
             self.runs.pop()
-        self.runs.append((source, len(self.own)))
+        self.runs.append((source, ChunkIds(source), len(self.pieces)))
 
-    def add(self, piece: Piece, chunk_id: str) -> None:
-        start = self.runs[-1][0].start
-        text = piece.text
-        self.own.append(
-            (
-                chunk_id,
-                None if piece.symbol is None else _clean(piece.symbol),
-                _clean(piece.context),
-                _clean(text),
-                piece.tokens,
-                piece.byte_start + start,
-                piece.byte_stop + start,
-                piece.line_start,
-                piece.line_stop,
-                piece.row_start,
-                piece.row_stop,
-                piece.time_start,
-                piece.time_stop,
-            )
-        )
-        self.characters += len(text)
+    def add(self, piece: Piece) -> bool:
+        """One more piece of the source; whether there are enough now for a batch."""
+        self.pieces.append(piece)
+        self.characters += len(piece.text)
+        return len(self.pieces) >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
 
     def batch(self, slice_key: str) -> pa.RecordBatch:
         """The waiting rows; none wait afterwards, but the last source goes on."""
-        columns: dict[str, pa.Array[Any]] = {}
-        for name, values in zip(_OWN, zip(*self.own, strict=True), strict=True):
-            columns[name] = pa.array(values, _TYPES[name])
-        sources = [source for source, _ in self.runs]
-        firsts = np.array([first for _, first in self.runs] + [len(self.own)], np.int64)
+        count = len(self.pieces)
+        own = dict(zip(_OWN, zip(*self.pieces, strict=True), strict=True))
+        sources = [source for source, _, _ in self.runs]
+        firsts = np.array([first for _, _, first in self.runs] + [count], np.int64)
         which = np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts))
+        columns: dict[str, pa.Array[Any]] = {"chunk_id": pa.array(self._ids(own["text"]), pa.string())}
+        for name, values in own.items():
+            columns[name] = _array(values, _TYPES[name])
+        starts = np.array([source.start for source in sources], np.int64)[which]
+        for name in ("byte_start", "byte_stop"):
+            columns[name] = pa.array(np.array(own[name], np.int64) + starts)
         for name, shared in _SHARED.items():
             values = pa.array([shared(source) for source in sources], _TYPES[name])
             columns[name] = values.take(which)
-        columns["slice"] = pa.array([slice_key], _TYPES["slice"]).take(np.zeros(len(self.own), np.int32))
-        self.own, self.runs, self.characters = [], [(sources[-1], 0)], 0
+        columns["slice"] = pa.array([slice_key], _TYPES["slice"]).take(np.zeros(count, np.int32))
+        self.pieces, self.runs, self.characters = [], [(*self.runs[-1][:2], 0)], 0
         arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))
 
+    def _ids(self, texts: Sequence[str]) -> list[str]:
+        stops = [first for _, _, first in self.runs[1:]] + [len(texts)]
+        found: list[str] = []
+        for (_, ids, first), stop in zip(self.runs, stops, strict=True):
+            found += ids.of(texts[first:stop])
+        return found
+
 
 _TYPES = {column.name: column.type for column in CHUNKS.columns}
-_OWN = (
-    "chunk_id", "symbol", "context", "text", "tokens", "byte_start", "byte_stop", "line_start", "line_stop",
-    "row_start", "row_stop", "time_start", "time_stop",
-)  # fmt: skip
+# Names of the columns that the fields of a piece become, in order.
+_OWN = Piece._fields
 _SHARED: dict[str, Callable[[Source], object]] = {
     "dataset": lambda source: source.dataset,
     "path": lambda source: printable(source.path),
@@ -199,6 +159,9 @@ _SHARED: dict[str, Callable[[Source], object]] = {
 }
 
 
-def _clean(text: str) -> str:
-    """`text` as Arrow can hold it: surrogates, which stand for undecodable bytes, become U+FFFD."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    """`values` as an Arrow column; surrogates, which stand for undecodable bytes, become U+FFFD."""
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([None if text is None else _SURROGATE.sub("\ufffd", text) for text in values], kind)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, prose_cuts
-from mesh_assets.chunks.headings import Outline, Section, markdown_sections, rst_sections
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, prose_cuts, prose_ends
+from mesh_assets.chunks.headings import Outline, Section, markdown_sections, path_title, rst_sections
 from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, worth
 from mesh_assets.chunks.windows import Window, text_windows
 
 # A section of less than this share of a chunk joins its neighbours.
@@ -28,21 +29,25 @@ class TextChunker:
         for window in text_windows(source):
             cutter = Cutter.of(window, "text")
             sections = _sections(source.format, window, cutter, outline)
-            pieces = list(_pieces(cutter, sections, chunk_tokens))
+            pieces = cutter.pieces(_spans(window.text, cutter.meter, sections, chunk_tokens))
+            if window.final:
+                yield from pieces
+                return
+            pieces = list(pieces)
             if pieces and _is_held(pieces[-1], window, sections, outline):
                 pieces.pop()
             yield from pieces
 
 
 def _sections(form: str, window: Window, cutter: Cutter, outline: Outline) -> list[Section]:
-    sections = [Section(0, outline.path)]
+    sections = [outline.here(0)]
     if form == "markdown":
         sections += markdown_sections(window.text, cutter.meter.codes, outline, first=window.byte_start == 0)
     elif form == "rst":
         sections += rst_sections(window.text, cutter.meter.codes, outline)
     if len(sections) > 1 and not window.text[: sections[1].start].strip():
         # Nothing but white space before the first heading belongs to its section.
-        sections[:2] = [Section(0, sections[1].path, heads=True)]
+        sections[:2] = [sections[1]._replace(start=0)]
     return sections
 
 
@@ -54,7 +59,7 @@ def _is_held(last: Piece, window: Window, sections: list[Section], outline: Outl
     """
     start = len(window.text) - len(last.text)
     heads = any(section.start == start and section.heads for section in reversed(sections))
-    if window.final or start == 0 or not (heads or ("```" not in last.text and "~~~" not in last.text)):
+    if start == 0 or not (heads or ("```" not in last.text and "~~~" not in last.text)):
         return False
     if heads:
         outline.fence = ""
@@ -62,44 +67,67 @@ def _is_held(last: Piece, window: Window, sections: list[Section], outline: Outl
     return True
 
 
-def _pieces(cutter: Cutter, sections: list[Section], limit: int) -> Iterator[Piece]:
-    stops = [section.start for section in sections[1:]] + [len(cutter.window.text)]
-    index = 0
+def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) -> Iterator[Span]:
+    """Where the text is cut, section by section."""
+    before = meter.before
+    most, longest = limit * PARTS, limit * MAX_CHARACTERS_PER_TOKEN
+    tiny, ends = _tiny(limit), prose_ends(text)
+    starts = [section[0] for section in sections]
+    starts.append(len(text))
+    start = at = index = 0
     while index < len(sections):
-        count = _joined(cutter, sections, stops, index, limit)
-        stop = stops[index + count - 1]
-        path = sections[index].path if count == 1 else _common_path(sections[index : index + count])
-        symbol = " > ".join(path) or None
-        if cutter.meter.fits(cutter.start, stop, limit):
-            room = limit - cutter.meter.tokens(cutter.start, stop)
-            yield cutter.cut(stop, context=fitted_context(symbol or "", room, "text"), symbol=symbol)
+        section = sections[index]
+        stop = starts[index + 1]
+        after = before(stop)
+        if after - at <= tiny and index + 2 < len(starts):
+            count = _joined(meter, sections, starts, index, limit)
+            if count > 1:
+                section, stop = _together(sections[index : index + count]), starts[index + count]
+                after = before(stop)
+                index += count - 1
+        _, _, title, worths, _ = section
+        if after - at <= most and stop - start <= longest:
+            tokens, room = -(-worths // PARTS), limit + (at - after) // PARTS
+            context = (title, tokens) if tokens <= room else fitted_context(title, room, "text")
+            yield stop, after, context, title or None
         else:
-            context = fitted_context(symbol or "", limit // CONTEXT_SHARE, "text")
-            for cut in prose_cuts(cutter.window.text, cutter.meter, cutter.start, stop, limit - context[1]):
-                yield cutter.cut(cut, context=context, symbol=symbol)
-        index += count
+            context = fitted_context(title, limit // CONTEXT_SHARE, "text")
+            for cut, worths in prose_cuts(text, meter, start, stop, limit - context[1], ends):
+                yield cut, worths, context, title or None
+        start, at = stop, after
+        index += 1
 
 
-def _joined(cutter: Cutter, sections: list[Section], stops: list[int], index: int, limit: int) -> int:
-    """How many sections from `index` on make one chunk together; the rule is the module's."""
-    meter, first = cutter.meter, sections[index]
-    tiny = max(limit // TINY_SHARE, 1)
-    count = 1
-    all_tiny = meter.tokens(first.start, stops[index]) < tiny
+def _tiny(limit: int) -> int:
+    """A section that is worth no more than this, in 64ths of a token, joins its neighbours."""
+    return (max(limit // TINY_SHARE, 1) - 1) * PARTS
+
+
+def _joined(meter: TokenMeter, sections: list[Section], starts: list[int], index: int, limit: int) -> int:
+    """How many sections from `index` on, a tiny one, make one chunk together; the rule is the module's."""
+    start, path = sections[index][:2]
+    tiny = _tiny(limit)
+    depth, above = len(path), path[:-1]
+    most = meter.before(start) + limit * PARTS
+    longest = start + limit * MAX_CHARACTERS_PER_TOKEN
+    count, all_tiny, at = 1, True, meter.before(starts[index + 1])
     while all_tiny and index + count < len(sections):
-        section, stop = sections[index + count], stops[index + count]
-        all_tiny = meter.tokens(section.start, stop) < tiny
-        below = section.path[: len(first.path)] == first.path
-        beside = section.path[: len(first.path) - 1] == first.path[:-1]
-        if not (below or (beside and all_tiny)) or not meter.fits(first.start, stop, limit):
+        own, stop = sections[index + count][1], starts[index + count + 1]
+        after = meter.before(stop)
+        all_tiny = after - at <= tiny
+        is_near = own[:depth] == path or (all_tiny and own[: max(depth - 1, 0)] == above)
+        if not is_near or after > most or stop > longest:
             break
+        at = after
         count += 1
     return count
 
 
-def _common_path(sections: list[Section]) -> tuple[str, ...]:
-    """The path of joined sections: the first one's, or that of its parent where its siblings follow it."""
-    path = next((section.path for section in sections if section.path), ())
+def _together(sections: list[Section]) -> Section:
+    """Joined sections as one: below the first one's path, or that of its parent where its siblings follow it."""
+    first = next((section for section in sections if section.path), sections[0])
+    path = first.path
     if len(path) > 1 and any(section.path[: len(path)] != path for section in sections if section.path):
-        return path[:-1]
-    return path
+        path = path[:-1]
+    title = path_title(path)
+    return Section(sections[0].start, path, title, worth(title, "text"), sections[0].heads)

@@ -6,11 +6,13 @@ Exact counts belong to the encoder, which tokenises only what it embeds.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 TokenKind = Literal["text", "code", "log", "structured"]
 
@@ -38,8 +40,15 @@ _WEIGHTS: dict[TokenKind, Weights] = {
     "log": Weights(letter=0.256, capital=0.42, digit=0.58, punctuation=1.08),
     "structured": Weights(letter=0.219, capital=0.219, digit=0.53, punctuation=1.10),
 }
-# Weights are added up as whole 64ths of a token: one byte for a character, 32 bits for a sum of 24 million of them.
-_PARTS = 64
+# Weights are added up as whole 64ths of a token: one byte for a character.
+PARTS = 64
+# Characters whose worths are added up at once, and what that takes.
+_BLOCK = 8
+_LANE_SHIFT, _TOP_LANE = np.uint64(8), np.uint64(48)
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(_BLOCK)], np.uint64)
+# So many places are asked for one by one in less time than NumPy takes to begin.
+_FEW = 64
+_LANES, _ADD_LANES = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0001000100010001)
 # White space is worth no tokens, so a chunk is also limited in characters: this many for each of its tokens.
 MAX_CHARACTERS_PER_TOKEN = 16
 
@@ -48,15 +57,15 @@ MAX_CHARACTERS_PER_TOKEN = 16
 def _table(kind: TokenKind) -> bytes:
     """Worth of each Latin-1 character in 64ths of a token. Any other character is one token, as CJK is."""
     weights = _WEIGHTS[kind]
-    table = bytearray([round(weights.punctuation * _PARTS)]) * 256
+    table = bytearray([round(weights.punctuation * PARTS)]) * 256
     for code in range(256):
         character = chr(code)
         if character.isspace():
             table[code] = 0
         elif character.isalpha():
-            table[code] = round((weights.capital if character.isupper() else weights.letter) * _PARTS)
+            table[code] = round((weights.capital if character.isupper() else weights.letter) * PARTS)
         elif character.isascii() and character.isdigit():
-            table[code] = round(weights.digit * _PARTS)
+            table[code] = round(weights.digit * PARTS)
     return bytes(table)
 
 
@@ -65,37 +74,89 @@ class TokenMeter:
 
     def __init__(self, text: str, kind: TokenKind) -> None:
         codes = text.encode("latin-1", "replace")
-        sums = np.zeros(len(codes) + 1, np.int32)
-        np.cumsum(np.frombuffer(codes.translate(_table(kind)), np.uint8), dtype=np.int32, out=sums[1:])
+        self._worths = codes.translate(_table(kind))
+        self._sums = _block_sums(self._worths)
         # One byte for each character, for whoever looks for structure in the same text: Latin-1, other characters `?`.
         self.codes = np.frombuffer(codes, np.uint8)
-        self._sums = memoryview(cast("bytes", sums))
         self._length = len(codes)
+
+    def before(self, at: int) -> int:
+        """What the characters before `at` are worth, in 64ths of a token."""
+        return self._sums[at >> 3] + sum(self._worths[at & -_BLOCK : at])
+
+    def before_each(self, places: Sequence[int]) -> list[int]:
+        """As `before`, for many places."""
+        if len(places) < _FEW:
+            return [self.before(at) for at in places]
+        at = np.array(places, np.int64)
+        blocks = at >> 3
+        # What a block has before a place: its bytes up to there, added up as in `_block_sums`.
+        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[at & 7]
+        return (np.asarray(self._sums)[blocks] + _added(words)).tolist()
 
     def tokens(self, start: int, stop: int) -> int:
         """Estimated tokens of the characters from `start` to `stop`, rounded up."""
-        return -((self._sums[start] - self._sums[stop]) // _PARTS)
+        return -((self.before(start) - self.before(stop)) // PARTS)
 
     def reach(self, start: int, limit: int, stop: int | None = None) -> int:
         """The furthest end of a part that begins at `start` and has at most `limit` tokens; at least one character."""
         end = self._length if stop is None else stop
+        return self.reach_from(start, self.before(start), limit, end, self.before(end))
+
+    def reach_from(self, start: int, at: int, limit: int, end: int, whole: int) -> int:
+        """As `reach`, for who knows what the characters before `start` (`at`) and before `end` (`whole`) are worth."""
+        most = at + limit * PARTS
         furthest = start + limit * MAX_CHARACTERS_PER_TOKEN
-        if furthest > end:
+        if furthest >= end:
+            if whole <= most:
+                return end
             furthest = end
-        most = self._sums[start] + limit * _PARTS
-        if self._sums[furthest] <= most:
+        elif self._sums[furthest >> 3] <= most and self.before(furthest) <= most:
             return furthest
-        found = bisect_right(self._sums, most, start, furthest) - 1
+        sums = self._sums
+        block = bisect_right(sums, most, start >> 3, (furthest >> 3) + 1) - 1
+        found = (block << 3) - 1
+        left = most - sums[block]
+        for worth in self._worths[block << 3 : (block + 1) << 3]:
+            found += 1
+            left -= worth
+            if left < 0:
+                break
         return found if found > start else min(start + 1, end)
 
     def fits(self, start: int, stop: int, limit: int) -> bool:
         """Whether the part is within `limit` tokens, and within the characters that those may have."""
-        within = self._sums[stop] - self._sums[start] <= limit * _PARTS
-        return within and stop - start <= limit * MAX_CHARACTERS_PER_TOKEN
+        length = stop - start
+        if 4 * length <= 3 * limit:  # no character is worth more than 4/3 of a token
+            return True
+        return length <= limit * MAX_CHARACTERS_PER_TOKEN and self.before(stop) - self.before(start) <= limit * PARTS
+
+
+def _block_sums(worths: bytes) -> memoryview[int]:
+    """What all bytes before each whole block of eight add up to: an eighth of the additions, and of the memory."""
+    words = np.frombuffer(worths, np.uint64, len(worths) // _BLOCK)
+    sums = np.zeros(len(words) + 1, np.uint64)
+    _added(words).cumsum(out=sums[1:])
+    return memoryview(cast("bytes", sums))
+
+
+def _added(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The sum of the eight bytes of each of `words`: in pairs into lanes of 16 bits, then all lanes by a product."""
+    lanes = words >> _LANE_SHIFT
+    lanes &= _LANES
+    lanes += words & _LANES
+    lanes *= _ADD_LANES
+    lanes >>= _TOP_LANE
+    return lanes
+
+
+def worth(text: str, kind: TokenKind) -> int:
+    """What `text` is worth, in 64ths of a token."""
+    # Without NumPy: the texts asked for are headings and signatures, too short for it.
+    return sum(text.encode("latin-1", "replace").translate(_table(kind)))
 
 
 @lru_cache(maxsize=1024)  # the headings and signatures of one file are asked for with each of their chunks
 def estimate_tokens(text: str, kind: TokenKind) -> int:
     """Estimated tokens of `text`, rounded up."""
-    # Without NumPy: the texts asked for are headings and signatures, too short for it.
-    return -(-sum(text.encode("latin-1", "replace").translate(_table(kind))) // _PARTS)
+    return -(-worth(text, kind) // PARTS)

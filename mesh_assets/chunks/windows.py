@@ -111,6 +111,10 @@ def text_windows(source: Source, *, size: int = WINDOW_BYTES, line_limit: int = 
     with source.open() as stream:
         data = _read(stream, size)
         codec = codec_for(source.encoding, data[:4])
+        if len(data) < size and len(data) == source.stop - source.start:  # the whole extent, as nearly always
+            if text := codec.decode(data):
+                yield Window(text, 0, len(data), 1, codec, final=True)
+            return
         decoder = codecs.getincrementaldecoder(codec.name)(codec.errors)
         text, byte, line, read = "", 0, 1, 0
         while True:
