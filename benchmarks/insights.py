@@ -23,13 +23,12 @@ from blake3 import blake3
 
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.insights.chunk_stage import insight_batches
+from mesh_assets.insights.chunk_stage import BATCH_ROWS, insight_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.outcome import Outcome
 
-BATCH_ROWS = 2048  # as the lake hands them out
 CHUNK_TOKENS = 256
 _KINDS = {"code": ("code",), "prose": ("text",), "logs": ("log",), "tables": ("structured", "metric")}
 

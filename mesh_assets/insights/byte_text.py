@@ -255,7 +255,10 @@ def gathered(
     room = lengths if gaps is None else lengths + gaps
     offsets = np.zeros(len(starts) + 1, np.int64)
     np.cumsum(room, out=offsets[1:])
-    made = np.full(int(offsets[-1]), ord(filler), np.uint8)
-    inside = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    made[np.repeat(offsets[:-1], lengths) + inside] = data[np.repeat(starts, lengths) + inside]
+    if not len(data) or not offsets[-1]:
+        return np.full(int(offsets[-1]), ord(filler), np.uint8), offsets
+    places = np.repeat(starts - offsets[:-1], room) + np.arange(int(offsets[-1]))
+    made = data.take(places, mode="clip")  # a gap behind the last span may lie beyond the data
+    if gaps is not None:
+        made[np.repeat(offsets[1:] - np.cumsum(gaps), gaps) + np.arange(int(gaps.sum()))] = ord(filler)
     return made, offsets

@@ -175,8 +175,13 @@ def _encoded(text: ByteText) -> Spans:
         groups = groups[more:] & groups[:-more]
     if not groups.any():
         return NO_SPANS
-    found = runs((text.classes & BASE64) != 0)
-    return found.where(found.stops - found.starts >= _LEAST_BASE64)
+    # Where neighbours hold, they are of one run, which goes on for less than a group on either side.
+    held = runs(np.concatenate(([False], groups, [False])))
+    starts, stops = 8 * (held.starts - 1), 8 * (held.stops - 1 + 5)
+    for _ in range(7):
+        starts = starts - ((text.classes[starts - 1] & BASE64) != 0)
+        stops = stops + ((text.classes[stops] & BASE64) != 0)
+    return Spans(starts, stops).where(stops - starts >= _LEAST_BASE64)
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

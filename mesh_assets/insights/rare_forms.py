@@ -55,10 +55,14 @@ _HTTP_BEFORE = re.compile(
 )
 _NO_IDENTIFIER = tuple(b"UTF SHA ISO RFC CVE MD ORA AES RSA UTC GMT".split())
 _ERRNO_HASHES = hashes_of(errno.errorcode.values())
-_TOP_LEVEL = hashes_of(
+_TOP_LEVEL_NAMES = (
     "com org net io edu gov mil dev cloud local localdomain internal lan corp".split()
     + "de uk fr nl eu ch at jp cn ru br au".split()
 )
+_TOP_LEVEL = hashes_of(_TOP_LEVEL_NAMES)
+# By their first two bytes, few words behind a full stop can be one.
+_TOP_LEVEL_STARTS = np.zeros((256, 256), np.bool_)
+_TOP_LEVEL_STARTS[tuple(zip(*(name[:2].encode() for name in _TOP_LEVEL_NAMES), strict=True))] = True
 _CURRENCY_HASHES = hashes_of(code.lower() for code in _CURRENCIES)
 _HEX = np.zeros(256, np.bool_)
 _HEX[[ord(c) for c in string.hexdigits]] = True
@@ -255,7 +259,7 @@ def _windows(raw: bytes, at: Places) -> Iterator[tuple[int, int]]:
 def hosts(text: ByteText, is_taken: Callable[[Spans], Flags]) -> Spans:
     """Names that end in a top-level domain that few other words are. `is_taken` says which words may not be in one."""
     dots = text.places(".") + 1
-    dots = dots[(text.classes[dots] & WORD) != 0]
+    dots = dots[_TOP_LEVEL_STARTS[text.data[dots], text.data[dots + 1]]]
     ends = text.words.where(text.words_starting(dots)[0])
     ends = ends.where(ends.stops - ends.starts <= 11)
     after = text.data[ends.stops]

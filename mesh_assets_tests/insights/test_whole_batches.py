@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.log_records import ERROR_LEVELS, iter_records
 from mesh_assets.chunks.timestamps import CLOCK_SKEW, TimestampParser
-from mesh_assets.insights.byte_text import ByteText, classes_in, hash_of
+from mesh_assets.insights.byte_text import BASE64, ByteText, classes_in, hash_of, runs
 from mesh_assets.insights.columns import strings_of
+from mesh_assets.insights.keyphrases import _encoded
 from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader
 from mesh_assets.insights.log_shapes import shape
 from mesh_assets.insights.protocol import SliceBatch
@@ -22,7 +25,7 @@ from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
 from mesh_assets.insights.table_rows import TableReader, _collected, _quoted
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
-from mesh_assets_tests.insights.chunk_rows import batches, chunk_rows, rows
+from mesh_assets_tests.insights.chunk_rows import batches, chunk_rows, rows, slice_rows
 from mesh_assets_tests.insights.test_entities import SECRETS, TEXT
 
 PIECES = [
@@ -65,6 +68,29 @@ def test_words_and_their_hashes_are_those_of_each_text(texts: list[str]) -> None
     assert text.hashes(text.words, lowered=False).tolist() == expected
     flags = [int(np.bitwise_or.reduce(text.classes[a:b][:64])) for a, b in zip(*text.words, strict=True)]
     assert classes_in(text.classes, text.words).tolist() == flags
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("xA/ -é\0"), st.integers(1, 75)), max_size=12))
+def test_encoded_data_is_every_long_run_of_its_characters(parts: list[tuple[str, int]]) -> None:
+    text = ByteText.of(pa.array(["".join(sign * count for sign, count in parts)], pa.string()))
+    found = runs((text.classes & BASE64) != 0)
+    expected = [(a, b) for a, b in zip(*(c.tolist() for c in found), strict=True) if b - a >= 60]
+    assert list(zip(*(c.tolist() for c in _encoded(text)), strict=True)) == expected
+
+
+def test_repeats_are_counted_on_a_sample_where_texts_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [row for i in range(300) for row in rows(f"f{i}", f"{i % 100} says so much that it is long enough. " * 3)]
+    whole = next(row for row in slice_rows(made, 64, embedded=False) if row["type"] == "duplicates")
+    monkeypatch.setattr("mesh_assets.insights.duplicates._MAX_TEXTS", 40)
+    sampled = next(row for row in slice_rows(made, 64, embedded=False) if row["type"] == "duplicates")
+    whole_value, value = json.loads(whole["value"]), json.loads(sampled["value"])
+    assert whole_value["repeated_chunks"] == 200
+    assert 60 <= value["repeated_chunks"] <= 400
+    assert abs(value["share"] - whole_value["share"]) < 0.01
+    first, again = sampled["evidence"]
+    assert first["path"] != again["path"]
+    assert int(again["path"][1:]) - int(first["path"][1:]) == 100
 
 
 def test_strings_without_a_copy_are_strings() -> None:
