@@ -85,6 +85,17 @@ class Ingest:
                 found[name] = found.get(name, 0.0) + seconds
         return found
 
+    def peaks(self) -> dict[str, tuple[float, float]]:
+        """The largest resident memory by asset over all slices, in MB: in all, and without mapped files."""
+        found: dict[str, tuple[float, float]] = {}
+        for run in self.runs:
+            peaks = run.figures["peaks"]
+            assert isinstance(peaks, dict)
+            for name, (whole, anonymous) in peaks.items():
+                before = found.get(name, (0.0, 0.0))
+                found[name] = (max(before[0], whole / 1e6), max(before[1], anonymous / 1e6))
+        return found
+
     def mean(self, name: str) -> float:
         return float(np.mean([float(str(run.figures[name])) for run in self.runs]))
 
@@ -192,12 +203,14 @@ def show(title: str, done: Ingest) -> None:
     )
     print(f"  read {megabytes:,.1f} MB; rejected {done.rejected / 1e6:,.1f} MB, which count for nothing")
     print(f"  chunks with the text of another one: {done.equal:,} ({done.equal_bytes:,} B, which count for nothing)")
-    print(f"  {'stage':<20}{'CPU-s':>10}{'MB per CPU-s':>14}{'share':>8}")
+    print(f"  {'stage':<20}{'CPU-s':>10}{'MB per CPU-s':>14}{'share':>8}{'resident':>10}{'anonymous':>11}")
     rows = {**done.stages(), "Dagster": len(done.runs) * done.mean("orchestration")}
     rows["start and imports"] = done.cpu - sum(rows.values())
+    peaks = done.peaks()
     for name, seconds in rows.items():
+        whole, anonymous = peaks.get(name, (0.0, 0.0))
         rate = f"{megabytes / seconds:,.1f}" if seconds > 0.005 else "-"
-        print(f"  {name:<20}{seconds:>10.2f}{rate:>14}{seconds / done.cpu:>8.1%}")
+        print(f"  {name:<20}{seconds:>10.2f}{rate:>14}{seconds / done.cpu:>8.1%}{whole:>10,.0f}{anonymous:>11,.0f}")
     print(f"  {'all':<20}{done.cpu:>10.2f}{megabytes / done.cpu:>14.2f}{1:>8.0%}")
     print(f"  wall {sum(run.wall for run in done.runs):,.1f} s; resident at most {done.peak / 1e6:,.0f} MB", end="")
     print(f"; manifest {done.manifest.cpu:.1f} CPU-s, resident {done.manifest.peak / 1e6:,.0f} MB")

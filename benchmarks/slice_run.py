@@ -1,7 +1,8 @@
-"""One run of a job in a process of its own, as a run worker does it, with the CPU seconds of each asset.
+"""One run of a job in a process of its own, as a run worker does it, with the CPU seconds and memory of each asset.
 
 `python slice_run.py JOB PARTITION RESULT.json` with MESH_STATE, MESH_DROPS and DAGSTER_HOME set. Asset bodies, checks
-and what the IO manager does for an asset are the asset's; what remains beyond the imports is Dagster's.
+and what the IO manager does for an asset are the asset's; what remains beyond the imports is Dagster's. Memory is the
+largest resident one while an asset works: in all, and without mapped files.
 """
 
 from __future__ import annotations
@@ -10,15 +11,42 @@ import functools
 import inspect
 import json
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 SECONDS: dict[str, float] = defaultdict(float)
+PEAKS: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+# The asset that works now is the last one.
+WORKING = ["Dagster"]
+SAMPLE_SECONDS = 0.02
+
+
+def watch_memory() -> None:
+    """Keeps the largest resident memory, in all and anonymous, in bytes, by the asset that works; never returns."""
+    while True:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        found = tuple(int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon"))
+        before = PEAKS[WORKING[-1]]
+        PEAKS[WORKING[-1]] = (max(before[0], found[0]), max(before[1], found[1]))
+        time.sleep(SAMPLE_SECONDS)
+
+
+@contextmanager
+def _at_work(name: str) -> Iterator[None]:
+    start = time.process_time()
+    WORKING.append(name)
+    try:
+        yield
+    finally:
+        WORKING.pop()
+        SECONDS[name] += time.process_time() - start
 
 
 def timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -26,23 +54,18 @@ def timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        start = time.process_time()
-        try:
+        with _at_work(name):
             return function(*args, **kwargs)
-        finally:
-            SECONDS[name] += time.process_time() - start
 
     @functools.wraps(function)
     def generate(*args: Any, **kwargs: Any) -> Iterator[Any]:
         iterator = function(*args, **kwargs)
         while True:
-            start = time.process_time()
             try:
-                value = next(iterator)
+                with _at_work(name):
+                    value = next(iterator)
             except StopIteration:
                 return
-            finally:
-                SECONDS[name] += time.process_time() - start
             yield value
 
     return generate if inspect.isgeneratorfunction(function) else run
@@ -85,6 +108,8 @@ def _measure() -> None:
 def main() -> None:
     job_name, partition, result = sys.argv[1:]
     _measure()
+    if Path("/proc/self/status").exists():
+        threading.Thread(target=watch_memory, daemon=True).start()
     from mesh_assets.definitions import defs
     from mesh_assets.storage.memory import keep_loaded
 
@@ -102,6 +127,7 @@ def main() -> None:
         "success": run.success,
         "imports": imports,
         "stages": dict(SECONDS),
+        "peaks": dict(PEAKS),
         "orchestration": whole - sum(SECONDS.values()) + (started - imports),
         "cpu": time.process_time(),
     }

@@ -16,6 +16,9 @@ from mesh_assets.schemas.index_states import INDEX_STATES, PENDING, READY
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets.schemas.rejects import printable
 
+# What of `CHUNKS` a full-text index is made from.
+DOCUMENT_COLUMNS = ("chunk_id", "kind", "path", "symbol", "context", "text")
+
 
 def index_vectors(
     index: VectorIndex, slice_key: str, model: str, embeddings: Iterable[pa.RecordBatch], outcome: Outcome
@@ -34,7 +37,7 @@ def index_vectors(
 def index_documents(
     index: FulltextIndex, slice_key: str, chunks: Iterable[pa.RecordBatch], outcome: Outcome
 ) -> pa.RecordBatch:
-    """Make `chunks` (rows of `CHUNKS`) what `index` holds of the slice: one row of `INDEX_STATES`, as above."""
+    """Make `chunks` (the `DOCUMENT_COLUMNS` of `CHUNKS`) what `index` holds of the slice: one row, as above."""
 
     def replace(batches: Iterable[pa.RecordBatch]) -> Stored:
         return index.replace_slice(slice_key, documents_of(batches))
@@ -43,7 +46,7 @@ def index_documents(
 
 
 def documents_of(chunks: Iterable[pa.RecordBatch]) -> Iterator[Document]:
-    """What a full-text index holds of `chunks` (rows of `CHUNKS`)."""
+    """What a full-text index holds of `chunks` (the `DOCUMENT_COLUMNS` of `CHUNKS`)."""
     for batch in chunks:
         yield from _documents(batch)
 
@@ -84,13 +87,8 @@ def _vectors(batch: pa.RecordBatch) -> tuple[Sequence[str], Sequence[str], NDArr
 
 
 def _documents(batch: pa.RecordBatch) -> Iterator[Document]:
-    columns = ("chunk_id", "kind", "path", "symbol", "context", "text")
-    rows = zip(*(cast("list[str | None]", batch.column(name).to_pylist()) for name in columns), strict=True)
-    for chunk_id, kind, path, symbol, context, text in rows:
-        yield Document(
-            chunk_id=chunk_id or "",
-            kind=kind or "",
-            path=path or "",
-            symbol=symbol or "",
-            text=embedding_text(context or "", text or ""),
-        )
+    columns: list[list[str | None]] = [
+        batch.column(name).to_numpy(zero_copy_only=False).tolist() for name in DOCUMENT_COLUMNS
+    ]
+    for chunk_id, kind, path, symbol, context, text in zip(*columns, strict=True):
+        yield Document(chunk_id or "", kind or "", path or "", symbol or "", embedding_text(context or "", text or ""))

@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,28 +22,31 @@ from mesh_assets.atomic import staging, sweep_stagings
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
+from mesh_assets.indexes.word_forms import forms_of
 from mesh_assets.indexes.words import encodable, query_words, spaced
-from mesh_assets.slices import SliceKey, check_dataset_key
+from mesh_assets.slices import SliceKey, check_dataset_key, is_slice_of
 from mesh_assets.wording import size
 
 if TYPE_CHECKING:
     import tantivy
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
-_FORMAT = "words-2"
+_FORMAT = "words-3"
 # Beside it lie those that are just being made.
 UNFINISHED = ".new"
 # The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
 WRITER_LOCK, WRITER_TEMPORARIES = ".tantivy-writer.lock", ".tmp*"
 # What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
-_HEAP_BYTES = 64 << 20
+# Half of it would be twice as many segments, merged again and again.
+_HEAP_BYTES = 128 << 20
 _WRITER_THREADS = 1
 # Longer tokens are no words; the longest that people look for are hashes (SHA-512 has 128 digits).
 _LONGEST_TOKEN = 128
-_STEMMED, _PLAIN = "mesh_stemmed", "mesh_plain"
-# Weights of a query word in each field. An unstemmed copy of the text would index it twice for .335 -> .347 MAP
-# on CACM, less than the noise of its 52 queries. Path and symbol only tip the scale: the text says mostly the same.
-_FIELDS = (("text", _STEMMED, 1.0), ("symbol", _PLAIN, 0.5), ("path", _PLAIN, 0.25))
+_PLAIN = "mesh_plain"
+# Weights of a query word in each field. Path and symbol only tip the scale: the text says mostly the same.
+_FIELDS = (("text", 1.0), ("symbol", 0.5), ("path", 0.25))
+# What each further form of a word adds to the best one in an entry: as much as BM25 gives a second occurrence.
+_FURTHER_FORM = 0.375
 # Distinct words of a query that are searched; the first ones of a longer query.
 _MOST_WORDS = 64
 # Entries looked at to order those that tie at the end of a result by their ids.
@@ -76,19 +80,19 @@ class TantivyFulltextIndex:
     def _replace(self, writer: tantivy.IndexWriter, slice_key: str, documents: Iterable[Document]) -> int:
         import tantivy
 
-        dataset = SliceKey.parse(slice_key).dataset
         entries = 0
         writer.delete_documents_by_term("slice", slice_key)
         for document in documents:
-            entry = tantivy.Document(
-                chunk_id=bytes.fromhex(document.chunk_id),
-                slice=slice_key,
-                dataset=dataset,
-                kind=document.kind,
-                path=_readable(document.path),
-                symbol=_readable(document.symbol),
-                text=_readable(document.text),
-            )
+            # Field by field: the constructor guesses the type of each value, at six times the cost.
+            entry = tantivy.Document()
+            entry.add_bytes("chunk_id", bytes.fromhex(document.chunk_id))
+            add = entry.add_text
+            add("slice", slice_key)
+            add("kind", document.kind)
+            add("path", _readable(document.path))
+            if document.symbol:
+                add("symbol", _readable(document.symbol))
+            add("text", _readable(document.text))
             try:
                 writer.add_document(entry)
             except (ValueError, OSError) as error:
@@ -112,14 +116,17 @@ class TantivyFulltextIndex:
         is that of indexing those anew: at worst all, where every segment holds something of the dataset. Indexes of
         former formats, which nothing reads, go as a whole.
         """
+        import tantivy
+
         check_dataset_key(dataset)
+        self._remove_former()
         if not self._folder.is_dir():
             return
-        for other in self._folder.parent.iterdir():
-            if other.name not in (_FORMAT, UNFINISHED):
-                shutil.rmtree(other, ignore_errors=True)
         with self._writer() as writer:
-            writer.delete_documents_by_term("dataset", dataset)
+            with _engine_errors(self._folder):
+                keys = _slices_of(tantivy.Index.open(str(self._folder)).searcher(), dataset)
+            for key in keys:
+                writer.delete_documents_by_term("slice", key)
         held = self._segments_with(dataset)
         while held:
             with self._writer() as writer:
@@ -163,11 +170,13 @@ class TantivyFulltextIndex:
         with _engine_errors(self._folder):
             index = tantivy.Index.open(str(self._folder))
             searcher = index.searcher()
-            terms = {analyzer: _terms(query, analyzer) for analyzer in (_STEMMED, _PLAIN)}
-            if not terms[_STEMMED]:
+            words = _words(query, searcher)
+            if not words:
                 return []
-            hits = _hits(searcher, _query(index.schema, terms, where or Filter()), limit)
-            whole = _weight(searcher, terms[_STEMMED])
+            hits = _hits(
+                searcher, _query(index.schema, words, _limits(index.schema, searcher, where or Filter())), limit
+            )
+            whole = sum(word.count * word.weight for word in words)
         return [Hit(hit.chunk_id, hit.slice, hit.score / whole) for hit in hits]
 
     @contextmanager
@@ -191,6 +200,7 @@ class TantivyFulltextIndex:
         """Create the index where there is none. It is made beside and renamed, so two processes cannot both do it."""
         import tantivy
 
+        self._remove_former()
         if self._folder.is_dir():
             return
         unfinished = self._folder.parent / UNFINISHED
@@ -204,13 +214,19 @@ class TantivyFulltextIndex:
                 if not self._folder.is_dir():
                     raise
 
+    def _remove_former(self) -> None:
+        """Remove indexes of former formats: nothing reads them, and what they held is indexed again from the lake."""
+        root = self._folder.parent
+        for other in root.iterdir() if root.is_dir() else ():
+            if other.name not in (_FORMAT, UNFINISHED):
+                shutil.rmtree(other, ignore_errors=True)
+
     def _wait_for_writer(self) -> tantivy.IndexWriter:
         import tantivy
 
         with _engine_errors(self._folder):
             index = tantivy.Index.open(str(self._folder))
-            for name, stemmed in ((_STEMMED, True), (_PLAIN, False)):
-                index.register_tokenizer(name, _analyzer(stemmed=stemmed))
+            index.register_tokenizer(_PLAIN, _analyzer(stemmed=False))
         deadline = time.monotonic() + self._lock_wait_seconds
         wait = _FIRST_WAIT
         while True:
@@ -245,7 +261,13 @@ def _broken(folder: Path, error: Exception) -> IndexDownError:
 
 
 def _readable(text: str) -> str:
-    return text if text.isascii() else spaced(encodable(text))
+    if text.isascii():
+        return text
+    try:
+        text.encode("latin-1")  # the cheapest test for what needs care, which is rare
+    except UnicodeEncodeError:
+        return spaced(encodable(text))
+    return text
 
 
 def _lack_of_space(folder: Path) -> str:
@@ -264,11 +286,10 @@ def _schema() -> tantivy.Schema:
     # Stored only: as terms, random ids were a tenth of the work, and nothing asks for one.
     builder.add_bytes_field("chunk_id", stored=True, indexed=False)
     builder.add_text_field("slice", stored=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("dataset", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
-    for field, analyzer, _ in _FIELDS:
+    for field, _ in _FIELDS:
         # Without positions the index is half as large; no query asks for phrases.
-        builder.add_text_field(field, tokenizer_name=analyzer, index_option="freq")
+        builder.add_text_field(field, tokenizer_name=_PLAIN, index_option="freq")
     return builder.build()
 
 
@@ -281,39 +302,81 @@ def _analyzer(*, stemmed: bool) -> tantivy.TextAnalyzer:
     return (builder.filter(TokenFilter.stemmer("english")) if stemmed else builder).build()
 
 
-def _terms(text: str, analyzer: str) -> dict[str, int]:
-    """The terms of a query as a field with that analyzer holds them, with their counts."""
-    counts = Counter(_analyzer(stemmed=analyzer == _STEMMED).analyze(" ".join(query_words(text))))
-    return dict(list(counts.items())[:_MOST_WORDS])
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word of a query: as it is asked for, with its weight, and the forms that texts hold, with theirs."""
+
+    asked: dict[str, int]
+    count: int
+    weight: float
+    forms: dict[str, float]
 
 
-def _query(schema: tantivy.Schema, terms: dict[str, dict[str, int]], where: Filter) -> tantivy.Query:
-    """Any of the `terms` (counts by analyzer), scored by BM25, within `where`.
+def _words(query: str, searcher: tantivy.Searcher) -> list[_Word]:
+    """The words of a query, those of one stem as one, with the inverse document frequency that BM25 gives them."""
+    text = " ".join(query_words(query))
+    stemmed = _analyzer(stemmed=True).analyze
+    asked: dict[str, Counter[str]] = {}
+    for stem, term in zip(stemmed(text), _analyzer(stemmed=False).analyze(text), strict=True):
+        if stem in asked or len(asked) < _MOST_WORDS:
+            asked.setdefault(stem, Counter())[term] += 1
+    forms = forms_of(asked, stemmed)
+    return [_word(terms, forms.get(stem, frozenset()), searcher) for stem, terms in asked.items()]
+
+
+def _word(asked: Counter[str], forms: frozenset[str], searcher: tantivy.Searcher) -> _Word:
+    # These count replaced entries too, until their segment is merged.
+    holding = {form: searcher.doc_freq("text", form) for form in sorted(forms.union(asked))}
+    entries = searcher.num_docs
+    weight = _rarity(entries, sum(holding.values()))
+    # A form is worth what the word is, however rare the form is.
+    held = {form: weight / _rarity(entries, number) for form, number in holding.items() if number}
+    return _Word(dict(asked), asked.total(), weight, held)
+
+
+def _rarity(entries: int, holding: int) -> float:
+    """The inverse document frequency, as BM25 has it."""
+    return math.log(1 + (max(entries - holding, 0) + 0.5) / (holding + 0.5))
+
+
+def _slices_of(searcher: tantivy.Searcher, dataset: str) -> list[str]:
+    """The slices of a dataset that the index knows, those without entries included while their segments are there."""
+    return [key for key, _ in searcher.terms_with_prefix("slice", f"{dataset}.") if is_slice_of(key, dataset)]
+
+
+def _limits(schema: tantivy.Schema, searcher: tantivy.Searcher, where: Filter) -> list[tantivy.Query]:
+    """Which entries a query may find."""
+    from tantivy import Query
+
+    limits: list[Query] = []
+    if where.dataset is not None:
+        keys = _slices_of(searcher, encodable(where.dataset))
+        limits.append(Query.term_set_query(schema, "slice", keys) if keys else Query.empty_query())
+    if where.kind is not None:
+        limits.append(Query.term_query(schema, "kind", encodable(where.kind)))
+    return limits
+
+
+def _query(schema: tantivy.Schema, words: Iterable[_Word], limits: Iterable[tantivy.Query]) -> tantivy.Query:
+    """Any of the words, scored by BM25, within all `limits`, which add nothing to the score.
 
     Built term by term: the query parser has a syntax that text can break, and counts a repeated word once.
     """
     from tantivy import Occur, Query
 
+    def term(field: str, value: str, weight: float) -> Query:
+        return Query.boost_query(Query.term_query(schema, field, value), weight)
+
     scored: list[tuple[Occur, Query]] = []
-    for field, analyzer, weight in _FIELDS:
-        for term, count in terms[analyzer].items():
-            scored.append((Occur.Should, Query.boost_query(Query.term_query(schema, field, term), count * weight)))
+    for word in words:
+        forms = [term("text", form, word.count * weight) for form, weight in word.forms.items()]
+        if forms:
+            scored.append((Occur.Should, Query.disjunction_max_query(forms, _FURTHER_FORM)))
+        for field, weight in _FIELDS[1:]:
+            scored += [(Occur.Should, term(field, asked, count * weight)) for asked, count in word.asked.items()]
     clauses = [(Occur.Must, Query.boolean_query(scored))]
-    for field, value in (("dataset", where.dataset), ("kind", where.kind)):
-        if value is not None:
-            term = Query.term_query(schema, field, encodable(value))
-            clauses.append((Occur.Must, Query.const_score_query(term, 0.0)))  # limits, adds nothing to the score
+    clauses += [(Occur.Must, Query.const_score_query(limit, 0.0)) for limit in limits]
     return Query.boolean_query(clauses)
-
-
-def _weight(searcher: tantivy.Searcher, terms: dict[str, int]) -> float:
-    """The sum of the terms' inverse document frequencies, as BM25 has them: what a full answer is worth."""
-    entries = searcher.num_docs
-    weight = 0.0
-    for term, count in terms.items():
-        holding = searcher.doc_freq("text", term)  # counts replaced entries too, until their segment is merged
-        weight += count * math.log(1 + (max(entries - holding, 0) + 0.5) / (holding + 0.5))
-    return weight
 
 
 def _hits(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[Hit]:

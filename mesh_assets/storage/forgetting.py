@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mesh_assets.errors import SourceError
 from mesh_assets.indexes.protocol import Document
-from mesh_assets.indexes.stage import documents_of
+from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, documents_of
 from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.references import References
@@ -113,4 +113,4 @@ class Erasure:
     def _documents(self, slice_key: str) -> Iterator[Document]:
         chunks = self.stores.lake.find("chunk_sets", slice_key)
         # What the lake does not have is not shown by a search either.
-        return documents_of(chunks.batches()) if chunks is not None else iter(())
+        return documents_of(chunks.batches(DOCUMENT_COLUMNS)) if chunks is not None else iter(())

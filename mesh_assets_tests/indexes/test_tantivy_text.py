@@ -48,6 +48,35 @@ def test_words_are_found_in_their_other_forms(tmp_path: Path) -> None:
     assert found(index, "cafe zoe") == [1]
 
 
+def test_all_forms_of_a_word_count_as_one_word(tmp_path: Path) -> None:
+    index = TantivyFulltextIndex(tmp_path)
+    filler = [doc(i, f"filler number {i}") for i in range(10, 40)]
+    entries = [doc(1, "pumps here"), doc(2, "pump here"), doc(3, "pumping there"), doc(4, "pump there")]
+    index.replace_slice("a.000001", [*filler, *entries])
+    scores = {int(hit.chunk_id, 16): hit.score for hit in index.search("pumped", limit=9)}
+    assert sorted(scores) == [1, 2, 3, 4]
+    assert len({round(score, 4) for score in scores.values()}) == 1, "however rare a form is"
+    assert index.search("pump pumps", limit=9)[0].score == pytest.approx(scores[1], rel=1e-3)
+
+
+def test_an_index_of_a_former_format_goes_when_the_new_one_begins(tmp_path: Path) -> None:
+    (tmp_path / "words-0").mkdir()
+    (tmp_path / "words-0" / "meta.json").write_text("an index of a former format")
+    index = TantivyFulltextIndex(tmp_path)
+    assert index.held("a.000001") is None
+    assert found(index, "fish") == []
+    index.replace_slice("a.000001", [doc(1, "fish")])
+    assert not (tmp_path / "words-0").exists()
+    assert found(index, "fish") == [1]
+
+
+def test_a_dataset_is_forgotten_in_an_index_of_a_former_format_too(tmp_path: Path) -> None:
+    (tmp_path / "words-0").mkdir()
+    (tmp_path / "words-0" / "meta.json").write_text("a.000001")
+    TantivyFulltextIndex(tmp_path).forget_dataset("a", lambda _: [])
+    assert not (tmp_path / "words-0").exists()
+
+
 def test_a_writer_waits_for_the_other_one_and_then_writes(tmp_path: Path) -> None:
     with other(tmp_path, "hold") as process:
         assert process.stdout is not None
@@ -115,7 +144,7 @@ def test_an_index_that_several_processes_create_at_once_loses_nothing(tmp_path: 
     started = [subprocess.Popen([sys.executable, "-c", code, str(root), str(n)]) for n in range(4)]
     assert [process.wait() for process in started] == [0, 0, 0, 0]
     assert found(TantivyFulltextIndex(root), "fish") == [0, 1, 2, 3]
-    assert [path.name for path in root.glob("[!.]*")] == ["words-2"]
+    assert [path.name for path in root.glob("[!.]*")] == ["words-3"]
 
 
 def test_many_slices_do_not_pile_up_as_segments(tmp_path: Path) -> None:

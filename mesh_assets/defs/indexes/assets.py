@@ -6,7 +6,7 @@ from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
-from mesh_assets.indexes.stage import index_documents, index_vectors
+from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
 from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.storage.lake import Lake, LakeTable
 
@@ -45,7 +45,9 @@ def fulltext_index(
     return produce(
         context,
         lake,
-        lambda outcome: iter([index_documents(words, context.partition_key, chunk_sets.batches(), outcome)]),
+        lambda outcome: iter(
+            [index_documents(words, context.partition_key, chunk_sets.batches(DOCUMENT_COLUMNS), outcome)]
+        ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
