@@ -40,7 +40,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
     else:
         console.print(_table(findings))
-        console.print("\nNothing is wrong." if healthy else "\nSomething is wrong: each line says what to do.")
+        warned = any(finding.level == "warn" for finding in findings)
+        fine = "Nothing is wrong; what is marked `warn` may be as you want it." if warned else "Nothing is wrong."
+        console.print(f"\n{fine}" if healthy else "\nSomething is wrong: each line says what to do.")
     raise typer.Exit(0 if healthy else 1)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv as csv_format
 import json as json_format
 import math
+import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -41,13 +43,23 @@ def sql(
     if json and csv:
         raise SettingsError("--json and --csv exclude each other.", remedy="Leave one of them out.")
     root = load_settings().state / "lake"
-    with lake_connection(root, uuid.uuid4().hex) as connection:
+    with lake_connection(root, uuid.uuid4().hex) as connection, _ended_by_ctrl_c():
         if query:
             _print(run_query(connection, query), limit=limit, json=json, csv=csv)
         elif csv:
             raise SettingsError("There is no list of tables as CSV.", remedy="Give a query, or use --json.")
         else:
             _print_tables(connection, views_database(root), json=json)
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Generator[None]:
+    """Ctrl-C ends the process at once: DuckDB looks at signals of Python too late, and reading leaves nothing behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _print(result: Result, *, limit: int | None, json: bool, csv: bool) -> None:

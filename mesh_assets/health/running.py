@@ -74,11 +74,12 @@ def daemon(found: Daemon) -> Finding:
         what = f"{len(found.processes)} daemons run on one DAGSTER_HOME (processes {processes}): retries break"
         return Finding("daemon", "wrong", what, "Stop all but one: Ctrl-C where each was started.")
     if found.up_since is None:
-        if found.processes or not late:
-            what = f"a daemon runs without `mesh up` (process {processes or 'unknown'})"
+        if found.processes:
+            what = f"a daemon runs without `mesh up` (process {processes})"
             remedy = "Fine for plain `dagster dev`, but runs that a stop cuts off wait for `mesh up`; never start both."
             return Finding("daemon", "warn", what, remedy)
-        return Finding("daemon", "ok", "the mesh is down; `mesh up` starts it")
+        ended = "" if late else ", since less than two minutes"
+        return Finding("daemon", "ok", f"the mesh is down{ended}; `mesh up` starts it")
     if late and found.up_since > _START_SECONDS:
         last = "never" if found.heartbeat is None else f"{duration(timedelta(seconds=round(found.heartbeat)))} ago"
         what = f"the mesh is up, but its daemon gave no sign of life ({last})"
@@ -108,7 +109,7 @@ def runs(unfinished: Sequence[str], alive: Collection[str], *, up: bool) -> Find
 
 def run_locks(free: Sequence[str], held: Sequence[str]) -> Finding:
     """Locks of runs: those in use, and those that killed runs left behind."""
-    what = f"{len(held)} run locks are held"
+    what = f"{len(held)} run {'lock is' if len(held) == 1 else 'locks are'} held"
     if free:
         what += f", {len(free)} were left by killed runs and hold nothing"
     return Finding("locks", "ok", what)

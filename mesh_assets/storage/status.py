@@ -93,7 +93,8 @@ def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | No
         bytes=sum(sizes.values()),
         slices=len(progress.versions),
         finished=len(progress.finished),
-        chunks=sum(found["chunk_sets"].rows for found in footers.values() if "chunk_sets" in found),
+        # Also those of a slice that is made again: they are there until others take their place.
+        chunks=sum(table.footer.rows for key in progress.versions if (table := lake.find("chunk_sets", key))),
         rejects=_rejects(manifest.footer, footers),
         bytes_left=sum(sizes.get(key, 0) for key in progress.unfinished),
         bytes_per_second=read / seconds if seconds and read else None,
@@ -104,10 +105,12 @@ def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | No
 
 
 def _sizes(manifest: LakeTable) -> tuple[int, dict[str, int]]:
-    """How many extents are there, and the bytes of each slice that has some."""
+    """How many files are there, and the bytes of each slice that has some of them."""
     live = pl.scan_parquet(manifest.path).filter(pl.col("change") != "deleted")
-    sizes = live.group_by("slice").agg(pl.len(), (pl.col("stop") - pl.col("start")).sum().alias("bytes")).collect()
-    return int(sizes["len"].sum()), dict(zip(sizes["slice"].to_list(), sizes["bytes"].to_list(), strict=True))
+    # A large file, and one that grows, has several extents.
+    files = int(live.select(pl.col("path").n_unique()).collect().item())
+    sizes = live.group_by("slice").agg((pl.col("stop") - pl.col("start")).sum().alias("bytes")).collect()
+    return files, dict(zip(sizes["slice"].to_list(), sizes["bytes"].to_list(), strict=True))
 
 
 def _stale(
