@@ -54,7 +54,7 @@ def sql(
 
 @contextmanager
 def _ended_by_ctrl_c() -> Generator[None]:
-    """Ctrl-C ends the process at once: DuckDB looks at signals of Python too late, and reading leaves nothing behind."""
+    """Ctrl-C ends the process at once: DuckDB heeds it too late, and reading leaves nothing behind."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

@@ -139,7 +139,7 @@ class TestRunning:
         [
             (None, None, [], "ok"),
             (None, 5 * HOUR, [], "ok"),
-            (None, 10.0, [], "warn"),
+            (None, 10.0, [], "ok"),
             (None, 5 * HOUR, [7], "warn"),
             (HOUR, 20.0, [7], "ok"),
             (HOUR, HOUR, [7], "wrong"),
