@@ -187,7 +187,8 @@ def test_killed_workers_and_a_killed_mesh_end_as_an_undisturbed_one(scene: Scene
 @pytest.mark.parametrize("scene", [150_000], indirect=True)
 def test_twenty_kills_in_every_stage_and_two_of_everything(scene: Scene) -> None:
     chance = random.Random(SEED)
-    steps = [*ASSETS, *ASSETS]
+    # Twice each of ten; the statistics of a dataset are over sooner than anybody sees that they began.
+    steps = 2 * [asset for asset in ASSETS if asset != "dataset_statistics"]
     chance.shuffle(steps)
     targets = _targets(chance, steps)
     durations = scene.durations()
