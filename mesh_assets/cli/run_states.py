@@ -9,6 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mesh_assets.cli.home import use_dagster_home
+from mesh_assets.settings import Settings
+from mesh_assets.storage.backfills import recorded
 from mesh_assets.storage.run_tags import PARTITION_TAG
 from mesh_assets.storage.status import DatasetStatus
 
@@ -57,6 +59,20 @@ def run_states(found: Sequence[DatasetStatus]) -> RunStates:
             }
             failed += [run for _, run in sorted(latest.items()) if run.status is dg.DagsterRunStatus.FAILURE]
         return RunStates(counts, tuple(_failure(instance, run) for run in failed[:MOST_FAILURES]))
+
+
+def datasets_asked_for(datasets: Sequence[str], settings: Settings) -> set[str]:
+    """Those of `datasets` of which a backfill is recorded, may still ask for runs, or has runs that are not over."""
+    use_dagster_home()
+    import dagster as dg
+
+    from mesh_assets.storage.dagster_history import DagsterHistory
+
+    waiting = {backfill.dataset for _, backfill in recorded(settings.state / "backfills")}
+    with dg.DagsterInstance.get() as instance:
+        histories = {dataset: DagsterHistory(instance, dataset) for dataset in datasets}
+        at_work = {d for d, own in histories.items() if own.backfills(unfinished=True) or own.runs(unfinished=True)}
+        return waiting.intersection(datasets) | at_work
 
 
 def _latest(instance: dg.DagsterInstance, slices: Sequence[str]) -> dict[str, dg.DagsterRun]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.lending import limits_line
-from mesh_assets.cli.run_states import run_states
+from mesh_assets.cli.run_states import datasets_asked_for, run_states
 from mesh_assets.errors import ModelError
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.machine import concurrent_runs
@@ -51,17 +51,19 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         for failed in states.failed:
             where = f"{failed.slice}, {failed.step}" if failed.step else failed.slice
             console.print(f"[bold red]{escape(where)}[/]: {escape(safe(failed.why))}", soft_wrap=True)
-        _say_stale(found)
+        _say_stale(found, settings)
     else:
         console.print(_empty(settings))
 
 
-def _say_stale(found: list[DatasetStatus]) -> None:
-    for dataset in found:
-        if dataset.stale:
-            reasons = "; ".join(f"{number:,} × {why}" for why, number in dataset.stale.items())
-            text = f"{dataset.dataset}: {reasons}. `mesh backfill {dataset.dataset} --stale` makes them again."
-            console.print(escape(safe(text)), soft_wrap=True)
+def _say_stale(found: list[DatasetStatus], settings: Settings) -> None:
+    stale = [status for status in found if status.stale]
+    asked = datasets_asked_for([status.dataset for status in stale], settings) if stale else set[str]()
+    for status in stale:
+        reasons = "; ".join(f"{number:,} × {why}" for why, number in status.stale.items())
+        backfill = f"`mesh backfill {status.dataset} --stale` makes them again."
+        text = f"{status.dataset}: {reasons}. {'A backfill is asked for.' if status.dataset in asked else backfill}"
+        console.print(escape(safe(text)), soft_wrap=True)
 
 
 def present_settings(settings: Settings) -> dict[str, object]:

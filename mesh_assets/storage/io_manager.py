@@ -48,7 +48,7 @@ class ParquetIOManager(dg.IOManager):
         if isinstance(obj, UpToDate):
             footer = obj.table.footer
             context.log.info(f"{footer.asset} of {footer.partition} is up to date: nothing was done")
-            shown = footer_metadata(obj.table) | {"up_to_date": True}
+            shown = footer_metadata(obj.table) | {"written": False}
             if footer.reject_rows:  # the UI shows the latest run only, and what could not be read stays true
                 rejects = [
                     Reject(**row)
@@ -68,7 +68,7 @@ class ParquetIOManager(dg.IOManager):
         obj.published()
         shown = dict[str, Any]()
         shown.update(obj.metadata)  # first what the stage has to say: the UI keeps the order
-        shown.update(footer_metadata(table) | {"up_to_date": False})
+        shown.update(footer_metadata(table) | {"written": True})
         if obj.outcome.rejects:
             shown["rejects_by_reason"] = dg.MetadataValue.md(rejects_markdown(obj.outcome.rejects))
         context.add_output_metadata(shown)

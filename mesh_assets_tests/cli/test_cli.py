@@ -70,6 +70,21 @@ def test_from_ingest_to_show(location: Location) -> None:
     assert json.loads(_mesh(location, "report", dataset, "--json").stdout)["findings"] == 0
 
 
+def test_stale_slices_are_told_with_what_to_do_until_that_is_done(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location.settle()
+    (dataset,) = (row["dataset"] for row in json.loads(_mesh(location, "status", "--json").stdout)["datasets"])
+    monkeypatch.setenv("MESH_CHUNK_TOKENS", "128")
+    advice = f"`mesh backfill {dataset} --stale`"
+    assert advice in _mesh(location, "status").stdout
+    _mesh(location, "backfill", dataset, "--stale")
+    shown = _mesh(location, "status").stdout
+    assert "MESH_CHUNK_TOKENS" in shown
+    assert "A backfill is asked for." in shown
+    assert advice not in shown
+
+
 def test_no_escape_sequence_of_a_drop_reaches_the_terminal(location: Location) -> None:
     found = _mesh(location, "search", "lantern").stdout
     assert "[bold]markup[/bold]" in found
