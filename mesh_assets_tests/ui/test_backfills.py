@@ -103,6 +103,22 @@ def test_backfills_from_the_ui_and_from_the_command_wait_while_the_mesh_is_pause
     picture(page, "backfill")
 
 
+def test_some_slices_are_chosen_and_made(settled: Mesh, page: Page) -> None:
+    known = {backfill["id"] for backfill in settled.backfills()}
+    page.goto(f"{settled.url}/assets/chunk_sets?view=partitions")
+    page.get_by_role("button", name=re.compile("Materialize")).first.click()
+    page.get_by_role("button", name="All", exact=True).click()
+    for left_out in ("letters.000000", SLICES[0]):
+        page.locator(f'[data-tooltip="{left_out}"]').get_by_role("img", name="close").click()
+    picture(page, "range")
+    page.get_by_role("button", name="Launch backfill").click()
+    backfill = _new_backfill(settled, known)
+    assert sorted(backfill["partitionNames"]) == list(SLICES[1:])
+    runs = _runs_of(settled, backfill["id"], set(SLICES[1:]))
+    assert {tags_of(run)["dagster/partition"] for run in runs} == set(SLICES[1:])
+    _all_succeed(settled, backfill["id"])
+
+
 def test_two_runs_of_one_slice_never_overlap_and_each_has_its_dataset(settled: Mesh) -> None:
     runs = [run for run in settled.runs(mesh__dataset="notes") if run["endTime"]]
     for partition in ("notes", *SLICES):

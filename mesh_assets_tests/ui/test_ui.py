@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,19 +67,26 @@ def test_a_slice_is_materialized_by_hand_and_its_run_is_known_as_one_of_the_data
     assert tags_of(run)["mesh/slice_version"]
 
 
+def _fail(mesh: Mesh, dataset: str) -> Path:
+    """A new dataset whose slice fails by what a person may do: a file is where the folder of its reports should be."""
+    in_the_way = mesh.state / "reports" / dataset
+    in_the_way.write_text("my notes on these reports")
+    (mesh.drops / dataset).mkdir()
+    (mesh.drops / dataset / "may.md").write_text(f"# May\n\nThe {dataset} of May.\n")
+    mesh.wait_for("the failure", lambda: _states(mesh, dataset) == ["FAILURE"])
+    return in_the_way
+
+
+def _states(mesh: Mesh, dataset: str) -> list[str]:
+    """The states of the runs of its first slice, the latest first."""
+    return [run["status"] for run in mesh.runs(dagster__partition=f"{dataset}.000000")]
+
+
 def test_a_failed_slice_says_why_and_is_run_again_from_its_failure(settled: Mesh, page: Page) -> None:
     from playwright.sync_api import expect
 
-    # What a person may really do: a file is where the folder of the dataset's reports should be.
-    in_the_way = settled.state / "reports" / "poems"
-    in_the_way.write_text("my notes on these reports")
-    (settled.drops / "poems").mkdir()
-    (settled.drops / "poems" / "may.md").write_text("# May\n\nThe orchard is in blossom.\n")
-
-    def failed() -> list[dict[str, Any]]:
-        return [run for run in settled.runs(dagster__partition="poems.000000") if run["status"] == "FAILURE"]
-
-    (run,) = settled.wait_for("the failure", failed)
+    in_the_way = _fail(settled, "poems")
+    (run,) = settled.runs(dagster__partition="poems.000000")
     why = "poems.000000.html cannot be written: File exists."
     (told,) = json.loads(settled.command("status", "--json"))["failures"]
     assert (told["slice"], told["step"], told["run_id"]) == ("poems.000000", "slice_reports", run["id"])
@@ -100,3 +108,14 @@ def test_a_failed_slice_says_why_and_is_run_again_from_its_failure(settled: Mesh
     assert done == {"slice_reports", "slice_reports_checks"}
     before = {step["stepKey"] for step in run["stepStats"] if step["status"] == "SUCCESS"}
     assert before >= set(SLICE_ASSETS) - {"slice_reports"}
+
+
+def test_failed_and_missing_slices_are_chosen_by_one_click(settled: Mesh, page: Page) -> None:
+    _fail(settled, "songs").unlink()
+    page.goto(f"{settled.url}/assets/slice_reports?view=partitions")
+    page.get_by_role("button", name=re.compile("Materialize")).first.click()
+    page.get_by_role("button", name="Failed and missing", exact=True).click()
+    picture(page, "failed-and-missing")
+    page.get_by_role("button", name=re.compile("Launch 1 run")).click()
+    settled.wait_for("the second run", lambda: _states(settled, "songs") == ["SUCCESS", "FAILURE"])
+    assert settled.runs(dagster__partition="songs.000000")[0]["assetSelection"] == [{"path": ["slice_reports"]}]
