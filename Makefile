@@ -14,8 +14,9 @@ DEBIAN_PACKAGES := chromium
 demo: install
 	$(BIN)/mesh demo $(if $(ONCE),--once)
 
+# A file of tests is one process's; more processes than this would wait for the disk and the live meshes.
 test: install-test debian check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Proofs that take minutes to hours; MESH_TEST_SEED repeats a sequence of changes that failed.
 test-slow: install-test debian
