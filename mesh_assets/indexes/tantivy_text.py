@@ -36,9 +36,10 @@ _FORMAT = "words-4"
 UNFINISHED = ".new"
 # The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
 WRITER_LOCK, WRITER_TEMPORARIES = ".tantivy-writer.lock", ".tmp*"
-# What the writer gathers before it writes a segment. One thread, because runs are parallel, not what they do.
-# Half of it would be twice as many segments, merged again and again.
-_HEAP_BYTES = 128 << 20
+# What the one writer gathers before it writes a segment: a slice of 1 GiB becomes about four of them. Eight of a size
+# are merged, which costs a fifth of making them, and all of them are mapped meanwhile. One thread, because runs are
+# parallel, not what they do.
+_HEAP_BYTES = 256 << 20
 _WRITER_THREADS = 1
 # Longer tokens are no words; the longest that people look for are hashes (SHA-512 has 128 digits).
 _LONGEST_TOKEN = 128
