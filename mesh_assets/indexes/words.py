@@ -9,6 +9,9 @@ import re
 
 # Chinese and Japanese are written without spaces: each ideograph or kana is a word of its own.
 _UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff])")
+# Their first bytes in UTF-8, and those of some more, as bytes that are not ASCII: what a text without any of them costs
+# is a tenth of searching it.
+_WIDE = bytes(0x80 if byte >= 0xE3 else 0 for byte in range(256))
 _WORD = re.compile(r"[^\W_]+")
 # A query is a question, not a document: what lies beyond this many characters is not read.
 MAX_QUERY = 4_000
@@ -26,7 +29,9 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 def spaced(text: str) -> str:
     """`text` with blanks around the characters of scripts that are written without them."""
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+    if text.isascii() or text.encode("utf-8", "surrogatepass").translate(_WIDE).isascii():
+        return text
+    return " ".join(_UNSPACED.split(text))
 
 
 def encodable(text: str) -> str:

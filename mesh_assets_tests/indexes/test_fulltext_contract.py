@@ -135,6 +135,8 @@ def test_stop_words_count_only_where_a_query_has_no_other(index: FulltextIndex) 
         ("システムの設定を変更する", "設定"),
         ("系统日志错误", "日志"),
         ("ошибка сервера", "Ошибка"),
+        ("ΟΔΟΣ ΑΘΗΝΑΣ", "οδος"),
+        ("İSTANBUL", "İstanbul"),
         ("snake_case_name = 1", "case"),
         ("sha " + "ab" * 64, "ab" * 64),
     ],
