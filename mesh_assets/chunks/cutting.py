@@ -118,8 +118,14 @@ def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit
     A unit larger than `limit` is a group of its own. A group that is half full ends before an anchor: a unit that its
     own content makes one. So groups of equally long rows meet again soon after a row was inserted, and keep their ids.
     """
-    worths = meter.before_each(ends)
-    at, first = meter.before(start), 0
+    return grouped_by(text, ends, meter.before_each(ends), start, meter.before(start), limit)
+
+
+def grouped_by(
+    text: str, ends: Sequence[int], worths: Sequence[int], start: int, at: int, limit: int
+) -> Iterator[tuple[int, int]]:
+    """As `grouped`, for who knows what all before each of `ends` (`worths`) and before `start` (`at`) is worth."""
+    first = 0
 
     def last_within(tokens: int) -> int:
         """Behind the last unit that fits with all since `start`; that which comes first always does."""

@@ -88,11 +88,14 @@ class TokenMeter:
         """As `before`, for many places."""
         if len(places) < _FEW:
             return [self.before(at) for at in places]
-        at = np.array(places, np.int64)
-        blocks = at >> 3
+        return self.before_all(np.array(places, np.int64)).tolist()
+
+    def before_all(self, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The same as an array."""
+        blocks = places >> 3
         # What a block has before a place: its bytes up to there, added up as in `_block_sums`.
-        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[at & 7]
-        return (np.asarray(self._sums)[blocks] + _added(words)).tolist()
+        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[places & 7]
+        return np.asarray(self._sums)[blocks] + _added(words)
 
     def tokens(self, start: int, stop: int) -> int:
         """Estimated tokens of the characters from `start` to `stop`, rounded up."""
