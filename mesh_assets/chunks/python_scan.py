@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter
+from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, numbers
 
 # Classes within classes are looked into this deep.
 MAX_CLASS_DEPTH = 16
@@ -51,7 +52,8 @@ _UNFINISHED = re.compile(r"(?:(?:async[ \t]++)?def|class)\b")
 _CLAUSE = re.compile(r"(?:else|elif|except|finally)\b")
 _NEWLINE, _RETURN, _SPACE, _HASH, _DECORATOR, _CLASS, _OTHER = b"\n\r #@c?"
 # Indents of anything but spaces; a character that is none of Latin-1 may be white space too.
-_ODD_SPACES = np.isin(np.arange(256), list(b"\t\f\v\x1c\x1d\x1e\x1f\x85\xa0"))
+_IS_ODD = np.isin(np.arange(256), list(b"\t\f\v\x1c\x1d\x1e\x1f\x85\xa0"))
+_IS_CONTENT = ~np.isin(np.arange(256), (_NEWLINE, _RETURN))
 # What a logical line begins with that may be none of its own, or before such lines.
 _MAY_CONTINUE = re.compile(rb"[@ef]")
 # What an item may begin with that is looked at; what a definition begins with.
@@ -84,23 +86,24 @@ class Lines:
     """
 
     places: NDArray[np.int64]
-    starts: list[int]
-    worths: list[int]
+    starts: Sequence[int]
+    worths: Sequence[int]
 
     @classmethod
     def of(cls, meter: TokenMeter) -> Lines:
         """The lines of the text of `meter`."""
-        breaks = np.flatnonzero(meter.codes == _NEWLINE)
-        places = np.empty(len(breaks) + 2, np.int64)
-        places[0], places[-1] = 0, len(meter.codes)
+        (breaks,) = (meter.codes == _NEWLINE).nonzero()
+        places = np.zeros(len(breaks) + 2, np.int64)
         np.add(breaks, 1, out=places[1:-1])
-        return cls(places, places.tolist(), meter.before_all(places).tolist())
+        places[-1] = len(meter.codes)
+        return cls(places, numbers(places), numbers(meter.before_all(places)))
 
     def fits(self, row: int, stop: int, limit: int) -> bool:
         """Whether the lines from `row` up to `stop` are within `limit` tokens, as `TokenMeter.fits`."""
+        worths, starts = self.worths, self.starts
         return (
-            self.worths[stop] - self.worths[row] <= limit * PARTS
-            and self.starts[stop] - self.starts[row] <= limit * MAX_CHARACTERS_PER_TOKEN
+            worths[stop] - worths[row] <= limit * PARTS
+            and starts[stop] - starts[row] <= limit * MAX_CHARACTERS_PER_TOKEN
         )
 
     def line(self, text: str, row: int) -> str:
@@ -136,8 +139,8 @@ class _Logical:
     """
 
     rows: list[int]
-    lasts: list[int]
-    at: list[int]
+    lasts: Sequence[int]
+    at: Sequence[int]
     indents: NDArray[np.int64]
     leads: bytes
 
@@ -148,28 +151,27 @@ class _Logical:
             plain += b"\n"
         parts = _LINE.findall(plain)
         stops = np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)))
-        if stops[-1:].sum() < len(plain):
+        if len(plain) > (stops[-1] if parts else 0):
             return None  # a bracket or a quote is not closed, or closed too often
         if "\r" in text and text.count("\r") != text.count("\r\n"):
             return None  # a return that ends no line
         has_mark = text.startswith("\ufeff")
         at, leads = _contents(lines, codes, has_mark=has_mark)
-        if _ODD_SPACES[leads].any() or any(text[place].isspace() for place in at[leads == _OTHER].tolist()):
+        if _IS_ODD[leads].any() or any(text[place].isspace() for place in at[leads == _OTHER].tolist()):
             return None
-        rows = np.zeros(len(parts), np.int64)
-        rows[1:] = lines.places.searchsorted(stops[:-1])
-        lasts = np.append(rows[1:] - 1, len(lines.starts) - 2)
-        leads = leads[rows]
-        kept = np.flatnonzero((leads != _NEWLINE) & (leads != _RETURN))
-        rows, leads = rows[kept], leads[kept]
-        at = at[rows]
+        rows = np.zeros(len(parts) + 1, np.int64)
+        rows[1:] = lines.places[:-1].searchsorted(stops)
+        (kept,) = _IS_CONTENT[leads[rows[:-1]]].nonzero()
+        lasts = rows[kept + 1] - 1
+        rows = rows[kept]
+        at, leads = at[rows], leads[rows]
         indents = at - lines.places[rows]
         if has_mark and at[:1].tolist() == [1]:
             indents[0] = 0
         return cls(
             rows=rows.tolist(),
-            lasts=lasts[kept].tolist(),
-            at=at.tolist(),
+            lasts=numbers(lasts),
+            at=numbers(at),
             indents=_with_comments(indents, leads == _HASH),
             leads=leads.tobytes(),
         )
@@ -177,15 +179,12 @@ class _Logical:
 
 def _contents(lines: Lines, codes: NDArray[np.uint8], *, has_mark: bool) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Where each line has its first character that is no space, and which one; the text's end is a line break."""
-    padded = np.append(codes, np.uint8(_NEWLINE))
-    is_space = padded == _SPACE
-    is_space[0] |= has_mark
-    begins = is_space | (padded == _NEWLINE)
-    begins[1:] = begins[:-1]
-    begins[0] = True
-    begins &= ~is_space
-    found = np.flatnonzero(begins)
-    at = found[found.searchsorted(lines.places[:-1])]
+    padded = np.full(len(codes) + 1, _NEWLINE, np.uint8)
+    padded[:-1] = codes
+    is_other = padded != _SPACE
+    is_other[0] &= not has_mark
+    (others,) = is_other.nonzero()
+    at = others[others.searchsorted(lines.places[:-1])]
     return at, padded[at]
 
 
@@ -284,57 +283,68 @@ class _Outline:
     def _walk(self, items: list[_Item], high: int, scope: str, context: str, depth: int) -> None:
         """Adds the units of the `items`, whose lines go up to `high`; `scope` is what is before their names."""
         symbol = scope[:-1] or None
-        rows, lasts = self._logical.rows, self._logical.lasts
+        rows, lasts, add, fits, limit = (
+            self._logical.rows,
+            self._logical.lasts,
+            self._add,
+            self._lines.fits,
+            self._limit,
+        )
         starts = [*[item.first for item in items], high]
         above: int | None = None
         end = -1
-        for item, stop in zip(items, starts[1:], strict=True):
-            first, _, lead, name = item
+        for (first, head, lead, name), stop in zip(items, starts[1:], strict=True):
             row = rows[first]
-            if above is not None and row > end + 1:
+            if row > end + 1:
                 above = None
             if lead == _HASH:
                 # Comments in lines of their own right above a definition belong to it.
                 above = row if above is None and row > end else above
-                self._add(_UNIT((above or row, symbol, context, False, ())))
-            elif name is None:
-                self._add(_UNIT((row, symbol, context, False, self._inner_rows(item, row, stop))))
-                above = None
-            else:
-                self._define(item, row if above is None else above, stop, scope, context, depth)
-                above = None
+                add(_UNIT((above or row, symbol, context, False, ())))
+                end = lasts[stop - 1]
+                continue
             end = lasts[stop - 1]
+            if name is None:
+                add(
+                    _UNIT(
+                        (row, symbol, context, False, () if fits(row, end + 1, limit) else self._inner_rows(head, stop))
+                    )
+                )
+            else:
+                row = row if above is None else above
+                unit = _UNIT((row, scope + name, context, True, ()))
+                if fits(row, end + 1, limit):
+                    add(unit)
+                else:
+                    self._cut_definition(unit, head, stop, depth)
+            above = None
 
-    def _define(self, item: _Item, row: int, stop: int, scope: str, context: str, depth: int) -> None:
-        """Adds the definition `item`, whose logical lines go up to `stop`; of a class that does not fit its members."""
-        _, head, lead, name = item
-        cuts = self._inner_rows(item, row, stop)
-        is_class = lead == _CLASS
-        self._add(_UNIT((row, f"{scope}{name}", context, True, () if is_class else cuts)))
-        if cuts and is_class and depth < MAX_CLASS_DEPTH:
-            logical = self._logical
+    def _cut_definition(self, unit: Unit, head: int, stop: int, depth: int) -> None:
+        """Adds a definition that does not fit, whose logical lines from `head` on go up to `stop`, or its members."""
+        cuts, logical = self._inner_rows(head, stop), self._logical
+        if logical.leads[head] != _CLASS:
+            self._add(unit._replace(cuts=cuts))
+            return
+        self._add(unit)
+        if cuts and depth < MAX_CLASS_DEPTH:
             # Comments between the head of a class and its first statement stay with the head.
             body = next(index for index in range(head + 1, stop) if logical.leads[index] != _HASH)
             items = self._items(body, stop, int(logical.indents[body]))
             signature = self._lines.line(self._text, logical.rows[head]).strip()
-            self._walk(items, stop, f"{scope}{name}.", signature, depth + 1)
+            self._walk(items, stop, f"{unit.symbol}.", signature, depth + 1)
 
     def _add(self, unit: Unit) -> None:
-        last = self._units[-1].row
-        if last < unit.row:
+        last, row = self._units[-1][0], unit[0]
+        if last < row:
             self._units.append(unit)
-        elif last == unit.row and unit.whole:
+        elif last == row and unit.whole:
             # A definition takes the place of the comments above it, or of the empty head of its module.
             self._units[-1] = unit
 
-    def _inner_rows(self, item: _Item, row: int, stop: int) -> tuple[int, ...]:
-        """Rows of the statements inside `item`, whose lines begin at `row`; none where it fits."""
-        rows = self._logical.rows
-        if self._lines.fits(row, self._logical.lasts[stop - 1] + 1, self._limit):
-            return ()
-        statements = self._statements
-        low, high = bisect_right(statements, rows[item.head]), bisect_right(statements, rows[stop - 1])
-        return tuple(statements[low:high])
+    def _inner_rows(self, head: int, stop: int) -> tuple[int, ...]:
+        """Rows of the statements between the logical line `head` and the logical line `stop`."""
+        rows, statements = self._logical.rows, self._statements
+        return tuple(statements[bisect_right(statements, rows[head]) : bisect_right(statements, rows[stop - 1])])
 
     @cached_property
     def _statements(self) -> list[int]:

@@ -140,7 +140,12 @@ def _block_sums(worths: bytes) -> memoryview[int]:
     words = np.frombuffer(worths, np.uint64, len(worths) // _BLOCK)
     sums = np.zeros(len(words) + 1, np.uint64)
     _added(words).cumsum(out=sums[1:])
-    return memoryview(cast("bytes", sums))
+    return numbers(sums)
+
+
+def numbers(array: NDArray[np.int64 | np.uint64]) -> memoryview[int]:
+    """`array` for who asks for single numbers: in a third of the time, and without the time and memory of a list."""
+    return memoryview(cast("bytes", array))
 
 
 def _added(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
