@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, grouped_by, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
-from mesh_assets.chunks.python_scan import MAX_CONTEXT, Unit, line_starts, scanned_units
-from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter
+from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit, scanned_units
+from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window, text_windows
 
 # A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes.
@@ -65,53 +65,72 @@ def _blocks(
 def _python_pieces(window: Window, limit: int) -> Iterator[Piece]:
     text = window.text
     cutter = Cutter.of(window, "code")
-    lines = line_starts(cutter.meter.codes)
+    lines = Lines.of(cutter.meter)
     units = scanned_units(text, lines, cutter.meter, limit)
     if units is None:
         from mesh_assets.chunks.python_tree import parsed_units
 
-        units = parsed_units(text, lines, cutter.meter, limit)
+        units = parsed_units(text, lines, limit)
     return cutter.pieces(_spans(text, lines, cutter.meter, units, limit))
 
 
-def _spans(text: str, lines: list[int], meter: TokenMeter, units: list[Unit], limit: int) -> Iterator[Span]:
+def _spans(text: str, lines: Lines, meter: TokenMeter, units: list[Unit], limit: int) -> Iterator[Span]:
     """Where the text is cut, unit by unit; statements are grouped while they fit."""
     most, longest = limit * PARTS, limit * MAX_CHARACTERS_PER_TOKEN
-    stops = [lines[unit.row] for unit in units[1:]] + [len(text)]
-    worths = meter.before_each(stops)
+    starts, worths = lines.starts, lines.worths
+    rows = [unit[0] for unit in units]
+    rows.append(len(starts) - 1)
+    contexts = {"": 0}  # with their tokens: most units have that of the unit before
     start = at = index = 0
     while index < len(units):
         unit = units[index]
-        last = index
-        if not unit.whole:
-            while last + 1 < len(units) and _is_beside(units[last + 1], unit):
-                if worths[last + 1] - at > most or stops[last + 1] - start > longest:
+        _, symbol, context, whole, _ = unit
+        index += 1
+        stop, after = starts[rows[index]], worths[rows[index]]
+        if not whole:
+            while index < len(units) and _is_beside(units[index], symbol):
+                row = rows[index + 1]
+                if worths[row] - at > most or starts[row] - start > longest:
                     break
-                last += 1
-        stop, after = stops[last], worths[last]
+                stop, after = starts[row], worths[row]
+                index += 1
         if after - at <= most and stop - start <= longest:
+            tokens = contexts.get(context)
+            if tokens is None:
+                tokens = contexts[context] = estimate_tokens(context, "code")
             room = limit + (at - after) // PARTS
-            yield stop, after, fitted_context(unit.context, room, "code"), unit.symbol
+            yield stop, after, (context, tokens) if tokens <= room else fitted_context(context, room, "code"), symbol
         else:
-            cuts = [line for row in unit.cuts if (line := lines[row]) < stop]
-            yield from _unit_spans(text, meter, unit, start, [*cuts, stop], limit)
-        start, at, index = stop, after, last + 1
+            yield from _unit_spans(text, lines, meter, unit, (rows[index - 1], rows[index]), limit)
+        start, at = stop, after
 
 
-def _is_beside(following: Unit, unit: Unit) -> bool:
-    return not following.whole and following.symbol == unit.symbol
+def _is_beside(following: Unit, symbol: str | None) -> bool:
+    return not following.whole and following.symbol == symbol
 
 
-def _unit_spans(text: str, meter: TokenMeter, unit: Unit, start: int, ends: list[int], limit: int) -> Iterator[Span]:
+def _unit_spans(
+    text: str, lines: Lines, meter: TokenMeter, unit: Unit, rows: tuple[int, int], limit: int
+) -> Iterator[Span]:
     """A unit that does not fit: cut before the last of its statements that does not fit any more, else at lines."""
+    stop = rows[1]
+    start, at = lines.starts[rows[0]], lines.worths[rows[0]]
     context = fitted_context(unit.context, limit // CONTEXT_SHARE, "code")
     later = context
     if unit.whole:
-        signature = text[start : min(ends[-1], start + MAX_CONTEXT)].split("\n", 1)[0].strip()
+        signature = text[start : min(lines.starts[stop], start + MAX_CONTEXT)].split("\n", 1)[0].strip()
         later = fitted_context(f"{unit.context}\n{signature}".strip(), limit // CONTEXT_SHARE, "code")
     room = limit - later[1]
-    for _, last in grouped(text, ends, start, meter, room):
-        for cut in line_cuts(text, meter, start, ends[last - 1], room):
-            yield cut, meter.before(cut), context, unit.symbol
+    cuts = [row for row in unit.cuts if row < stop]
+    cuts.append(stop)
+    ends, worths = [lines.starts[row] for row in cuts], [lines.worths[row] for row in cuts]
+    for _, last in grouped_by(text, ends, worths, start, at, room):
+        end, after = ends[last - 1], worths[last - 1]
+        if after - at <= room * PARTS and end - start <= room * MAX_CHARACTERS_PER_TOKEN:
+            yield end, after, context, unit.symbol
             context = later
-        start = ends[last - 1]
+        else:
+            for cut in line_cuts(text, meter, start, end, room):
+                yield cut, meter.before(cut), context, unit.symbol
+                context = later
+        start, at = end, after

@@ -118,8 +118,15 @@ def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit
     A unit larger than `limit` is a group of its own. A group that is half full ends before an anchor: a unit that its
     own content makes one. So groups of equally long rows meet again soon after a row was inserted, and keep their ids.
     """
-    worths = meter.before_each(ends)
-    at, first = meter.before(start), 0
+    return grouped_by(text, ends, meter.before_each(ends), start, meter.before(start), limit)
+
+
+def grouped_by(
+    text: str, ends: Sequence[int], worths: Sequence[int], start: int, at: int, limit: int
+) -> Iterator[tuple[int, int]]:
+    """As `grouped`, for who knows what all before each of `ends` (`worths`) and before `start` (`at`) is worth."""
+    first = 0
+    count = len(ends)
 
     def last_within(tokens: int) -> int:
         """Behind the last unit that fits with all since `start`; that which comes first always does."""
@@ -128,10 +135,11 @@ def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit
             last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
         return max(last, first + 1)
 
-    while first < len(ends):
+    while first < count:
         stop = last_within(limit)
-        for unit in range(last_within(limit // 2), min(stop, len(ends))):
-            if _is_anchor(text[ends[unit - 1] : min(ends[unit], ends[unit - 1] + ANCHOR_HEAD)]):
+        for unit in range(last_within(limit // 2), min(stop, count)):
+            end = ends[unit - 1]
+            if _is_anchor(text[end : min(ends[unit], end + ANCHOR_HEAD)]):
                 stop = unit
                 break
         yield first, stop
@@ -142,8 +150,8 @@ def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit
 def _is_anchor(head: str) -> bool:
     # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
     # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-    mixed = crc32(head.encode("utf-8", "surrogatepass")) * 0x9E3779B1 & 0xFFFFFFFF
-    return mixed < (1 << 32) // UNITS_PER_ANCHOR
+    code = head.encode() if head.isascii() else head.encode("utf-8", "surrogatepass")
+    return crc32(code) * 0x9E3779B1 & 0xFFFFFFFF < (1 << 32) // UNITS_PER_ANCHOR
 
 
 def prose_ends(text: str) -> ProseEnds:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_assets.chunks.python_scan import MAX_CLASS_DEPTH, MAX_CONTEXT, Unit
-from mesh_assets.chunks.tokens import TokenMeter
+from mesh_assets.chunks.python_scan import MAX_CLASS_DEPTH, Lines, Unit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -24,16 +23,16 @@ _COMPOUND = _DEFINITIONS | frozenset(
 )  # fmt: skip
 
 
-def parsed_units(text: str, lines: list[int], meter: TokenMeter, limit: int) -> list[Unit]:
+def parsed_units(text: str, lines: Lines, limit: int) -> list[Unit]:
     """As `python_scan.scanned_units`, for any text."""
-    return _PythonOutline(text, lines, meter, limit).units()
+    return _PythonOutline(text, lines, limit).units()
 
 
 class _PythonOutline:
     """The units of one module."""
 
-    def __init__(self, text: str, lines: list[int], meter: TokenMeter, limit: int) -> None:
-        self._text, self._lines, self._meter, self._limit = text, lines, meter, limit
+    def __init__(self, text: str, lines: Lines, limit: int) -> None:
+        self._text, self._lines, self._limit = text, lines, limit
         self._units: list[Unit] = []
 
     def units(self) -> list[Unit]:
@@ -47,7 +46,11 @@ class _PythonOutline:
         children = root.named_children
         first = next((child for child in children if child.type != "comment"), None)
         has_docstring = first is not None and first.type == "expression_statement" and self._is_string(first)
-        context = self._line(first.start_point.row).strip("\"' \t\ufeff") if first is not None and has_docstring else ""
+        context = (
+            self._lines.line(self._text, first.start_point.row).strip("\"' \t\ufeff")
+            if first is not None and has_docstring
+            else ""
+        )
         # The docstring itself, and what is grouped with it, needs no context.
         self._units.append(Unit(0, None, "", whole=False))
         self._walk(children, (), context, 0)
@@ -93,13 +96,13 @@ class _PythonOutline:
         is_class = definition.type == "class_definition"
         self._add(Unit(row, ".".join(path), context, whole=True, cuts=() if is_class else cuts))
         if cuts and is_class and body is not None and depth < MAX_CLASS_DEPTH:
-            self._walk(body.named_children, path, self._line(definition.start_point.row).strip(), depth + 1)
+            self._walk(
+                body.named_children, path, self._lines.line(self._text, definition.start_point.row).strip(), depth + 1
+            )
 
     def _inner_rows(self, node: Node, row: int) -> tuple[int, ...]:
         """Rows of the statements inside `node`, whose lines begin at `row`; none where it fits."""
-        end = node.end_point.row + 1
-        stop = self._lines[end] if end < len(self._lines) else len(self._text)
-        if self._meter.fits(self._lines[row], stop, self._limit):
+        if self._lines.fits(row, node.end_point.row + 1, self._limit):
             return ()
         rows: set[int] = set()
         ahead = [node]
@@ -111,7 +114,3 @@ class _PythonOutline:
                 elif child.type in _COMPOUND:
                     ahead.append(child)
         return tuple(sorted(each for each in rows if each > row))
-
-    def _line(self, row: int) -> str:
-        stop = self._lines[row + 1] if row + 1 < len(self._lines) else len(self._text)
-        return self._text[self._lines[row] : min(stop, self._lines[row] + MAX_CONTEXT)].rstrip()

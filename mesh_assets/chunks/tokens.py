@@ -88,11 +88,14 @@ class TokenMeter:
         """As `before`, for many places."""
         if len(places) < _FEW:
             return [self.before(at) for at in places]
-        at = np.array(places, np.int64)
-        blocks = at >> 3
+        return self.before_all(np.array(places, np.int64)).tolist()
+
+    def before_all(self, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The same as an array."""
+        blocks = places >> 3
         # What a block has before a place: its bytes up to there, added up as in `_block_sums`.
-        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[at & 7]
-        return (np.asarray(self._sums)[blocks] + _added(words)).tolist()
+        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[places & 7]
+        return np.asarray(self._sums)[blocks] + _added(words)
 
     def tokens(self, start: int, stop: int) -> int:
         """Estimated tokens of the characters from `start` to `stop`, rounded up."""
@@ -137,7 +140,12 @@ def _block_sums(worths: bytes) -> memoryview[int]:
     words = np.frombuffer(worths, np.uint64, len(worths) // _BLOCK)
     sums = np.zeros(len(words) + 1, np.uint64)
     _added(words).cumsum(out=sums[1:])
-    return memoryview(cast("bytes", sums))
+    return numbers(sums)
+
+
+def numbers(array: NDArray[np.int64 | np.uint64]) -> memoryview[int]:
+    """`array` for who asks for single numbers: in a third of the time, and without the time and memory of a list."""
+    return memoryview(cast("bytes", array))
 
 
 def _added(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

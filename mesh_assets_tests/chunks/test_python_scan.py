@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.python_scan import Unit, line_starts, scanned_units
+from mesh_assets.chunks.python_scan import Lines, Unit, scanned_units
 from mesh_assets.chunks.python_tree import parsed_units
 from mesh_assets.chunks.tokens import TokenMeter
 
@@ -19,8 +19,8 @@ SITE = Path(sysconfig.get_paths()["purelib"])
 
 def both(text: str, limit: int = 64) -> tuple[list[Unit] | None, list[Unit]]:
     meter = TokenMeter(text, "code")
-    lines = line_starts(meter.codes)
-    return scanned_units(text, lines, meter, limit), parsed_units(text, lines, meter, limit)
+    lines = Lines.of(meter)
+    return scanned_units(text, lines, meter, limit), parsed_units(text, lines, limit)
 
 
 def definitions(units: list[Unit]) -> list[tuple[int, str | None, str]]:
@@ -67,6 +67,7 @@ def test_definitions_are_those_of_the_syntax_tree(name: str, limit: int) -> None
         "x = 1)\ndef f():\n    pass\n",
         's = """never closed\ndef f():\n    pass\n',
         "s = 'never closed\ndef f():\n    pass\n",
+        "s = '''\ndef f():\n    pass",
         "def f():\n\tpass\n",
         "@decorated\nx = 1\n",
         "class :\n    pass\n",
