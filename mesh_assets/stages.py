@@ -42,7 +42,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("raw_partitions", "file", "parquet", version="2"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet"),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="2"),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights", (_asset("chunk_insights", "parquet", version="2"), _asset("slice_insights", "parquet", version="2"))
