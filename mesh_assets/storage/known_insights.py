@@ -20,7 +20,7 @@ from mesh_assets.insights.columns import rows_of, rows_where
 from mesh_assets.insights.protocol import id_keys
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
 from mesh_assets.stages import ASSETS
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Lake, opened
 
 _ASSET = "chunk_insights"
 # Row groups held decoded, 16 MB each. The order of chunks hardly changes between two versions of a slice, so that the
@@ -58,7 +58,7 @@ class StoredInsights:
             table = self._lake.find(_ASSET, self._slice)
             if table is None or table.footer.pipeline_version != ASSETS[_ASSET].version:
                 return None
-            return _Stored(pq.ParquetFile(table.path))
+            return _Stored(opened(table.path))
         except _UNREADABLE:
             return None
 
@@ -68,10 +68,11 @@ class _Stored:
 
     def __init__(self, file: pq.ParquetFile) -> None:
         self._file = file
-        keys = [
-            id_keys(cast("pa.StringArray", file.read_row_group(n, columns=["chunk_id"]).column(0).combine_chunks()))
-            for n in range(file.num_row_groups)
-        ]
+        parts = (
+            file.read_row_group(number, columns=["chunk_id"], use_threads=False).column(0)
+            for number in range(file.num_row_groups)
+        )
+        keys = [id_keys(cast("pa.StringArray", part.combine_chunks())) for part in parts]
         self._starts = np.cumsum([0, *(len(part) for part in keys)])
         joined = np.concatenate([np.zeros(0, np.uint64), *keys])
         self._order = np.argsort(joined, kind="stable")

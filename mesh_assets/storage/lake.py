@@ -85,8 +85,8 @@ class LakeTable:
         names = list(columns) if columns is not None else None
         held: list[pa.RecordBatch] = []
         count = 0
-        with pq.ParquetFile(self.path) as file:
-            for part in file.iter_batches(batch_size=rows, columns=names):
+        with opened(self.path) as file:
+            for part in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
                 held.append(part)
                 count += part.num_rows
                 while count >= rows:  # a batch of the reader ends at the end of its row group
@@ -115,6 +115,11 @@ class UpToDate(StageOutput):
     """What an asset returns whose table was made from the same by the same code: there is nothing to do."""
 
     table: LakeTable
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """A file of the lake to be read in order. With Arrow's prefetching it would hold, compressed, all that was read."""
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 class Lake:
@@ -163,8 +168,8 @@ class Lake:
         """The rejects of a table, as batches of `REJECTS`; none where the table was never published."""
         path = self.rejects_path(asset, partition)
         if path.exists():
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches()
+            with opened(path) as file:
+                yield from file.iter_batches(use_threads=False)
 
     def manifests(self) -> tuple[dict[str, Footer], list[str]]:
         """The manifest's footer of each dataset, and what is wrong with those that cannot be read."""

@@ -1,5 +1,6 @@
 """The store of record: a stage's table appears whole or not at all, and says what it was made from."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,24 @@ def test_batches_do_not_depend_on_row_groups(tmp_path: Path, monkeypatch: pytest
     found = list(lake.read("chunk_insights", KEY).batches(rows=100))
     assert [batch.num_rows for batch in found] == [100, 100, 50]
     assert [row for batch in found for row in batch.to_pylist()] == _insight_rows(250)
+
+
+def test_reading_holds_no_more_of_a_large_table_than_of_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh_assets.storage.lake._ROW_GROUP_BYTES", 100_000)
+    lake = Lake(tmp_path)
+    numbers = random.Random(1)
+    schema = TABLES["chunk_insights"]
+    plain = schema.batch(_insight_rows(2000))
+    ids = (pa.array([f"{numbers.getrandbits(128):032x}" for _ in range(2000)]) for _ in range(30))
+    batches = (schema.cast(plain.set_column(0, "chunk_id", part)) for part in ids)
+    _publish(lake, Produced(batches, Outcome(total=60_000), "input"))
+    table = lake.read("chunk_insights", KEY)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in table.batches(["chunk_id"], rows=2000)]
+    assert table.path.stat().st_size > 1_000_000
+    assert max(held) < 800_000
 
 
 def test_a_stage_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
