@@ -4,7 +4,7 @@ sequences, which ships with that package."""
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cached_property
 from typing import Protocol
 
 # Enough of a text to tell its language; more costs time (1 ms for 2,000) and tells no more.
@@ -29,18 +29,20 @@ class _Identifier(Protocol):
     def classify(self, text: str) -> tuple[str | None, float]: ...
 
 
-def language_of(text: str) -> str | None:
-    """ISO 639-1 code of the language of `text`; None where it cannot be told."""
-    start = text[:_CHARACTERS]
-    words: list[str] = _WORD.findall(start.lower())
-    if len(words) >= _ENGLISH_WORDS and sum(word in _ENGLISH for word in words) >= _ENGLISH_SHARE * len(words):
-        return "en"
-    language, probability = _identifier().classify(start)
-    return language if probability >= _PROBABILITY else None
+class Languages:
+    """Tells the language of texts. The model takes 77 MB: let go of this, and it goes too."""
 
+    def of(self, text: str) -> str | None:
+        """ISO 639-1 code of the language of `text`; None where it cannot be told."""
+        start = text[:_CHARACTERS]
+        words: list[str] = _WORD.findall(start.lower())
+        if len(words) >= _ENGLISH_WORDS and sum(word in _ENGLISH for word in words) >= _ENGLISH_SHARE * len(words):
+            return "en"
+        language, probability = self._identifier.classify(start)
+        return language if probability >= _PROBABILITY else None
 
-@cache
-def _identifier() -> _Identifier:
-    from py3langid import langid  # pyright: ignore[reportMissingTypeStubs]  # its model takes half a second to load
+    @cached_property
+    def _identifier(self) -> _Identifier:
+        from py3langid import langid  # pyright: ignore[reportMissingTypeStubs]  # its model takes half a second to load
 
-    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
+        return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)

@@ -15,7 +15,7 @@ from blake3 import blake3
 from mesh_assets.errors import SourceError
 from mesh_assets.intake.extents import ADDED, CHANGED, DELETED, Extent, manifest_batches, manifest_frame
 from mesh_assets.intake.kinds import SAMPLE_BYTES, Detected, detect, is_appendable
-from mesh_assets.intake.languages import language_of
+from mesh_assets.intake.languages import Languages
 from mesh_assets.intake.parts import WHOLE_FILES, Splitter
 from mesh_assets.intake.planner import Plan, plan_slices
 from mesh_assets.intake.sources import (
@@ -144,9 +144,10 @@ class SourceReader:
         footer["content_hash"] = self._digest.hexdigest(length=16)
 
     def _rows(self) -> Iterator[dict[str, object]]:
+        languages = Languages()  # here, so that its model goes with the last row
         for extent in self._extents:
             try:
-                row = self._read(extent)
+                row = self._read(extent, languages)
             except SourceError as error:
                 self._outcome.reject(Reject(extent.path, error.reason, error.remedy, detail=error.message))
                 self._digest.update(f"{extent.path}\0{extent.start}\0rejected\n".encode())
@@ -156,7 +157,7 @@ class SourceReader:
             yield row
             self._outcome.advance(read=extent.length)
 
-    def _read(self, extent: Extent) -> dict[str, object]:
+    def _read(self, extent: Extent, languages: Languages) -> dict[str, object]:
         hasher = blake3()
         path, start, stop = extent.path, extent.start, extent.stop
         with open_inside(self._root, path) as file:
@@ -173,7 +174,7 @@ class SourceReader:
             mark = probe(file, path, start, stop) if is_long else content_hash
             _check_read(file, extent, opened, found)
         language = (
-            language_of(head.decode(found.encoding, "ignore")) if found.kind == "text" and found.encoding else None
+            languages.of(head.decode(found.encoding, "ignore")) if found.kind == "text" and found.encoding else None
         )
         row = {name: value for name, value in extent.row().items() if name not in ("slice", "slice_version", "change")}
         return row | {
