@@ -47,6 +47,9 @@ def _class_of(byte: int) -> int:
     )
 
 
+# Characters by which forms are told: where they stand is looked up once for all of them.
+_MARKS = "@-:=$\\.%/"
+_IS_MARK = bytes(chr(byte) in _MARKS for byte in range(256))
 _CLASSES = bytes(_class_of(byte) for byte in range(256))
 _LOWERED = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
 _FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(8)] + [2**64 - 1], np.uint64)
@@ -70,12 +73,16 @@ NO_SPANS = Spans(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 @dataclass(frozen=True)
 class ByteText:
-    """UTF-8 of texts, each followed by a zero byte: text `i` is `data[starts[i]:stops[i]]`."""
+    """UTF-8 of texts, each followed by a zero byte: text `i` is `data[starts[i]:stops[i]]`.
+
+    `leads` are the first bytes of characters beyond ASCII.
+    """
 
     data: Bytes
     starts: Places
     stops: Places
     classes: Bytes
+    leads: Places
 
     @classmethod
     def of(cls, texts: pa.StringArray) -> ByteText:
@@ -85,8 +92,9 @@ class ByteText:
         data[MARGIN : MARGIN + len(content)] = content
         ends = offsets + MARGIN
         classes = translated(data, _CLASSES)
-        _clear_symbols(data, classes)
-        return cls(data, ends[:-1], ends[1:] - 1, classes)
+        leads = np.flatnonzero(data >= 0xC2)
+        _clear_symbols(data, classes, leads)
+        return cls(data, ends[:-1], ends[1:] - 1, classes, leads)
 
     @cached_property
     def raw(self) -> bytes:
@@ -97,9 +105,8 @@ class ByteText:
     def lowered(self) -> Bytes:
         """The bytes in lower case: ASCII, and the accented letters of Latin-1."""
         lowered = translated(self.data, _LOWERED)
-        for lead in _foreign(self.data):
-            second = lowered[lead + 1]
-            lowered[lead + 1] = np.where((second <= 0x9E) & (self.data[lead] == 0xC3), second + 0x20, second)
+        second = self.leads[self.data[self.leads] == 0xC3] + 1
+        lowered[second] += np.where(lowered[second] <= 0x9E, np.uint8(0x20), np.uint8(0))
         return lowered
 
     @cached_property
@@ -121,7 +128,8 @@ class ByteText:
     def rows_of(self, places: Places) -> Places:
         """Which text each of some rising places belongs to."""
         ends = np.append(np.searchsorted(places, self.starts[1:]), len(places))
-        return np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        ends[1:] -= ends[:-1].copy()
+        return np.repeat(np.arange(len(ends)), ends)
 
     def words_ending(self, places: Places) -> tuple[Places, Flags]:
         """The word that ends at each place, and whether one does (else the number is that of any word)."""
@@ -137,7 +145,15 @@ class ByteText:
 
     def places(self, byte: str) -> Places:
         """Where an ASCII character stands."""
-        return np.flatnonzero(self.data == ord(byte))
+        if byte not in _MARKS:
+            return np.flatnonzero(self.data == ord(byte))
+        at, marks = self._marks
+        return at[marks == ord(byte)]
+
+    @cached_property
+    def _marks(self) -> tuple[Places, Bytes]:
+        at = np.flatnonzero(translated(self.data, _IS_MARK).view(np.bool_))
+        return at, self.data[at]
 
 
 def translated(data: Bytes, table: bytes) -> Bytes:
@@ -190,24 +206,25 @@ def _mixed(values: Hashes) -> Hashes:
     return values ^ (values >> _SHIFT)
 
 
-def _foreign(data: Bytes) -> list[Places]:
-    """The first bytes of characters beyond ASCII, as one array, or none."""
-    leads = np.flatnonzero(data >= 0xC2)
-    return [leads] if len(leads) else []
-
-
-def _clear_symbols(data: Bytes, classes: Bytes) -> None:
+def _clear_symbols(data: Bytes, classes: Bytes, leads: Places) -> None:
     """Punctuation, signs, spaces and emoji beyond ASCII are no letters."""
-    for leads in _foreign(data):
-        first, second = data[leads], data[leads + 1]
-        latin = (first == 0xC2) & (second != 0xAA) & (second != 0xB5) & (second != 0xBA)
-        latin |= (first == 0xC3) & ((second == 0x97) | (second == 0xB7))
-        signs = (first == 0xE2) | ((first == 0xE3) & (second == 0x80)) | ((first == 0xEF) & (second >= 0xBC))
-        emoji = (first == 0xF0) & (second == 0x9F)
-        for length, chosen in ((2, latin), (3, signs), (4, emoji)):
-            found = leads[chosen]
-            for at in range(length):
-                classes[found + at] = 0
+    first, second = data[leads], data[leads + 1]
+    latin = (first == 0xC2) & (second != 0xAA) & (second != 0xB5) & (second != 0xBA)
+    latin |= (first == 0xC3) & ((second == 0x97) | (second == 0xB7))
+    signs = (first == 0xE2) | ((first == 0xE3) & (second == 0x80)) | ((first == 0xEF) & (second >= 0xBC))
+    emoji = (first == 0xF0) & (second == 0x9F)
+    for length, chosen in ((2, latin), (3, signs), (4, emoji)):
+        found = leads[chosen]
+        for at in range(length):
+            classes[found + at] = 0
+
+
+def widths(begins: Places, end: int) -> Places:
+    """How far it is from each place to the next, and from the last one to `end`."""
+    made = np.empty_like(begins)
+    np.subtract(begins[1:], begins[:-1], out=made[:-1])
+    made[-1:] = end - begins[-1:]
+    return made
 
 
 def runs(mask: Flags) -> Spans:

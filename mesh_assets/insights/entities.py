@@ -30,6 +30,7 @@ from mesh_assets.insights.byte_text import (
     hashes_of,
     is_one_of,
     translated,
+    widths,
 )
 from mesh_assets.insights.columns import rows_of, strings_of
 
@@ -187,7 +188,7 @@ def _paths(text: ByteText) -> Spans:
     breaks = np.flatnonzero((translated(data, _IN_PATH) | (text.classes & WORD)) == 0)
     behind = np.searchsorted(breaks, slashes)  # slashes of one run have the same break behind them
     first = np.flatnonzero(np.diff(behind, prepend=-1))
-    count = np.diff(first, append=len(slashes))
+    count = widths(first, len(slashes))
     found = Spans(breaks[behind[first] - 1] + 1, breaks[behind[first]])
     starts, stops, count = _up_to_double_slash(slashes, found, first, count)
     before = data[starts - 1]
@@ -257,7 +258,7 @@ def _rank(rows: Places, chosen: Flags) -> Places:
     """For each item the number of chosen ones before it in its row; rows are in order."""
     before = np.cumsum(chosen) - chosen
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
-    return before - np.repeat(before[begins], np.diff(begins, append=len(rows)))
+    return before - np.repeat(before[begins], widths(begins, len(rows)))
 
 
 def _texts(text: ByteText, spans: Spans, is_secret: Flags, descriptions: list[str]) -> pa.StringArray:

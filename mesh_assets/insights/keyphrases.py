@@ -9,6 +9,8 @@ All texts of a batch are scored together, as arrays of words; the phrases of a t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +38,8 @@ from mesh_assets.insights.byte_text import (
     gathered,
     hash_of,
     runs,
+    translated,
+    widths,
 )
 from mesh_assets.insights.stop_words import CODE_WORDS, LOG_WORDS, STOP_WORDS
 
@@ -60,11 +64,29 @@ _ROW, _HASH, _INDEX = (np.uint64(bits) for bits in (11, 32, 21))
 _PLACE = (np.uint64(1) << _INDEX) - np.uint64(1)
 _BY_PLACE = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
 
+
+def _edges_of(around: int) -> int:
+    """Whether a word of an identifier begins (1) or ends (2) with the second of four bytes, by the case of each."""
+    before, this, after, last = (around >> bits & LETTER for bits in (6, 4, 2, 0))
+
+    def begins(left: int, middle: int, right: int) -> bool:
+        if left == 0 or middle == 0:
+            return middle != 0
+        return middle == UPPER and (left == LOWER or right == LOWER)
+
+    ends = this != 0 and (after == 0 or begins(this, after, last))
+    return begins(before, this, after) + 2 * ends
+
+
+_FOUR = np.uint8(4)
+_WORD_EDGES = bytes(_edges_of(around) for around in range(256))
 _ALWAYS, _IN_LOGS, _IN_CODE = 1, 2, 4
+# A slot of the table of stop words is the first 16 bits.
+_SLOT = np.uint64(48)
 
 
 class _Stops:
-    """Which hashed words are stop words of which kinds: a table that holds each in a slot of its own or the next."""
+    """Which hashed words are stop words of which kinds: a table with a slot of its own for each."""
 
     def __init__(self) -> None:
         kinds: dict[int, int] = {}
@@ -72,24 +94,24 @@ class _Stops:
             for word in words:
                 key = int(hash_of(word))
                 kinds[key] = kinds.get(key, 0) | bit
-        self._bits = np.uint64(64 - 14)
-        # The low bit tells a word apart from the empty slot.
-        self._keys = np.zeros((1 << 14) + 8, np.uint64)
-        self._kinds = np.zeros((1 << 14) + 8, np.uint8)
-        self._probes = 1
-        for key, bits in sorted(kinds.items()):
-            slot = key >> int(self._bits)
-            probe = next(i for i in range(8) if self._keys[slot + i] == 0)
-            self._keys[slot + probe], self._kinds[slot + probe] = key, bits
-            self._probes = max(self._probes, probe + 1)
+        words = np.array(list(kinds), np.uint64)
+        self._factor = next(
+            factor for factor in _odd_numbers() if len(np.unique((words * factor) >> _SLOT)) == len(words)
+        )
+        slots = (words * self._factor) >> _SLOT
+        self._keys, self._kinds = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.uint8)
+        self._keys[slots], self._kinds[slots] = words, list(kinds.values())
 
     def find(self, hashes: Hashes) -> Bytes:
         """The kinds that each is a stop word of, as bits."""
-        slots = (hashes >> self._bits).astype(np.int64)
-        found = np.where(self._keys[slots] == hashes, self._kinds[slots], np.uint8(0))
-        for probe in range(1, self._probes):
-            found |= np.where(self._keys[slots + probe] == hashes, self._kinds[slots + probe], np.uint8(0))
-        return found
+        slots = ((hashes * self._factor) >> _SLOT).astype(np.int64)
+        return self._kinds[slots] * (self._keys[slots] == hashes)
+
+
+def _odd_numbers() -> Iterator[np.uint64]:
+    """Factors by which hashes fall into other slots; of forty, one leaves each stop word alone in its slot."""
+    for number in count(1, 2):
+        yield np.uint64(number * 0x9E3779B97F4A7C15 & (1 << 64) - 1)
 
 
 _STOPS = _Stops()
@@ -146,8 +168,9 @@ def keyphrases(text: ByteText, *, is_code: bool, in_logs: Flags, hidden: Spans) 
     words = _code_words(text, classes) if is_code else _prose_words(text, classes, in_logs)
     if not len(words.rows):
         return _written(text, words, np.zeros(0, np.int64), None, is_code=is_code)
-    groups, weights = _weights(words)
-    candidates = _candidates(words, groups, weights)
+    found = _phrases(words.joined)
+    groups, weights = _weights(words, found)
+    candidates = _candidates(words, found, weights)
     candidates = _readable(text, classes, words, candidates)
     return _written(text, words, groups, candidates, is_code=is_code)
 
@@ -217,39 +240,44 @@ def _inner_marks(text: ByteText) -> list[tuple[Places, int]]:
 
 def _code_words(text: ByteText, classes: Bytes) -> _Words:
     """The words that identifiers consist of, and those of comments: `parseConfigFile` is parse, config, file."""
-    upper, lower = (classes & UPPER) != 0, (classes & LOWER) != 0
-    letter = upper | lower
-    begins = letter.copy()
-    begins[1:-1] &= ~letter[:-2] | (upper[1:-1] & (lower[:-2] | (upper[:-2] & lower[2:])))
-    ends = np.flatnonzero(letter[:-1] & (~letter[1:] | begins[1:])) + 1
-    found = Spans(np.flatnonzero(begins), ends)
+    case = classes & np.uint8(LETTER)
+    pairs = (case[:-1] * _FOUR) | case[1:]  # the product is many times as fast as a shift of bytes
+    around = (pairs[:-2] * _FOUR * _FOUR) | pairs[2:]
+    edges = translated(around, _WORD_EDGES)
+    starts, ends = (np.flatnonzero(flags.view(np.bool_)) for flags in (edges & 1, edges >> 1))
+    found = Spans(starts + 1, ends + 2)
     names = text.words if classes is text.classes else runs((classes & WORD) != 0)
     length = _characters(text, found)
     found = found.where(np.flatnonzero((length > 2) & (length <= _MAX_WORD)))
     hashes = text.hashes(found)
     telling = np.flatnonzero((_STOPS.find(hashes) & (_ALWAYS | _IN_CODE)) == 0)
     found, hashes = found.where(telling), hashes[telling]
-    owner = np.searchsorted(names.starts, found.starts, side="right") - 1
-    read = (classes[names.starts[owner]] & DIGIT) == 0
-    read &= names.stops[owner] - names.starts[owner] <= _MAX_IDENTIFIER
+    # The name that each belongs to is looked up only for parts of one: a whole name gets a number of its own.
+    whole = ((classes[found.starts - 1] | classes[found.stops]) & WORD) == 0
+    parts = np.flatnonzero(~whole)
+    owner = -1 - np.arange(len(whole))
+    owner[parts] = np.searchsorted(names.starts, found.starts[parts], side="right") - 1
+    starts, stops = found.starts.copy(), found.stops.copy()
+    starts[parts], stops[parts] = names.starts[owner[parts]], names.stops[owner[parts]]
+    read = ((classes[starts] & DIGIT) == 0) & (stops - starts <= _MAX_IDENTIFIER)
     if not read.all():
-        found, hashes, owner = found.where(read), hashes[read], owner[read]
-    whole = (found.starts == names.starts[owner]) & (found.stops == names.stops[owner])
+        found, hashes, owner, whole = found.where(read), hashes[read], owner[read], whole[read]
     joined = _by_blanks(classes, found)
-    if len(owner):
-        joined[1:] &= whole[1:] & whole[:-1]
-        joined[1:] |= owner[1:] == owner[:-1]
+    joined[1:] &= whole[1:] & whole[:-1]
+    joined[1:] |= owner[1:] == owner[:-1]
     return _Words(found, text.rows_of(found.starts), hashes, joined)
 
 
 def _characters(text: ByteText, spans: Spans) -> Places:
     """The length of each span in characters."""
     length = spans.stops - spans.starts
-    tails = np.flatnonzero((text.data & 0xC0) == 0x80)
-    if len(tails) and len(length):
-        owner = np.searchsorted(spans.starts, tails, side="right") - 1
-        inside = (owner >= 0) & (tails < spans.stops[np.maximum(owner, 0)])
-        length -= np.bincount(owner[inside], minlength=len(length))
+    if not len(text.leads) or not len(length):
+        return length
+    owner = np.searchsorted(spans.starts, text.leads, side="right") - 1
+    inside = (owner >= 0) & (text.leads < spans.stops[np.maximum(owner, 0)])
+    first = text.data[text.leads[inside]]
+    more = 1 + (first >= 0xE0) + (first >= 0xF0)  # bytes of a character beyond its first
+    np.subtract.at(length, owner[inside], more.astype(np.int64))
     return length
 
 
@@ -275,14 +303,14 @@ class _Groups(NamedTuple):
 
     @property
     def counts(self) -> Places:
-        return np.diff(self.begins, append=len(self.members))
+        return widths(self.begins, len(self.members))
 
 
 def _grouped(rows: Places, hashes: Hashes) -> _Groups:
-    """Groups of equal (text, hash). The places of `rows` rise, which makes the sort of their keys a merge."""
+    """Groups of equal (text, hash)."""
     keys = (rows.astype(np.uint64) << (_HASH + _INDEX)) | ((hashes >> _HASH) << _INDEX)
     keys |= np.arange(len(rows), dtype=np.uint64)
-    keys.sort(kind="stable")
+    keys.sort()  # no two are equal
     members = (keys & _PLACE).astype(np.int64)
     groups = keys >> _INDEX
     is_first = np.ones(len(rows), np.bool_)
@@ -304,31 +332,29 @@ def _phrases(joined: Flags) -> _Runs:
     """Runs of joined words, longer ones cut from the end: the head of a noun phrase stands last."""
     places = np.arange(len(joined))
     begins = np.flatnonzero(~joined)
-    last = np.repeat(np.append(begins[1:], len(joined)) - 1, np.diff(begins, append=len(joined)))
+    last = np.repeat(np.append(begins[1:], len(joined)) - 1, widths(begins, len(joined)))
     piece = (last - places) // MAX_WORDS
     is_first = ~joined
     is_first[1:] |= piece[1:] != piece[:-1]
     first = np.flatnonzero(is_first)
-    length = np.diff(first, append=len(joined))
+    length = widths(first, len(joined))
     return _Runs(first, length, np.cumsum(is_first) - 1)
 
 
-def _weights(words: _Words) -> tuple[Places, Places]:
+def _weights(words: _Words, found: _Runs) -> tuple[Places, Places]:
     """The group of equal words that each belongs to, and its weight: degree over frequency, raised by repetition.
 
     Weights are whole `_UNITS`, because sums of fractions depend on what was added before, here on other texts.
     """
     groups = _grouped(words.rows, words.hashes)
-    found = _phrases(words.joined)
     frequency = groups.counts
     degree = np.add.reduceat(found.length[found.of][groups.members], groups.begins)
     weights = np.round(_UNITS * (degree / frequency + 0.5 * np.sqrt(frequency - 1))).astype(np.int64)
     return groups.of, weights[groups.of]
 
 
-def _candidates(words: _Words, groups: Places, weights: Places) -> _Candidates:
+def _candidates(words: _Words, found: _Runs, weights: Places) -> _Candidates:
     """The distinct phrases of each text, and pairs of words that several of them have in common."""
-    found = _phrases(words.joined)
     place = np.arange(len(words.rows)) - found.first[found.of]
     hashes = np.add.reduceat(words.hashes * _BY_PLACE[place], found.first)
     equal = _grouped(words.rows[found.first], hashes)
@@ -397,7 +423,7 @@ def _rank_in_row(rows: Places) -> Places:
     if not len(rows):
         return np.zeros(0, np.int64)
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
-    return np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+    return np.arange(len(rows)) - np.repeat(begins, widths(begins, len(rows)))
 
 
 def _written(
@@ -409,8 +435,8 @@ def _written(
         return Phrases(np.zeros(rows, np.int64), np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.float32))
     order, rank = _ranked(candidates)
     ranked = candidates.at(order)
-    best = ranked.score[np.flatnonzero(rank == 0)]
-    relative = ranked.score / np.repeat(best, np.diff(np.flatnonzero(rank == 0), append=len(rank)))
+    begins = np.flatnonzero(rank == 0)
+    relative = ranked.score / np.repeat(ranked.score[begins], widths(begins, len(rank)))
     kept = np.flatnonzero(_telling_apart(ranked, groups))
     kept = kept[_rank_in_row(ranked.rows[kept]) < MAX_PHRASES]
     first, length = ranked.first[kept], ranked.length[kept]

@@ -33,6 +33,8 @@ from mesh_assets.insights.number_forms import DigitRuns
 _ALNUM = (string.ascii_letters + string.digits).encode()
 _EMAIL = re.compile(rb"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,6}[A-Za-z]{2,24}(?![\w\x80-\xff])")
 _EMAIL_LOCAL = _ALNUM + b"._%+-"
+_ENDS_LOCAL = np.zeros(256, np.bool_)
+_ENDS_LOCAL[list(_EMAIL_LOCAL)] = True
 _HOST_START = _ALNUM + b".-"
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![\w\x80-\xff])")
 _IPV6 = re.compile(rb"(?<![\w:.\x80-\xff])(?:[0-9a-fA-F]{0,4}:){2,8}[0-9a-fA-F]{0,4}(?![\w:\x80-\xff])")
@@ -85,21 +87,21 @@ def _back(raw: bytes, stop: int, characters: bytes, most: int) -> int:
 def emails(text: ByteText) -> Spans:
     """E-mail addresses, told by their `@`."""
     at = text.places("@")
-    return spans_of(_emails(text.raw, at[((text.classes[at + 1] & (WORD & ~UNDERSCORE)) != 0)]))
+    at = at[_ENDS_LOCAL[text.data[at - 1]] & ((text.classes[at + 1] & (WORD & ~UNDERSCORE)) != 0)]
+    return spans_of(_emails(text.raw, at))
 
 
 def _emails(raw: bytes, at: Places) -> Iterator[tuple[int, int]]:
     for place in at.tolist():
         match = _EMAIL.match(raw, place)
         if match is not None:
-            start = _back(raw, place, _EMAIL_LOCAL, 64)
-            if start < place:
-                yield start, match.end()
+            yield _back(raw, place, _EMAIL_LOCAL, 64), match.end()
 
 
 def uuids(text: ByteText) -> Spans:
     """UUIDs, told by the places of their hyphens."""
     at = text.places("-")
+    at = at[_HEX[text.data[at - 1]]]  # not the lines of hyphens that stand between parts of a text
     for distance in (5, 10, 15):
         at = at[text.data[at + distance] == ord("-")]
     at = at[at >= 8] - 8
@@ -136,7 +138,7 @@ def _version_6(raw: bytes, at: Places) -> Iterator[tuple[int, int]]:
 def amounts(text: ByteText) -> Spans:
     """Amounts of money: a currency, and digits on one side of it."""
     signs = [text.places("$")]
-    leads = np.flatnonzero((text.data == 0xE2) | (text.data == 0xC2))
+    leads = text.leads[(text.data[text.leads] == 0xE2) | (text.data[text.leads] == 0xC2)]
     signs.append(leads[(text.data[leads + 1] == 0x82) & (text.data[leads + 2] == 0xAC)])
     signs.append(leads[(text.data[leads + 1] == 0xA3) | (text.data[leads + 1] == 0xA5)])
     at = np.concatenate(signs)

@@ -87,7 +87,7 @@ _FORM_SOMEWHERE = (
     r"|://[^\s/:@]{1,80}:[^\s/@]{1,200}@|(?:earer|asic) [A-Za-z0-9+/=._~-]{16}"
 )
 # The words that `_ASSIGNED` begins with: of each its last eight letters at most, as a number, and where those begin in
-# one of eight bytes. Then their last letters, and what may follow.
+# one of eight bytes. Then their last letters.
 _KEYS = [f"{kind}{join}key" for kind in ("api", "access", "private", "secret", "account") for join in ("", "_", "-")]
 _ENDINGS = [word[-8:] for word in ("password", "passwd", "pwd", "passphrase", "secret", "token", *_KEYS)]
 _TAILS = tuple(
@@ -96,8 +96,6 @@ _TAILS = tuple(
 )
 _LAST = np.zeros(256, np.bool_)
 _LAST[[ord(word[-1]) for word in _ENDINGS]] = True
-_BEHIND = np.zeros(256, np.bool_)
-_BEHIND[[ord(c) for c in "\"' \t:="]] = True
 
 
 def may_hold_secrets(texts: pl.Series, text: ByteText) -> NDArray[np.bool_]:
@@ -107,25 +105,24 @@ def may_hold_secrets(texts: pl.Series, text: ByteText) -> NDArray[np.bool_]:
     """
     found = texts.str.contains(_FORM_SOMEWHERE).to_numpy().copy()
     found[text.rows_of(_assigned(text))] = True
-    kelvin = np.flatnonzero(text.data == 0xE2)  # its sign is a `k` in lower case
+    kelvin = text.leads[text.data[text.leads] == 0xE2]  # its sign is a `k` in lower case
     found[text.rows_of(kelvin[(text.data[kelvin + 1] == 0x84) & (text.data[kelvin + 2] == 0xAA)])] = True
     return found
 
 
 def _assigned(text: ByteText) -> Places:
-    """Where a word ends that `_ASSIGNED` begins with, and a sign of an assignment follows."""
-    stops = text.words.stops
-    stops = stops[_LAST[text.lowered[stops - 1]] & _BEHIND[text.data[stops]]]
+    """Where a word ends that `_ASSIGNED` begins with, and a sign of an assignment follows: told backwards from that."""
+    stops = np.sort(np.concatenate((text.places("="), text.places(":"))))
+    for _ in range(3):
+        stops = stops - ((text.classes[stops - 1] & BLANK) != 0)
+    stops -= (text.data[stops - 1] == ord('"')) | (text.data[stops - 1] == ord("'"))
+    stops = stops[_LAST[text.lowered[stops - 1]]]
     windows: Hashes = np.ndarray((len(text.data) - 7,), np.dtype("<u8"), buffer=text.lowered.data, strides=(1,))
     last = windows[stops - 8]
     ends = np.zeros(len(last), np.bool_)
     for word, shift in _TAILS:
         ends |= (last >> shift) == word
-    stops = stops[ends]
-    at = stops + ((text.data[stops] == ord('"')) | (text.data[stops] == ord("'")))
-    for _ in range(3):
-        at += (text.classes[at] & BLANK) != 0
-    return stops[(text.data[at] == ord("=")) | (text.data[at] == ord(":"))]
+    return stops[ends]
 
 
 def find_secrets(text: str) -> list[Secret]:

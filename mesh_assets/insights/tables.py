@@ -63,7 +63,8 @@ class _Column:
 
     def add_words(self, words: pl.Series) -> None:
         """Count cells that are no numbers."""
-        for word, count in counted(cast(object, words.to_arrow())):
+        unnamed = words.alias("")  # a header may hold a zero byte, which no name of an Arrow column can
+        for word, count in counted(cast(object, unnamed.to_arrow())):
             text = word[:80]
             if len(self.categories) < _MAX_CATEGORIES or text in self.categories:
                 self.categories[text] += count

@@ -147,6 +147,13 @@ def test_an_extreme_value_of_a_table_is_a_finding_that_cites_its_row() -> None:
     assert profile["rows"] == 400 and profile["columns"]["colour"]["top"]["red"] == 266
 
 
+def test_a_header_with_a_zero_byte_is_read_like_any_other() -> None:
+    text = "colour\0,price\n" + "red,1\nblue,2\n" * 5
+    found = slice_rows(rows("t.csv", text, kind="structured", format="csv", size=2000, context=""))
+    profile = json.loads(of_type(found, "table_profile")[0]["value"])
+    assert profile["columns"]["colour\0"]["top"] == {"red": 5, "blue": 5}
+
+
 @pytest.mark.parametrize("draw", ["normal", "exponential", "lognormal"])
 def test_long_tails_are_no_outliers(draw: str) -> None:
     values = getattr(np.random.default_rng(3), draw)(size=3000)
