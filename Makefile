@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_OFFLINE := 1
 DEBIAN_PACKAGES := chromium
 
-.PHONY: demo test test-slow check install install-test debian lock clean
+.PHONY: demo test test-slow check install install-test bench debian lock clean
 
 demo: install
 	$(BIN)/mesh demo $(if $(ONCE),--once)
@@ -48,6 +48,10 @@ $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # packages hold files for newer Pythons
 	touch $@
 
+# What benchmarks compare with; nothing else needs it.
+bench: $(VENV)/.installed
+	$(BIN)/pip install -q --disable-pip-version-check --no-compile -r requirements-bench.lock
+
 # The browser tests drive Debian's Chromium. Without root they skip, and this line says how to change that.
 debian:
 	@if command -v chromium >/dev/null; then :; \
@@ -62,6 +66,8 @@ lock:
 	.lock-venv/bin/pip freeze --exclude intelligence-mesh | sed 's/^torch==\([^+]*\)+.*/torch==\1/' > requirements.lock
 	.lock-venv/bin/pip install -q ".[test]"
 	.lock-venv/bin/pip freeze --exclude intelligence-mesh | sed 's/+cpu$$//' | grep -vxFf requirements.lock > requirements-test.lock
+	.lock-venv/bin/pip install -q ".[test,bench]"
+	.lock-venv/bin/pip freeze --exclude intelligence-mesh | sed 's/+cpu$$//' | grep -vxFf requirements.lock -f requirements-test.lock > requirements-bench.lock
 	rm -rf .lock-venv
 
 clean:
