@@ -149,7 +149,7 @@ def _f1(right: int, found: int, wanted: int) -> float:
 def _plain(template: str) -> tuple[str, ...]:
     """The words of a template; whatever a word shares with a place that varies, and such places in a row, are one."""
     words: list[str] = []
-    for word in _BETWEEN.split(template.replace(ANY, " \0 ").replace("<", " ").replace(">", " ")):
+    for word in _BETWEEN.split(template.replace(ANY, "\0").replace("<", " ").replace(">", " ")):
         word = ANY if "\0" in word else word
         if word and not (word == ANY and words and words[-1] == ANY):
             words.append(word)
