@@ -34,6 +34,8 @@ Span = tuple[int, int, tuple[str, int], str | None]
 _NOT_SPACE = re.compile(r"\S")
 # How paragraphs end, and how sentences do.
 ProseEnds = tuple[tuple[str, ...], tuple[str, ...]]
+# Lines of more characters than this in the mean are not broken to fit a page: each is a paragraph.
+_LONG_LINES = 120
 _PROSE_ENDS: ProseEnds = (("\n\n", "\n\r\n"), (". ", ".\n", "? ", "! ", '." ', ".\r\n", "。"))
 
 
@@ -157,8 +159,12 @@ def _is_anchor(head: str) -> bool:
 def prose_ends(text: str) -> ProseEnds:
     """The ends of paragraphs and sentences that there may be in `text`: fewer to look for, cut by cut."""
     paragraphs, sentences = _PROSE_ENDS
+    if len(text) > _LONG_LINES * (text.count("\n") + 1):
+        paragraphs = ("\n",)  # each line is a paragraph, with or without a blank one behind it
+    elif "\r" not in text:
+        paragraphs = paragraphs[:1]
     if "\r" not in text:
-        paragraphs, sentences = paragraphs[:1], tuple([end for end in sentences if "\r" not in end])
+        sentences = tuple([end for end in sentences if "\r" not in end])
     return paragraphs, sentences[:-1] if text.isascii() else sentences
 
 

@@ -27,8 +27,10 @@ _FRONT_MATTER = 1 << 16
 _NEWLINE = 10
 _SEPARATOR = " > "
 # Lines that may be or end a heading, or open or close a fence, without their indentation.
-_MARKDOWN = re.compile(r" {0,3}((?:#|```|~~~|==|--)[^\n]*)")
+_MARKDOWN = re.compile(r" {0,3}((?:#|```|~~~|=|--)[^\n]*)")
 _MARKDOWN_LEADS = b" #`~=-"
+# MediaWiki's headings, which lie in many a Markdown or plain file: as many signs before as behind.
+_WIKI = re.compile(r"(=(?: ?=){0,5}) ?([^=\n]*[^=\s]) ?\1")
 # The characters that the reStructuredText documentation recommends for underlining titles.
 _RST = re.compile(r"(([=\-`:.'\"~^_*+#])\2[^\n]*)")
 _RST_LEADS = b"=-`:.'\"~^_*+#"
@@ -122,6 +124,8 @@ def markdown_sections(text: str, codes: NDArray[np.uint8], outline: Outline, *, 
             title = _line_before(text, start)
             if title and title.content >= passed and _is_title(text, title):
                 yield outline.enter(title.start, 1 if mark == "=" else 2, text[title.content : title.stop])
+        elif mark == "=" and (wiki := _WIKI.fullmatch(body)):
+            yield outline.enter(start, min(wiki[1].count("="), MAX_LEVEL), wiki[2])
 
 
 def rst_sections(text: str, codes: NDArray[np.uint8], outline: Outline) -> Iterator[Section]:

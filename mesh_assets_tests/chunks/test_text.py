@@ -46,6 +46,22 @@ def test_each_section_is_a_chunk_under_its_headings() -> None:
     assert pieces[2].text.startswith("Details\n----")
 
 
+def test_headings_of_a_wiki_are_headings_as_its_dumps_and_its_corpora_write_them() -> None:
+    for top, below in (("= Ships =", "== Engines =="), (" = Ships = ", " = = Engines = = ")):
+        text = f"{top}\n\n{FILLER}\n\n{below}\n\n{FILLER}\n"
+        assert [piece.symbol for piece in cut(text, "text", "markdown", tokens=80)] == ["Ships", "Ships > Engines"]
+    for line in ("= Ships", "== Ships =", "a = b = c", "=="):
+        assert cut(f"{FILLER}\n\n{line}\n{FILLER}", "text", "markdown", tokens=512)[-1].symbol is None, line
+
+
+def test_long_lines_are_paragraphs_where_no_blank_ones_part_them() -> None:
+    lines = [f"Harbour {number}. {FILLER}\n" for number in range(6)]
+    pieces = cut("".join(lines), "text", "plain", tokens=180)
+    assert all(piece.text.startswith("Harbour") for piece in pieces)
+    wrapped = "".join(lines).replace("over the", "over\nthe").replace("fox", "fox\n")
+    assert not all(piece.text.startswith("Harbour") for piece in cut(wrapped, "text", "plain", tokens=180))
+
+
 def test_a_fence_hides_headings_until_it_closes() -> None:
     text = f"# A\n{FILLER}\n~~~~\n# no\n```\n# no\n~~~\n# no\n~~~~\n# B\n{FILLER}"
     assert [piece.symbol for piece in cut(text, "text", "markdown", tokens=256)] == ["A", "B"]
