@@ -3,7 +3,8 @@
 Makes an input of that size (see `varied_input`), runs the real `slice_job` of each slice in a process of its own (see
 `slice_run`), and again with a twentieth of the input. Rates are bytes of the input that became chunks, in MB per
 CPU-second of the whole process, interpreter and imports included; bytes of rejected files count for nothing. The text
-chunker is measured alone, on the Markdown and plain text of the folder as it is.
+chunker is measured alone, on the Markdown and plain text of the folder as it is. With `--kind` the last line also has
+what reading, telling the kind, chunking and writing make together: the stages `raw_partitions` and `chunk_sets`.
 """
 
 from __future__ import annotations
@@ -255,11 +256,14 @@ def _measure(options: argparse.Namespace, folder: Path, size: int) -> None:
         shutil.rmtree(whole.folder)
     listing = scan_against_rglob(folder / "tree")
     print(f"\n{texts.table()}\n\n{listing.table()}\n")
+    stages = whole.stages()
+    chunking = whole.read / 1e6 / (stages["raw_partitions"] + stages["chunk_sets"])
     print(
         f"ingest_mb_per_cpu_s={whole.read / 1e6 / whole.cpu:.2f} chunk_mb_per_cpu_s={texts.rate:.1f} "
         f"boundary_pct={texts.boundary_pct:.1f} over_pct={texts.over_pct:.1f} scan_vs_rglob={listing.ratio:.2f} "
         f"peak_rss_mb={whole.peak / 1e6:.0f} rss_ratio={whole.peak / small.peak:.2f} "
         f"orchestration_cpu_s={whole.mean('orchestration'):.2f}"
+        + (f" stage_mb_per_cpu_s={chunking:.1f}" if options.kind else "")
     )
 
 
