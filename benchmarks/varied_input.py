@@ -42,11 +42,14 @@ _KEPT = {
     "com", "org", "net", "begin", "end", "get", "post", "am", "pm", "utc", "gmt", "traceback", "future",
     *(name.lower() for name in dir(builtins) if len(name) < 8),
 }  # fmt: skip
+# A clock, with a fraction where it has one: two digits behind a comma are the next cell of a table.
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{3,9}(?![\d.]))?)?(?![\d:])"
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TOKEN = re.compile(
     r"(?P<hex>\\x[0-9a-fA-F]{2}|0x[0-9a-fA-F]{2,16}\b)"
     r"|(?P<kept>\\N\{[^}\n]*\}|\\\w*"  # escapes in programs and JSON
-    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T -]\d[\d.,:]*)?|\d{1,2}/[A-Z][a-z]{2}/\d{4}:[\d:]+|\d{1,2}:\d\d[\d:.,]*"
+    rf"|\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]{_CLOCK}|-\d\d\.\d\d\.\d\d\.\d+)?"
+    rf"|\d{{1,2}}/[A-Z][a-z]{{2}}/\d{{4}}:[\d:]+|{_CLOCK}"
     rf"|\b(?:{_MONTH}) +\d{{1,2}}\b|\b\d{{6}} \d{{6}}\b|\b\d{{2}}-\d{{2}} \d\d:[\d:.]+|\b1\d{{9}}(?:\.\d+|\d{{3}})?\b"
     r"|\b[urbfURBF]{1,2}(?=[\"'])|\d\w*[^\W\d]\w*|coding[:=][^\n]*)"
     r"|(?P<number>[0-9]+)"

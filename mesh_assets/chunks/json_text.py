@@ -15,7 +15,7 @@ from typing import cast
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
-from mesh_assets.chunks.tables import SAMPLE, time_range
+from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import text_windows
 from mesh_assets.schemas.rejects import Reject
@@ -110,7 +110,7 @@ def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
     for first, last in grouped(text, rows.ends, cutter.start, cutter.meter, limit - rows.context[1]):
         stop = rows.ends[last - 1]
         numbers = (rows.first + first, rows.first + last)
-        times = time_range(rows.times, text[cutter.start : stop]) if rows.times else None
+        times = rows.times.span(text[cutter.start : stop]) if rows.times else None
         symbol = rows.keys[first] if rows.keys else None
         context, room = rows.context, limit - rows.context[1]
         if cutter.meter.fits(cutter.start, stop, limit):

@@ -96,7 +96,7 @@ def _row_pieces(
         around = context if row + first >= 0 else ("", 0)
         rows = max(row + first, 0), row + last
         stop = ends[last - 1]
-        times = time_range(parser, window.text[cutter.start : stop]) if parser else None
+        times = parser.span(window.text[cutter.start : stop]) if parser else None
         room = limit - around[1]
         if cutter.meter.fits(cutter.start, stop, limit):
             left = limit - cutter.meter.tokens(cutter.start, stop)
@@ -104,12 +104,6 @@ def _row_pieces(
         for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
             yield cutter.cut(cut, context=around, rows=rows, times=times)
     return row + len(ends)
-
-
-def time_range(parser: TimestampParser, text: str) -> tuple[datetime, datetime] | None:
-    """Earliest and latest moment of the rows in `text`."""
-    moments = [stamp.time for stamp in parser.stamps(text)]
-    return (min(moments), max(moments)) if moments else None
 
 
 def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:

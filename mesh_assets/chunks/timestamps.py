@@ -28,6 +28,7 @@ _YEARS_BACK = 8
 # `latest` plus the clock skew must be a date.
 _LAST = datetime(9999, 12, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
+_NO_DIGITS = {ord(digit): None for digit in "0123456789"}
 
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
@@ -230,6 +231,17 @@ class TimestampParser:
                 return stamp.time
         return None
 
+    def span(self, text: str) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest of the `stamps` of `text`; None where it has none."""
+        if len(self.readers) == 1 and self.format == "iso":
+            written = [match[1] for match in self.readers[0][0].finditer(text)]
+            if _are_alike(written):
+                ends = _local(min(written)), _local(max(written))
+                if ends[0] is not None and ends[1] is not None:
+                    return ends[0], ends[1]
+        moments = [stamp.time for stamp in self.stamps(text)]
+        return (min(moments), max(moments)) if moments else None
+
     def stamps(self, text: str) -> list[Stamp]:
         """The timestamps of all lines of `text`, at most one a line, in order."""
         found = list(_all(*self.readers[0], text, self.latest))
@@ -261,6 +273,20 @@ def _time(match: re.Match[str], form: Format, latest: datetime) -> datetime | No
         return form.convert(match, latest)
     except (ValueError, OverflowError):
         return None
+
+
+def _are_alike(written: list[str]) -> bool:
+    """Whether stamps differ in digits only: with years first such sort as text, and two of thousands are read."""
+    if not written:
+        return False
+    signs = written[0].translate(_NO_DIGITS)
+    return len(set(map(len, written))) == 1 and "".join(written).translate(_NO_DIGITS) == signs * len(written)
+
+
+def _local(written: str) -> datetime | None:
+    """The moment of a stamp of the format `iso`; None where it is none, or has a zone: others may have another."""
+    match = FORMATS[0].anchored.match(written)
+    return None if match is None or match[9] not in (None, "Z") else _time(match, FORMATS[0], _LAST)
 
 
 def _all(pattern: re.Pattern[str], form: Format, text: str, latest: datetime) -> Iterator[Stamp]:

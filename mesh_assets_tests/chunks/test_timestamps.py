@@ -91,3 +91,25 @@ def test_no_text_is_an_error(lines: list[str]) -> None:
         text = "\n".join(lines)
         stamps = parser.stamps(text)
         assert [stamp.time for stamp in stamps] == [t for line in text.split("\n") if (t := parser.parse(line))]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1)).map(lambda moment: moment.isoformat(" ")),
+            st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1)).map(lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"),
+            st.sampled_from(
+                ["2024-02-30 10:00:00", "2024/05/03 10:00:00", "2024-05-03 10:00:00 -0500", "2024-05-03T10:00:00Z", "x"]
+            ),
+            st.sampled_from(["2024-05-03 10:00:00+02:00", "2024-05-03 10:00:00-11:00", "9999-12-31 23:59:59", ""]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_span_of_a_text_is_that_of_its_stamps(lines: list[str]) -> None:
+    parser = TimestampParser.detect([*lines, "2024-05-03 10:00:00"], latest=LATEST)
+    assert parser is not None
+    text = "\n".join(lines)
+    moments = [stamp.time for stamp in parser.stamps(text)]
+    assert parser.span(text) == ((min(moments), max(moments)) if moments else None)
