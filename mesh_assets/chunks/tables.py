@@ -27,6 +27,7 @@ DELIMITERS = ",;\t|"
 # A longer cell is no name of a column.
 MAX_NAME = 80
 
+_LINE_BREAK = re.compile("\n")
 _DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
 
 
@@ -111,6 +112,9 @@ def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:
 
     A quote that is open at the end of the text belongs to its cell, unless more text follows (not `final`).
     """
+    if '"' not in text:  # as in most tables: rows are lines
+        stops = [match.end() for match in _LINE_BREAK.finditer(text)]
+        return stops if not text or text[-1] == "\n" else [*stops, len(text)]
     ends: list[int] = []
     start = opened = 0
     is_open = False
