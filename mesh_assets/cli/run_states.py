@@ -62,7 +62,7 @@ def run_states(found: Sequence[DatasetStatus]) -> RunStates:
 
 
 def datasets_asked_for(datasets: Sequence[str], settings: Settings) -> set[str]:
-    """Those of `datasets` of which a backfill is recorded, may still ask for runs, or has runs that are not over."""
+    """Those of `datasets` of which a backfill is recorded for the next `mesh up`, or not over yet."""
     use_dagster_home()
     import dagster as dg
 
@@ -70,9 +70,8 @@ def datasets_asked_for(datasets: Sequence[str], settings: Settings) -> set[str]:
 
     waiting = {backfill.dataset for _, backfill in recorded(settings.state / "backfills")}
     with dg.DagsterInstance.get() as instance:
-        histories = {dataset: DagsterHistory(instance, dataset) for dataset in datasets}
-        at_work = {d for d, own in histories.items() if own.backfills(unfinished=True) or own.runs(unfinished=True)}
-        return waiting.intersection(datasets) | at_work
+        begun = {dataset for dataset in datasets if DagsterHistory(instance, dataset).backfills(unfinished=True)}
+        return waiting.intersection(datasets) | begun
 
 
 def _latest(instance: dg.DagsterInstance, slices: Sequence[str]) -> dict[str, dg.DagsterRun]:
