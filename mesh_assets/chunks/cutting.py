@@ -80,6 +80,7 @@ class Cutter:
         symbol: str | None = None,
         rows: tuple[int, int] | None = None,
         times: tuple[datetime, datetime] | None = None,
+        place: str | None = None,
     ) -> Piece:
         """The piece from here to the character `stop`; `context` comes with its tokens."""
         start, byte, line = self.start, self.byte, self.line
@@ -91,7 +92,7 @@ class Cutter:
         return _PIECE(
             (
                 text, byte, self.byte, line, last, self.meter.tokens(start, stop) + context[1], context[0], symbol,
-                row_start, row_stop, time_start, time_stop,
+                row_start, row_stop, time_start, time_stop, place,
             )
         )  # fmt: skip
 
@@ -108,7 +109,7 @@ class Cutter:
                 last -= 1
             tokens -= (at - worth) // PARTS
             yield _PIECE(
-                (text, byte, byte_stop, line, last, tokens, context, symbol, None, None, None, None)
+                (text, byte, byte_stop, line, last, tokens, context, symbol, None, None, None, None, None)
             )  # fmt: skip
             start, byte, line, at = stop, byte_stop, following, worth
         self.start, self.byte, self.line = start, byte, line

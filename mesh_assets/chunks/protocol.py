@@ -46,6 +46,10 @@ class Piece(NamedTuple):
     `byte_stop` is exclusive, `line_start` counts from 1, `line_stop` is inclusive. `text` is exactly the decoded
     bytes of the locator (undecodable ones as surrogates or U+FFFD; the stage replaces surrogates). Rows of a table
     count from the start of the extent too.
+
+    A format that is no plain text has a *reading*: the text that its chunker makes of it, the same each time and for
+    any `chunk_tokens`. Its pieces in order are the reading, and bytes (of UTF-8) and lines count in that; `place` says
+    in the format's own terms where that is, as `page 3`, `slide 2`, `sheet Q1, rows 5 to 20`, `0:12 to 0:31`.
     """
 
     text: str
@@ -60,6 +64,7 @@ class Piece(NamedTuple):
     row_stop: int | None = None
     time_start: datetime | None = None
     time_stop: datetime | None = None
+    place: str | None = None
 
 
 class Chunker(Protocol):

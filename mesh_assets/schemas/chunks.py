@@ -1,7 +1,9 @@
 """Chunks: the unit of meaning, each with the locator of its own bytes.
 
-`text` is the chunk's own content, exactly what its locator opens; `context` is what it needs to be understood alone
-(heading path, table header, enclosing class) and belongs to other bytes. Embeddings and indexes read both.
+`text` is the chunk's own content, exactly what its locator opens: bytes of the file or, where that is no plain text, of
+its reading (the text that its chunker makes of it). A file in an archive has the path `archive.zip!/inner/file.txt`, and
+bytes there are the inner file's. `context` is what the chunk needs to be understood alone (heading path, table header,
+enclosing class) and belongs to other bytes. Embeddings and indexes read both.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ CHUNKS = Table(
         Column("tokens", pa.int32(), "Estimated tokens of context and text."),
         Column("byte_start", pa.int64(), "Where the content starts in the file."),
         Column("byte_stop", pa.int64(), "Where it ends, exclusive."),
+        Column("place", pa.string(), "Where that is in a file that is no plain text: `page 3` ...", nullable=True),
         Column("line_start", pa.int64(), "First line, counted from 1 in the extent."),
         Column("line_stop", pa.int64(), "Last line, inclusive."),
         Column("row_start", pa.int64(), "First data row of a table, counted from 0 in the extent.", nullable=True),
