@@ -7,7 +7,8 @@
     │   ├── MissingUpstreamError   a stage asked for a table that is not there
     │   └── CorruptTableError      a table that cannot be read or breaks its schema
     ├── SourceError            a file of a drop that cannot be used; becomes a reject
-    │   └── SourceChangedError     it is not the file that intake read
+    │   ├── SourceChangedError     it is not the file that intake read
+    │   └── FormatError            its content is broken or beyond a limit: the same each time
     ├── ModelError             a local model that cannot be loaded or run
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
@@ -66,6 +67,10 @@ class SourceError(MeshError):
 
 class SourceChangedError(SourceError):
     """A file is not, or no longer, the one that the manifest describes."""
+
+
+class FormatError(SourceError):
+    """The reader of a file's format cannot use its content. Another try with the same bytes ends the same way."""
 
 
 class ModelError(MeshError):

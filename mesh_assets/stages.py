@@ -14,12 +14,16 @@ OWNER = "team:intelligence-mesh"
 
 @dataclass(frozen=True, slots=True)
 class StageAsset:
-    """One asset. A new `version` makes what earlier code wrote stale; `kinds` name the engines, for the UI."""
+    """One asset. A new `version` makes what earlier code wrote stale; `kinds` name the engines, for the UI.
+
+    `attached` names tables that are made in the same pass and published with its own.
+    """
 
     name: str
     partition: Literal["dataset", "slice"]
     version: str
     kinds: frozenset[str]
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,14 @@ class Stage:
     assets: tuple[StageAsset, ...]
 
 
-def _asset(name: str, *kinds: str, version: str = "1", partition: Literal["dataset", "slice"] = "slice") -> StageAsset:
-    return StageAsset(name, partition, version, frozenset(kinds))
+def _asset(
+    name: str,
+    *kinds: str,
+    version: str = "1",
+    partition: Literal["dataset", "slice"] = "slice",
+    attached: tuple[str, ...] = (),
+) -> StageAsset:
+    return StageAsset(name, partition, version, frozenset(kinds), attached)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -42,7 +52,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("raw_partitions", "file", "parquet", version="2"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet", version="2"),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="3", attached=("symbols",)),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights", (_asset("chunk_insights", "parquet", version="2"), _asset("slice_insights", "parquet", version="2"))
@@ -58,6 +68,10 @@ STAGES: tuple[Stage, ...] = (
     ),
 )
 ASSETS: dict[str, StageAsset] = {asset.name: asset for stage in STAGES for asset in stage.assets}
+# What a file of each table of the lake is of.
+PARTITIONS: dict[str, Literal["dataset", "slice"]] = {
+    table: asset.partition for asset in ASSETS.values() for table in (asset.name, *asset.attached)
+}
 # Small tables of a dataset live in one DuckDB file (`storage.duckdb_tables`), everything else in Parquet.
 DUCKDB_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if "duckdb" in asset.kinds)
 SLICE_ASSETS: tuple[str, ...] = tuple(name for name, asset in ASSETS.items() if asset.partition == "slice")

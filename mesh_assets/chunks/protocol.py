@@ -10,6 +10,13 @@ from typing import BinaryIO, NamedTuple, Protocol
 from mesh_assets.schemas.rejects import Reject
 
 
+@dataclass(slots=True)
+class Room:
+    """Bytes that may still be unpacked from one file, counted down by all that is in it, however deep."""
+
+    left: int
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One extent to be chunked. `open` gives its bytes from `start` to `stop`, nothing before or after.
@@ -17,7 +24,8 @@ class Source:
     The caller has compared the bytes with what intake read; a chunker trusts `kind`, `format` and `encoding`.
     `mtime_ns` is when intake found the file last modified, in ns since 1970 UTC. An extent that starts later in its
     file begins with a record; `head` gives the first bytes of the file (64 KiB), which hold the header of a table and
-    show how records begin. It raises SourceChangedError where they are not what intake read.
+    show how records begin. It raises SourceChangedError where they are not what intake read. A file inside another
+    has the `room` of that one, and its `content_hash`.
     """
 
     dataset: str
@@ -32,6 +40,7 @@ class Source:
     mtime_ns: int
     open: Callable[[], BinaryIO]
     head: Callable[[], bytes] = bytes
+    room: Room | None = None
 
     @property
     def modified(self) -> datetime:
@@ -67,6 +76,20 @@ class Piece(NamedTuple):
     place: str | None = None
 
 
+class Attached(NamedTuple):
+    """A row of another table (`schemas.ATTACHED`) that belongs to the piece before it: a symbol, a picture.
+
+    The stage adds `chunk_id`, `dataset`, `slice` and `path`.
+    """
+
+    table: str
+    row: dict[str, object]
+
+
+# What comes of a source: what follows a `Source` is of that one, a file inside the one that is being chunked.
+Part = Piece | Reject | Attached | Source
+
+
 class Chunker(Protocol):
     """Cuts one kind of file into pieces.
 
@@ -74,7 +97,7 @@ class Chunker(Protocol):
     order. Memory is bounded: a chunker of formats that grow without limit (logs, tables) reads line by line.
     """
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
         """The pieces of `source`, each of at most about `chunk_tokens` (estimated) with its context.
 
         A unit that fits is never split. A part that cannot be used (a bad row) comes as a Reject with its bytes.

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mesh_assets.chunks.ids import ChunkIds
-from mesh_assets.chunks.protocol import Piece, Source
-from mesh_assets.chunks.registry import chunker_for, lacking
-from mesh_assets.errors import SourceError
+from mesh_assets.chunks.protocol import Attached, Piece, Source
+from mesh_assets.chunks.registry import chunker_for, no_chunker
+from mesh_assets.errors import FormatError, SourceError
+from mesh_assets.schemas import ATTACHED
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 from mesh_assets.schemas.rejects import Reject, printable
 
 # A batch is handed on at this many rows or characters of text, whichever comes first.
@@ -28,57 +30,71 @@ BATCH_CHARACTERS = 4 << 20
 WHOLE_BYTES = 16 << 20
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_REMEDY = (
-    "Convert it to a format that has a chunker (Markdown, plain text, CSV, JSON lines ...), or add one beside "
-    "`mesh_assets/chunks/registry.py`; the rest of the slice is not affected."
-)
 
 
 def chunk_batches(
-    sources: Iterable[Source], *, slice_key: str, chunk_tokens: int, outcome: Outcome
+    sources: Iterable[Source],
+    *,
+    slice_key: str,
+    chunk_tokens: int,
+    outcome: Outcome,
+    attached: AttachedRows | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The chunks of `sources` as batches of `CHUNKS`, in order; `outcome` fills up while they are drained.
+
+    So does `attached`, with rows of tables that belong to chunks, which come with the batch of their chunk.
 
     An extent that has no chunker, or that cannot be read, is a reject of `outcome`; a bad part of it (a line that is no
     JSON) is a part reject. SourceError where an extent of more than 16 MiB fails after its first chunk: the slice
     starts again, and finds the file as it is then.
     """
-    rows = _Rows()
+    rows = _Rows(slice_key, attached or AttachedRows())
     for source in sources:
         rows.begin(source)
-        for piece in _cut(source, chunk_tokens, outcome):
-            if rows.add(piece):
-                yield rows.batch(slice_key)
+        for part in _cut(source, chunk_tokens, outcome):
+            if isinstance(part, Piece):
+                if rows.are_enough:
+                    yield rows.batch()
+                rows.add(part)
+            elif isinstance(part, Source):
+                rows.begin(part)
+            else:
+                rows.attach(part)
     if rows.pieces:
-        yield rows.batch(slice_key)
+        yield rows.batch()
 
 
-def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece]:
-    """The pieces of one extent; its rejects and its count go to `outcome`.
+def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece | Source | Attached]:
+    """The pieces of one extent and what belongs to them; its rejects and its count go to `outcome`.
 
-    SourceError where it fails after a piece of it was given: that one may already be written.
+    SourceError where the file changed, or the disk failed, after a piece of it was given: that one may already be
+    written. What breaks later for another reason is a reject of the rest.
     """
     chunker = chunker_for(source.kind, source.format)
     if chunker is None:
-        what = lacking(source.kind, source.format)
-        outcome.reject(Reject(source.path, f"no chunker for {what}", _REMEDY, f"{source.kind}, {source.format}"))
+        outcome.reject(no_chunker(source))
         return
     found = chunker.chunk(source, chunk_tokens=chunk_tokens)
-    is_whole = source.stop - source.start <= WHOLE_BYTES
+    # What is no text may be many times its size when it is read.
+    is_whole = source.stop - source.start <= WHOLE_BYTES and source.encoding is not None
     given = False
     try:
         for part in list(found) if is_whole else found:
-            if isinstance(part, Piece):
+            if isinstance(part, Reject):
+                outcome.reject(_in_file(part, source.start))
+            else:
                 given = True
                 yield part
-            else:
-                outcome.reject(_in_file(part, source.start))
     except (SourceError, OSError) as error:
         fault = error if isinstance(error, SourceError) else _unreadable(source, error)
-        if given:
+        may_pass = not isinstance(error, FormatError)
+        if given and may_pass:
             raise fault from error
-        outcome.reject(Reject(source.path, fault.reason, fault.remedy, fault.message), passing=True)
-        return
+        reject = Reject(source.path, fault.reason, fault.remedy, fault.message)
+        if not given:
+            outcome.reject(reject, passing=may_pass)
+            return
+        outcome.reject(replace(reject, byte_start=source.start, byte_stop=source.stop))
     outcome.advance(read=source.stop - source.start)
 
 
@@ -100,7 +116,10 @@ def _in_file(reject: Reject, start: int) -> Reject:
 class _Rows:
     """Pieces that wait to become rows of `CHUNKS`, and runs of them that share an extent, which has its ids."""
 
+    slice_key: str
+    attached: AttachedRows
     pieces: list[Piece] = field(default_factory=list[Piece])
+    beside: list[tuple[int, Attached]] = field(default_factory=list[tuple[int, Attached]])
     runs: list[tuple[Source, ChunkIds, int]] = field(default_factory=list[tuple[Source, ChunkIds, int]])
     characters: int = 0
 
@@ -110,20 +129,30 @@ class _Rows:
             self.runs.pop()
         self.runs.append((source, ChunkIds(source), len(self.pieces)))
 
-    def add(self, piece: Piece) -> bool:
-        """One more piece of the source; whether there are enough now for a batch."""
-        self.pieces.append(piece)
-        self.characters += len(piece.text)
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are enough now for a batch. (What belongs to the last piece may still come.)"""
         return len(self.pieces) >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
 
-    def batch(self, slice_key: str) -> pa.RecordBatch:
+    def add(self, piece: Piece) -> None:
+        """One more piece of the source."""
+        self.pieces.append(piece)
+        self.characters += len(piece.text)
+
+    def attach(self, row: Attached) -> None:
+        """A row that belongs to the last piece."""
+        self.beside.append((len(self.pieces) - 1, row))
+
+    def batch(self) -> pa.RecordBatch:
         """The waiting rows; none wait afterwards, but the last source goes on."""
         count = len(self.pieces)
         own = dict(zip(_OWN, zip(*self.pieces, strict=True), strict=True))
         sources = [source for source, _, _ in self.runs]
         firsts = np.array([first for _, _, first in self.runs] + [count], np.int64)
         which = np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts))
-        columns: dict[str, pa.Array[Any]] = {"chunk_id": pa.array(self._ids(own["text"]), pa.string())}
+        ids = self._ids(own["text"])
+        self._hand_on(ids, which)
+        columns: dict[str, pa.Array[Any]] = {"chunk_id": pa.array(ids, pa.string())}
         for name, values in own.items():
             columns[name] = _array(values, _TYPES[name])
         starts = np.array([source.start for source in sources], np.int64)[which]
@@ -132,10 +161,20 @@ class _Rows:
         for name, shared in _SHARED.items():
             values = pa.array([shared(source) for source in sources], _TYPES[name])
             columns[name] = values.take(which)
-        columns["slice"] = pa.array([slice_key], _TYPES["slice"]).take(np.zeros(count, np.int32))
-        self.pieces, self.runs, self.characters = [], [(*self.runs[-1][:2], 0)], 0
+        columns["slice"] = pa.array([self.slice_key], _TYPES["slice"]).take(np.zeros(count, np.int32))
+        self.pieces, self.beside, self.runs, self.characters = [], [], [(*self.runs[-1][:2], 0)], 0
         arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))
+
+    def _hand_on(self, ids: Sequence[str], which: NDArray[np.int32]) -> None:
+        """The rows that belong to the waiting pieces, with these ids and `which` source each, to their tables."""
+        rows: dict[str, list[dict[str, object]]] = {}
+        for at, (table, row) in self.beside:
+            source = self.runs[int(which[at])][0]
+            place: dict[str, object] = {"dataset": source.dataset, "path": printable(source.path)}
+            rows.setdefault(table, []).append({**row, **place, "chunk_id": ids[at], "slice": self.slice_key})
+        for table, found in rows.items():
+            self.attached.add(table, ATTACHED[table].batch(found))
 
     def _ids(self, texts: Sequence[str]) -> list[str]:
         stops = [first for _, _, first in self.runs[1:]] + [len(texts)]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from blake3 import blake3
 
 from mesh_assets.errors import CorruptTableError
-from mesh_assets.schemas.outcome import Outcome, Produced, StageOutput
+from mesh_assets.schemas.outcome import AttachedRows, Outcome, Produced, StageOutput
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.lake import Lake, LakeTable, UpToDate
 from mesh_assets.storage.run_tags import FORCE_TAG
@@ -38,13 +38,14 @@ def produce(
     is_there: Callable[[LakeTable], bool] = lambda _: True,
     shown: Mapping[str, object] | None = None,
     published: Callable[[], None] = lambda: None,
+    attached: AttachedRows | None = None,
 ) -> StageOutput:
     """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
 
     A table that had to skip rows (its index was down), or has rejects that may pass, is never up to date; nor is one
     whose result outside the lake is gone, which `is_there` tells. A run tagged `mesh/force` makes all of them again.
-    What `shown` holds in the end goes to the UI, and `published` is called when the table is there, also where it was
-    before.
+    What `attached` gathers is published with the table, what `shown` holds in the end goes to the UI, and `published`
+    is called when the table is there, also where it was before.
     """
     asset = context.asset_key.to_user_string()
     identity = input_hash(asset, upstream, settings or {})
@@ -59,4 +60,5 @@ def produce(
             published()
             return UpToDate(found)
     outcome = Outcome(unit=unit, total=total, log=context.log.info)
-    return Produced(rows(outcome), outcome, identity, made_from(upstream, settings or {}), shown or {}, published)
+    footer = made_from(upstream, settings or {})
+    return Produced(rows(outcome), outcome, identity, footer, shown or {}, published, attached or AttachedRows())

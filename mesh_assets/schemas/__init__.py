@@ -2,7 +2,7 @@
 
 A schema is written once. It drives the cast when a table is written, the columns shown in the Dagster UI, the view in
 `lake.duckdb` and the generated asset check. Adding a column is one line in one file. `TABLES` maps each asset to its
-table.
+table; `ATTACHED` are tables that a stage publishes beside its own.
 """
 
 from mesh_assets.schemas.chunks import CHUNKS
@@ -12,6 +12,7 @@ from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.reports import REPORTS
 from mesh_assets.schemas.statistics import STATISTICS
+from mesh_assets.schemas.symbols import SYMBOLS
 from mesh_assets.schemas.table import Table
 
 TABLES: dict[str, Table] = {
@@ -27,3 +28,4 @@ TABLES: dict[str, Table] = {
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,
 }
+ATTACHED: dict[str, Table] = {"symbols": SYMBOLS}

@@ -1,7 +1,7 @@
 """Chunks: the unit of meaning, each with the locator of its own bytes.
 
-`text` is the chunk's own content, exactly what its locator opens: bytes of the file or, where that is no plain text, of
-its reading (the text that its chunker makes of it). A file in an archive has the path `archive.zip!/inner/file.txt`, and
+`text` is the chunk's own content, exactly what its locator opens: bytes of the file or, where that is no plain text,
+of its reading (the text that its chunker makes of it). A file in an archive has the path `old.zip!/inner/a.txt`, and
 bytes there are the inner file's. `context` is what the chunk needs to be understood alone (heading path, table header,
 enclosing class) and belongs to other bytes. Embeddings and indexes read both.
 """

@@ -85,12 +85,28 @@ class StageOutput:
 
 
 @dataclass(slots=True)
+class AttachedRows:
+    """Rows of tables that a stage publishes beside its own, gathered while its stream is drained."""
+
+    _batches: dict[str, list[pa.RecordBatch]] = field(default_factory=dict[str, list[pa.RecordBatch]])
+
+    def add(self, table: str, batch: pa.RecordBatch) -> None:
+        """More rows of a table of `ATTACHED`."""
+        self._batches.setdefault(table, []).append(batch)
+
+    def take(self, table: str) -> list[pa.RecordBatch]:
+        """What came since the last time."""
+        return self._batches.pop(table, [])
+
+
+@dataclass(slots=True)
 class Produced(StageOutput):
     """The rows as a stream, and the outcome that fills up while they are drained.
 
     `input_hash` identifies what the rows were made from. `extra` goes to the table's footer and `metadata` to the UI;
     both may be completed while the stream is drained. A `content_hash` in `extra` identifies the rows themselves.
     `published` is called once the table is there: what was only kept in case the work is cut off may go then.
+    `attached` fills up with the stream.
     """
 
     batches: Iterable[pa.RecordBatch]
@@ -99,6 +115,7 @@ class Produced(StageOutput):
     extra: dict[str, object] = field(default_factory=dict[str, object])
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     published: Callable[[], None] = _nothing
+    attached: AttachedRows = field(default_factory=AttachedRows)
 
 
 def in_batches(rows: Iterable[dict[str, object]], size: int = 1024) -> Iterator[list[dict[str, object]]]:

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
 
-from mesh_assets.schemas import TABLES
+from mesh_assets.schemas import ATTACHED, TABLES
 from mesh_assets.schemas.rejects import REJECTS
 from mesh_assets.schemas.table import Column, Table
-from mesh_assets.stages import ASSETS, DUCKDB_ASSETS
+from mesh_assets.stages import ASSETS, DUCKDB_ASSETS, PARTITIONS
 from mesh_assets.storage.duckdb_files import dataset_database, rewriting, views_database
 from mesh_assets.storage.duckdb_types import adapt, comments_sql, duckdb_type, name, text
 from mesh_assets.storage.files import publishing
@@ -72,7 +72,7 @@ def view_sql(root: Path, called: str, assets: tuple[str, ...]) -> str:
     table = _shown(called)
     parts: list[str] = []
     for grain in ("slice", "dataset"):
-        chosen = [asset for asset in assets if ASSETS[asset].partition == grain]
+        chosen = [asset for asset in assets if PARTITIONS[asset] == grain]
         if chosen:
             files = [escape(str(_empty_file(root))), *(_pattern(root, called, asset) for asset in chosen)]
             columns = ", ".join(_expression(column, grain) for column in table.columns)
@@ -88,7 +88,7 @@ def escape(path: str) -> str:
 def _views() -> dict[str, tuple[str, ...]]:
     """The name of each view with the assets whose files it shows."""
     views: dict[str, tuple[str, ...]] = {}
-    for asset, table in TABLES.items():
+    for asset, table in (TABLES | ATTACHED).items():
         if asset not in DUCKDB_ASSETS:
             views[table.name] = (*views.get(table.name, ()), asset)
     return views | {REJECTS.name: tuple(asset for asset in ASSETS if asset not in DUCKDB_ASSETS)}
@@ -96,14 +96,14 @@ def _views() -> dict[str, tuple[str, ...]]:
 
 def _stored(called: str) -> Table:
     """The table as its files have it."""
-    return next(table for table in (*TABLES.values(), REJECTS) if table.name == called)
+    return next(table for table in (*TABLES.values(), *ATTACHED.values(), REJECTS) if table.name == called)
 
 
 def _shown(called: str) -> Table:
     """The table as the view has it: dataset and slice first, and the asset where it is of several."""
     table, assets = _stored(called), _views()[called]
     where = [_DATASET]
-    if any(ASSETS[asset].partition == "slice" for asset in assets):
+    if any(PARTITIONS[asset] == "slice" for asset in assets):
         where.append(_SLICE)
     if len(assets) > 1:
         where.append(_ASSET)
@@ -135,7 +135,7 @@ def _scan(files: list[str], called: str) -> str:
 
 def _pattern(root: Path, called: str, asset: str) -> str:
     below = ("rejects", asset) if called == REJECTS.name else (asset,)
-    stars = ("*", "*.parquet") if ASSETS[asset].partition == "slice" else ("*.parquet",)
+    stars = ("*", "*.parquet") if PARTITIONS[asset] == "slice" else ("*.parquet",)
     return "/".join((escape(str(root)), *below, *stars))
 
 

@@ -2,18 +2,20 @@
 
     <state>/lake/<asset>/<dataset>/<slice>.parquet          a table of a slice
     <state>/lake/<asset>/<dataset>.parquet                  a table of a dataset
+    <state>/lake/<table>/<dataset>/<slice>.parquet          a table that an asset makes beside its own
     <state>/lake/rejects/<asset>/...                        what that stage could not process
 
-Rejects are published first and the main file last, so a main file means a finished stage. Its footer says what it
-was made from and by which version, which is how a second run knows that there is nothing to do.
+Rejects and attached tables are published first and the main file last, so a main file means a finished stage. Its
+footer says what it was made from and by which version, which is how a second run knows that there is nothing to do.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from mesh_assets.errors import CorruptTableError, KeyFormatError, MeshError, MissingUpstreamError
-from mesh_assets.schemas import TABLES
+from mesh_assets.schemas import ATTACHED, TABLES
 from mesh_assets.schemas.outcome import Produced, StageOutput
 from mesh_assets.schemas.rejects import REJECTS, Reject, rejects_batch
+from mesh_assets.schemas.table import Table
 from mesh_assets.slices import SliceKey, check_dataset_key, is_dataset_key, is_slice_of
-from mesh_assets.stages import ASSETS
+from mesh_assets.stages import ASSETS, PARTITIONS
 from mesh_assets.storage.files import publishing, remove_files, remove_folder
 
 _FOOTER = "mesh"
@@ -245,19 +248,20 @@ class Lake:
 
         Memory is bounded by a row group. An exception of the stage leaves everything as it was.
         """
-        schema = TABLES[asset].schema
         path = self.path(asset, partition)
-        with publishing(path, run_id) as temporary:
-            with pq.ParquetWriter(
-                temporary,
-                schema,
-                compression="zstd",
-                compression_level=_COMPRESSION_LEVEL,
-                write_page_checksum=True,  # vectors are copied from table to table for years
-            ) as writer:
-                rows = _drain(writer, produced)
+        with publishing(path, run_id) as temporary, _writer(temporary, TABLES[asset]) as writer:
+            # Left in the other order: what is attached is published before the file of the asset.
+            with ExitStack() as beside:
+                attached: dict[str, _Rows] = {}
+                for table in ASSETS[asset].attached:
+                    place = beside.enter_context(publishing(self.path(table, partition), run_id))
+                    attached[table] = _Rows(beside.enter_context(_writer(place, ATTACHED[table])))
+                rows = _drain(_Rows(writer), attached, produced)
                 footer = _footer(asset, partition, produced, rows, version=version, run_id=run_id)
-                writer.add_key_value_metadata({_FOOTER: json.dumps(asdict(footer))})
+                for table, written in attached.items():
+                    own = replace(footer, asset=table, rows=written.rows)
+                    written.writer.add_key_value_metadata({_FOOTER: json.dumps(asdict(own))})
+            writer.add_key_value_metadata({_FOOTER: json.dumps(asdict(footer))})
             self._publish_rejects(asset, partition, produced.outcome.rejects, run_id)
         produced.published()
         return LakeTable(path, footer)
@@ -272,24 +276,58 @@ class Lake:
 
 
 def _below(asset: str, partition: str) -> Path:
-    if ASSETS[asset].partition == "dataset":
+    if PARTITIONS[asset] == "dataset":
         return Path(f"{check_dataset_key(partition)}.parquet")
     return Path(SliceKey.parse(partition).dataset, f"{partition}.parquet")
 
 
-def _drain(writer: pq.ParquetWriter, produced: Produced) -> int:
-    rows = held_bytes = 0
-    held: list[pa.RecordBatch] = []
+def _writer(path: Path, table: Table) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        path,
+        table.schema,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        write_page_checksum=True,  # vectors are copied from table to table for years
+    )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows on their way into a file: batches gathered into row groups."""
+
+    writer: pq.ParquetWriter
+    rows: int = 0
+    _held: list[pa.RecordBatch] = field(default_factory=list[pa.RecordBatch])
+    _bytes: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        self.rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._bytes >= _ROW_GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            self.writer.write_table(pa.Table.from_batches(self._held))
+            self._held, self._bytes = [], 0
+
+
+def _drain(own: _Rows, attached: Mapping[str, _Rows], produced: Produced) -> int:
+    """All rows into their files; how many the table of the asset itself has."""
+
+    def drain_attached() -> None:
+        for table, rows in attached.items():
+            for batch in produced.attached.take(table):
+                rows.add(batch)
+
     for batch in produced.batches:
-        held.append(batch)
-        rows += batch.num_rows
-        held_bytes += batch.nbytes
-        if held_bytes >= _ROW_GROUP_BYTES:
-            writer.write_table(pa.Table.from_batches(held))
-            held, held_bytes = [], 0
-    if held:
-        writer.write_table(pa.Table.from_batches(held))
-    return rows
+        own.add(batch)
+        drain_attached()
+    drain_attached()
+    for rows in (own, *attached.values()):
+        rows.flush()
+    return own.rows
 
 
 def _identity(produced: Produced) -> str:

@@ -51,7 +51,7 @@ def checked(given: Source, tokens: int) -> list[Piece | Reject]:
     with given.open() as stream:
         data = stream.read()
     codec = codec_for(given.encoding, data[:4])
-    parts = list(chunker.chunk(given, chunk_tokens=tokens))
+    parts = [p for p in chunker.chunk(given, chunk_tokens=tokens) if isinstance(p, Piece | Reject)]
     at = line = 0
     for part in parts:
         assert part.byte_start == at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -9,11 +10,12 @@ import pyarrow as pa
 import pytest
 
 from mesh_assets.chunks import stage
-from mesh_assets.chunks.protocol import Source
+from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.errors import SourceChangedError, SourceError
+from mesh_assets.errors import FormatError, SourceChangedError, SourceError
+from mesh_assets.schemas import ATTACHED
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 from mesh_assets_tests.chunks.sources import source
 
 
@@ -151,3 +153,72 @@ def test_batches_are_bounded() -> None:
     batches = list(chunk_batches([source(text)], slice_key="s.000001", chunk_tokens=32, outcome=Outcome()))
     assert len(batches) > 1
     assert max(batch.num_rows for batch in batches) <= stage.BATCH_ROWS
+
+
+class _Album:
+    """Two files in one, pictures attached to the pieces of the second."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+        del chunk_tokens
+        yield replace(source, path=f"{source.path}!/a.txt", kind="text", format="plain")
+        yield _piece("one\n")
+        yield replace(source, path=f"{source.path}!/b.py", kind="code", format="python")
+        for name in ("f", "g"):
+            yield _piece("same\n")
+            yield Attached("symbols", _symbol(name))
+
+
+def _piece(text: str) -> Piece:
+    return Piece(text, 0, len(text), 1, 1, 2)
+
+
+def _symbol(name: str) -> dict[str, object]:
+    lists: dict[str, object] = {"imports": [], "calls": [], "bases": []}
+    where: dict[str, object] = {"byte_start": 0, "byte_stop": 5, "line_start": 1, "line_stop": 1}
+    said = {"symbol": name, "type": "function", "signature": f"{name}()", "language": "python"}
+    return {"symbol_id": name, **said, **lists, **where}
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 100])
+def test_files_in_a_file_have_paths_of_their_own_and_rows_that_belong_to_a_chunk_its_id(
+    batch_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "chunker_for", lambda _kind, _form: _Album())
+    monkeypatch.setattr(stage, "BATCH_ROWS", batch_rows)
+    outcome, attached = Outcome(unit="extents", total=2), AttachedRows()
+    given = [source("x", "unknown", "zip", path=name) for name in ("p.zip", "q.zip")]
+    batches = list(chunk_batches(given, slice_key="s.000001", chunk_tokens=64, outcome=outcome, attached=attached))
+    rows = pa.Table.from_batches(batches, schema=CHUNKS.schema).to_pylist()
+    paths = [f"{outer}.zip!/{inner}" for outer in "pq" for inner in ("a.txt", "b.py", "b.py")]
+    assert [row["path"] for row in rows] == paths
+    assert [row["kind"] for row in rows] == ["text", "code", "code"] * 2
+    assert len({row["chunk_id"] for row in rows}) == 6
+    symbols = pa.Table.from_batches(attached.take("symbols"), schema=ATTACHED["symbols"].schema).to_pylist()
+    assert [(row["symbol"], row["path"], row["slice"]) for row in symbols] == [
+        (name, f"{outer}.zip!/b.py", "s.000001") for outer in "pq" for name in "fg"
+    ]
+    assert [row["chunk_id"] for row in symbols] == [row["chunk_id"] for row in rows if row["kind"] == "code"]
+    assert (outcome.done, outcome.rejected) == (2, 0)
+
+
+class _Breaking:
+    def __init__(self, error: Exception, pieces: int) -> None:
+        self._error, self._pieces = error, pieces
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+        del source, chunk_tokens
+        yield from [_piece("text")] * self._pieces
+        raise self._error
+
+
+def test_a_file_that_breaks_after_its_first_chunk_keeps_what_was_read_and_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = FormatError("broken", "a.pdf ends in page 3.", remedy="Save it again.")
+    for pieces, rejected in ((2, 0), (0, 1)):
+        breaking = _Breaking(error, pieces)
+        monkeypatch.setattr(stage, "chunker_for", lambda _kind, _form, breaking=breaking: breaking)
+        rows, outcome = run(replace(source("x" * 9, "text", "pdf"), encoding=None))
+        assert len(rows) == pieces
+        assert (outcome.done, outcome.rejected, outcome.passing) == (1 - rejected, rejected, 0)
+        assert [(reject.reason, reject.is_part) for reject in outcome.rejects] == [("broken", not rejected)]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mesh_assets.errors import QueryError
-from mesh_assets.schemas import TABLES
+from mesh_assets.schemas import ATTACHED, TABLES
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.schemas.rejects import REJECTS, Reject
 from mesh_assets.schemas.table import Table
@@ -22,6 +22,7 @@ from mesh_assets.storage.duckdb_types import duckdb_type
 from mesh_assets.storage.duckdb_views import publish_views
 from mesh_assets.storage.lake import Lake
 
+_ALL = (*TABLES.values(), *ATTACHED.values(), REJECTS)
 HOSTILE = "it's; DROP TABLE chunks; --\x1b[31m.md"
 
 
@@ -61,9 +62,7 @@ def _asked(lake: Lake, query: str) -> list[tuple[object, ...]]:
         return list(run_query(connection, query).rows)
 
 
-@pytest.mark.parametrize(
-    "table", {table.name: table for table in (*TABLES.values(), REJECTS)}.values(), ids=lambda t: t.name
-)
+@pytest.mark.parametrize("table", {table.name: table for table in _ALL}.values(), ids=lambda t: t.name)
 def test_types_are_those_that_duckdb_reads_from_a_file(table: Table, tmp_path: Path) -> None:
     pq.write_table(table.schema.empty_table(), tmp_path / "empty.parquet")
     described = duckdb.execute(f"DESCRIBE FROM read_parquet('{tmp_path}/empty.parquet')").fetchall()
@@ -79,8 +78,8 @@ def test_an_empty_lake_has_every_table_with_columns_and_words(lake: Lake) -> Non
             "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'chunks' AND comment IS NULL",
         )
         assert list(comments.rows) == []
-    assert set(found) == {table.name for table in TABLES.values()} | {"rejects"}
-    for table in (*TABLES.values(), REJECTS):
+    assert set(found) == {table.name for table in _ALL}
+    for table in _ALL:
         columns = set(found[table.name].columns)
         assert columns >= {column.name for column in table.columns} | {"dataset"}
         assert found[table.name].rows == 0

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +14,8 @@ import pytest
 
 from mesh_assets.defs.partitions import SLICES
 from mesh_assets.errors import CorruptTableError, KeyFormatError, LakeError, MissingUpstreamError
-from mesh_assets.schemas import TABLES
-from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.schemas import ATTACHED, TABLES
+from mesh_assets.schemas.outcome import AttachedRows, Outcome, Produced
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.io_manager import ParquetIOManager
@@ -254,3 +255,33 @@ class TestIOManager:
         metadata = result.asset_materializations_for_node("chunk_insights")[0].metadata
         assert metadata["rows"].value == 5
         assert metadata["rejects"].value == 0
+
+
+def _symbol(name: str) -> dict[str, object]:
+    texts = ("chunk_id", "dataset", "slice", "path", "language", "symbol", "type", "signature")
+    numbers = ("byte_start", "byte_stop", "line_start", "line_stop")
+    lists: dict[str, object] = {"imports": [], "calls": ["print"], "bases": []}
+    return {"symbol_id": name, **dict.fromkeys(texts, "x"), **dict.fromkeys(numbers, 1), **lists}
+
+
+def test_a_table_that_is_attached_is_there_with_its_own_count_or_not_at_all(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    attached = AttachedRows()
+
+    def batches(symbols: int, *, fail: bool = False) -> Iterator[pa.RecordBatch]:
+        for number in range(symbols):
+            attached.add("symbols", ATTACHED["symbols"].batch([_symbol(f"{number}")]))
+            yield TABLES["chunk_sets"].batch([])
+        if fail:
+            raise RuntimeError("the stage failed")
+
+    for count, fails in ((3, False), (5, True)):
+        produced = Produced(batches(count, fail=fails), Outcome(), "input", attached=attached)
+        with pytest.raises(RuntimeError) if fails else nullcontext():
+            lake.publish("chunk_sets", KEY, produced, version="1", run_id="run")
+        table = lake.read("symbols", KEY)
+        assert [row["symbol_id"] for row in table.rows()] == ["0", "1", "2"]
+        assert (table.footer.asset, table.footer.rows, lake.read("chunk_sets", KEY).footer.rows) == ("symbols", 3, 0)
+    assert lake.slices("d") == {KEY}
+    assert lake.delete_slices("d", [KEY]) == 3
+    assert lake.find("symbols", KEY) is None

@@ -7,7 +7,7 @@ from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.intake.drop_area import DropArea
-from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -27,6 +27,7 @@ def chunk_sets(
     """
     dataset = SliceKey.parse(context.partition_key).dataset
     tokens = settings.chunk_tokens
+    attached = AttachedRows()
     return produce(
         context,
         lake,
@@ -35,9 +36,11 @@ def chunk_sets(
             slice_key=context.partition_key,
             chunk_tokens=tokens,
             outcome=outcome,
+            attached=attached,
         ),
         upstream=[raw_partitions],
         total=raw_partitions.footer.rows,
         unit="files",
         settings={"chunk_tokens": tokens},
+        attached=attached,
     )
