@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mesh_assets.chunks.confined import close_reader
 from mesh_assets.chunks.ids import ChunkIds
 from mesh_assets.chunks.protocol import Attached, Piece, Source
 from mesh_assets.chunks.registry import chunker_for, no_chunker
@@ -49,19 +50,22 @@ def chunk_batches(
     starts again, and finds the file as it is then.
     """
     rows = _Rows(slice_key, attached or AttachedRows())
-    for source in sources:
-        rows.begin(source)
-        for part in _cut(source, chunk_tokens, outcome):
-            if isinstance(part, Piece):
-                if rows.are_enough:
-                    yield rows.batch()
-                rows.add(part)
-            elif isinstance(part, Source):
-                rows.begin(part)
-            else:
-                rows.attach(part)
-    if rows.pieces:
-        yield rows.batch()
+    try:
+        for source in sources:
+            rows.begin(source)
+            for part in _cut(source, chunk_tokens, outcome):
+                if isinstance(part, Piece):
+                    if rows.are_enough:
+                        yield rows.batch()
+                    rows.add(part)
+                elif isinstance(part, Source):
+                    rows.begin(part)
+                else:
+                    rows.attach(part)
+        if rows.pieces:
+            yield rows.batch()
+    finally:
+        close_reader()
 
 
 def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece | Source | Attached]:

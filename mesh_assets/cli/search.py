@@ -24,10 +24,13 @@ from mesh_assets.storage.lake import Lake
 
 
 class Kind(StrEnum):
-    """Kinds that have chunkers."""
+    """Kinds of data."""
 
     TEXT = "text"
     CODE = "code"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
     LOG = "log"
     STRUCTURED = "structured"
     METRIC = "metric"
@@ -67,7 +70,8 @@ def _print_hits(result: SearchResult) -> None:
         console.print("Nothing found. `mesh status` shows what was read so far.")
     for rank, hit in enumerate(result.hits, 1):
         symbol = f" · {hit.symbol}" if hit.symbol else ""
-        place = f"{hit.dataset}/{hit.path}:{hit.line_start}{symbol}"
+        where = f", {hit.citation.place}" if hit.citation.place else f":{hit.line_start}"
+        place = f"{hit.dataset}/{hit.path}{where}{symbol}"
         console.print(f"[bold]{rank}. {escape(safe(place))}[/] [dim]{hit.score:.2f} {escape(hit.why)}[/]")
         console.print(f"   {escape(safe(hit.snippet))}", soft_wrap=True)
         console.print(f"   [dim]{escape(show_command(hit.citation))}[/]", soft_wrap=True)

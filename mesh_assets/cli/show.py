@@ -32,7 +32,8 @@ def show(
     if raw:
         sys.stdout.buffer.write(opened.content)
         return
-    console.print(f"[bold]{escape(safe(f'{cited.dataset}/{cited.path}'))}[/], line {opened.line_start:,}")
+    place = f"{opened.place}, as text" if opened.place else f"line {opened.line_start:,}"
+    console.print(f"[bold]{escape(safe(f'{cited.dataset}/{cited.path}'))}[/], {escape(safe(place))}")
     text = opened.content.decode(opened.encoding or "latin-1", "replace")
     for number, line in enumerate(text.splitlines(), opened.line_start):
         console.print(f"[dim]{number:>7}[/]  {escape(safe(line))}", soft_wrap=True)

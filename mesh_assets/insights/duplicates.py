@@ -26,7 +26,7 @@ _LARGE_COUNT = 20
 # Hashes are compared within one run only.
 _SEED = 5
 # Columns of a text's first place that a citation is made of.
-_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start")
+_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start", "place")
 
 
 class DuplicateInsight:

@@ -34,6 +34,7 @@ class ChunkText:
     byte_stop: int
     line_start: int
     source_hash: str
+    place: str | None
 
     def byte_span(self, start: int, stop: int) -> tuple[int, int]:
         """The bytes in the file of the characters `start` up to `stop`; the whole chunk where they cannot be told."""
@@ -50,6 +51,7 @@ class ChunkText:
             source_hash=self.source_hash,
             line_start=self.line_start + self.text.count("\n", 0, start),
             quote=self.quote(start, stop),
+            place=self.place,
         )
 
     def quote(self, start: int, stop: int) -> str:
@@ -62,7 +64,7 @@ class ChunkText:
 
 
 # Columns of `CHUNKS` in the order of the fields of `ChunkText`.
-CHUNK_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash")
+CHUNK_COLUMNS = ("dataset", "path", "kind", "text", "byte_start", "byte_stop", "line_start", "source_hash", "place")
 
 
 def chunk_texts(chunks: pa.RecordBatch) -> list[ChunkText]:

@@ -18,7 +18,7 @@ from mesh_assets.schemas.outcome import Outcome
 # What is read of the chunks, and how many of them at once.
 COLUMNS = (
     *("chunk_id", "dataset", "path", "kind", "format", "language", "symbol", "context", "text", "source_hash"),
-    *("byte_start", "byte_stop", "line_start", "line_stop", "time_start", "time_stop"),
+    *("byte_start", "byte_stop", "line_start", "line_stop", "place", "time_start", "time_stop"),
 )
 BATCH_ROWS = 8192
 

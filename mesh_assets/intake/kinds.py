@@ -70,6 +70,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"BZh", "unknown", "bzip2"),
     (0, b"\xfd7zXZ\0", "unknown", "xz"),
     (0, b"\x7fELF", "unknown", "elf"),
+    (257, b"ustar", "unknown", "tar"),
 )
 # All of them at once, each a group, in their order.
 _MAGIC_FORM = re.compile(b"|".join(b"(.{%d}%s)" % (at, re.escape(mark)) for at, mark, _, _ in _MAGIC), re.DOTALL)

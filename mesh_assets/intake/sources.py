@@ -215,6 +215,10 @@ class _ExtentReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """The open file itself: all of it, wherever the extent lies, and without looking at what is read."""
+        return self._file.fileno()
+
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer).cast("B")
         block = self._file.read(min(len(view), self._stop - self._position))

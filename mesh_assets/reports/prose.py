@@ -74,8 +74,10 @@ def words(identifier: str) -> str:
 
 
 def place(citation: Citation) -> str:
-    """Where a citation lies, for people: file and line, or bytes where the line is not known."""
+    """Where a citation lies, for people: file and page or line, or bytes where the line is not known."""
     path = shorten(one_line(citation.path), 160)
+    if citation.place:
+        return f"{path}, {shorten(one_line(citation.place), 80)}"
     if citation.line_start > 0:
         return f"{path}, line {citation.line_start:,}"
     return f"{path}, bytes {citation.byte_start:,} to {citation.byte_stop:,}"

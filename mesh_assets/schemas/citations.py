@@ -23,6 +23,7 @@ CITATION = pa.struct(
         pa.field("line_start", pa.int64(), nullable=False),
         pa.field("source_hash", pa.string(), nullable=False),
         pa.field("quote", pa.string(), nullable=False),
+        pa.field("place", pa.string()),
     ]
 )
 HASH_DIGITS = 12
@@ -34,7 +35,9 @@ _CITATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Bytes `byte_start` up to `byte_stop` (exclusive) of a file. `quote` is their text, perhaps shortened."""
+    """Bytes `byte_start` up to `byte_stop` (exclusive) of a file, or of its reading. `quote` is their text, perhaps
+    shortened; `place` says where they are in a file that is no plain text, as `page 3`.
+    """
 
     dataset: str
     path: str
@@ -43,6 +46,7 @@ class Citation:
     source_hash: str
     line_start: int = 0
     quote: str = ""
+    place: str | None = None
 
     def __str__(self) -> str:
         digest = self.source_hash[:HASH_DIGITS]

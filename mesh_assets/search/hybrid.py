@@ -162,6 +162,7 @@ def _hit(entry: _Found, row: ChunkRow, query: str) -> SearchHit:
             source_hash=row.source_hash,
             line_start=row.line_start,
             quote=shown,
+            place=row.place,
         ),
         snippet=shown,
         words_rank=entry.words_rank,

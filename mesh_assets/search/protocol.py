@@ -25,6 +25,7 @@ class ChunkRow:
     line_start: int
     line_stop: int
     source_hash: str
+    place: str | None = None
 
 
 class ChunkStore(Protocol):
