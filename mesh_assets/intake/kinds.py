@@ -84,6 +84,15 @@ _ZIP_NAMES = {
     ".xlsx": "structured",
     ".ods": "structured",
 }
+# Streams of compound files by which it is told whose they are, then endings where the sample does not reach them.
+_OLE_STREAMS = (
+    ("WordDocument", "text", "doc"),
+    ("PowerPoint Document", "text", "ppt"),
+    ("__properties_version1.0", "text", "msg"),
+    ("Workbook", "structured", "xls"),
+    ("Book", "structured", "xls"),
+)
+_OLE_NAMES = {".doc": "text", ".dot": "text", ".ppt": "text", ".msg": "text", ".xls": "structured"}
 _TEXT_NAMES: dict[str, tuple[str, str]] = {
     **dict.fromkeys((".md", ".markdown", ".mkd"), ("text", "markdown")),
     ".rst": ("text", "rst"),
@@ -128,13 +137,22 @@ _MOMENT = re.compile(
     r"|\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d"
     r"|\b\d\d[-/]\d\d(?:[-/]\d\d)? \d\d:\d\d:\d\d"
     r"|^\d{6} \d{6} "
-    r"|^\[?1\d{9}(?:\.\d+|\d{3})?\b"
+    r"|^(?:\S{1,16} )?\[?1\d{9}(?:\.\d+|\d{3})?\b"
     r")"
 )
+# Seconds since 1970 among other columns: a telephone number may look like that, but not in nearly every line.
+_EPOCH_COLUMN = re.compile(r"[^\n]{0,80}?\s1[0-9]{9}\s")
+_EPOCH_SHARE = 0.9
 _TABLE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.{0,16})?|1\d{9}(?:\d{3})?|1\d{9}\.\d+")
 # Stack traces and wrapped lines carry no moment, so not every line of a log has one; the first lines do.
 _LOG_SHARE = 0.2
+# Lines of two cells that are no table by chance.
+_PAIRS = 5
 _LOG_HEAD = 3
+
+
+# Characters of a JSON value at the end of a sample that may be incomplete.
+_CUT_VALUE = 4096
 
 
 def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
@@ -147,7 +165,7 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     form = _MAGIC_FORM.match(sample)
     magic = _MAGIC[(form.lastindex or 0) - 1][2:] if form else None
     if magic is not None and magic[1] not in _WEAK_MAGIC:
-        return _opened_by_name(magic, suffix)
+        return _opened_by_name(magic, suffix) if magic[1] != "ole" else _compound(sample, suffix)
     encoding = _encoding(sample, whole=whole)
     if encoding is None:
         return Detected(*(magic or ("unknown", "binary")))
@@ -158,7 +176,8 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     lines = text[: cast("re.Match[str]", _HEAD.match(text)).end()].splitlines()[:_SAMPLE_LINES]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # the last one is probably cut
-    kind, shape = _by_structure(lines, suffix) or _by_name(name, suffix, text) or ("text", "plain")
+    found = _as_json(lines, text, whole=whole) or _by_structure(lines, suffix) or _by_name(name, suffix, text)
+    kind, shape = found or ("text", "plain")
     return Detected(kind, shape, encoding)
 
 
@@ -173,6 +192,14 @@ def _opened_by_name(magic: tuple[str, str], suffix: str) -> Detected:
     if form == "zip" and suffix in _ZIP_NAMES:
         return Detected(_ZIP_NAMES[suffix], suffix[1:])
     return Detected(kind, form)
+
+
+def _compound(sample: bytes, suffix: str) -> Detected:
+    """What an OLE compound file is: an old document of Word, Excel or PowerPoint, or a message of Outlook."""
+    for stream, kind, form in _OLE_STREAMS:
+        if stream.encode("utf-16-le") in sample:
+            return Detected(kind, form)
+    return Detected(_OLE_NAMES.get(suffix, "unknown"), suffix[1:] if suffix in _OLE_NAMES else "ole")
 
 
 def _encoding(sample: bytes, *, whole: bool) -> str | None:
@@ -202,22 +229,47 @@ def _utf16_without_mark(sample: bytes) -> str | None:
     return "utf-16-be" if even > 0.7 and odd < 0.05 else None
 
 
+def _as_json(lines: list[str], text: str, *, whole: bool) -> tuple[str, str] | None:
+    """JSON lines, or a text that is one JSON value; its lines may hold moments or commas, but they are no records."""
+    filled = [line for line in lines if line.strip()]
+    if len(filled) >= 2 and all(_is_json_object(line) for line in filled[:20]):
+        return "structured", "jsonl"
+    return ("structured", "json") if _is_json(text, whole=whole) else None
+
+
 def _by_structure(lines: list[str], suffix: str) -> tuple[str, str] | None:
     filled = [line for line in lines if line.strip()]
     if len(filled) < 2:
         return None
     _, form = _TEXT_NAMES.get(suffix, ("", ""))
-    if all(_is_json_object(line) for line in filled[:20]):
-        return "structured", "jsonl"
     if form in ("json", "xml") and filled[0].lstrip()[:1] in ("{", "[", "<"):
-        return None  # its lines may hold moments or commas, but they are no records
+        return None  # damaged perhaps, but no table and no log
     table = _table(filled, suffix)
     if table is not None:
         return table
-    if not any(_MOMENT.match(line) for line in filled[:_LOG_HEAD]):
-        return None
-    dated = sum(_MOMENT.match(line) is not None for line in filled)
-    return ("log", "log") if dated >= max(2, _LOG_SHARE * len(filled)) else None
+    return ("log", "log") if _is_log(filled) else None
+
+
+def _is_log(lines: list[str]) -> bool:
+    if sum(_EPOCH_COLUMN.match(line) is not None for line in lines) >= max(3, _EPOCH_SHARE * len(lines)):
+        return True
+    if not any(_MOMENT.match(line) for line in lines[:_LOG_HEAD]):
+        return False
+    return sum(_MOMENT.match(line) is not None for line in lines) >= max(2, _LOG_SHARE * len(lines))
+
+
+def _is_json(text: str, *, whole: bool) -> bool:
+    """Whether the text is one JSON object or array, or the beginning of one."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        # What is cut off is right up to the value that was cut, which is rarely longer than this.
+        return not whole and error.pos > max(1, len(text) - _CUT_VALUE)
+    except RecursionError:
+        return True
+    return True
 
 
 def _is_json_object(line: str) -> bool:
@@ -230,20 +282,33 @@ def _is_json_object(line: str) -> bool:
 
 
 def _table(lines: list[str], suffix: str) -> tuple[str, str] | None:
-    """A table has the same number of delimiters, more than none, in nearly every line, and a header without moments."""
+    """A table has the same number of delimiters, more than none, in nearly every line, and a header without moments.
+
+    Moments with numbers behind them are a table with or without a header.
+    """
+    named = suffix in (".csv", ".tsv", ".tab")
     for delimiter, form in ((",", "csv"), ("\t", "tsv"), (";", "csv"), ("|", "csv")):
-        if not any(delimiter in line for line in lines):
-            continue
+        if not any(delimiter in line for line in lines) or (delimiter == "|" and lines[0].lstrip().startswith("|")):
+            continue  # lines that begin with a bar are a table in Markdown
         widths = _widths(lines, delimiter)
         width = max(set(widths), key=widths.count, default=0)
-        named = suffix in (".csv", ".tsv", ".tab")
-        # Without a name that says so, two columns are as likely prose with a comma in each line.
-        if width < (2 if named else 3) or widths.count(width) < (0.6 if named else 0.95) * len(widths):
+        if width < 2 or widths.count(width) < (0.6 if named else 0.95) * len(widths):
             continue
-        if not named and (_MOMENT.match(lines[0]) or any(cell[:1].isdigit() for cell in lines[0].split(delimiter))):
-            continue
-        return ("metric" if _is_series(lines, delimiter, width) else "structured"), form
+        if _is_series(lines, delimiter, width):
+            return "metric", form
+        if named or _has_header(lines, delimiter, width):
+            return "structured", form
     return None
+
+
+def _has_header(lines: list[str], delimiter: str, width: int) -> bool:
+    """Whether lines whose name does not say so are a table: a header, and more columns than prose has commas."""
+    if _MOMENT.match(lines[0]) or any(cell[:1].isdigit() for cell in lines[0].split(delimiter)):
+        return False
+    if width > 2 or delimiter == "\t":
+        return True
+    # Two columns are as likely prose with a comma in each line, but a sentence does not begin with one word.
+    return len(lines) >= _PAIRS and not any(" " in line.partition(delimiter)[0] for line in lines)
 
 
 def _widths(lines: list[str], delimiter: str) -> list[int]:

@@ -23,7 +23,18 @@ SERIES = "timestamp,value\n" + "\n".join(f"2026-11-22 10:{n:02d}:00,{n}.5" for n
         (TABLE, "prices.txt", "structured", "csv"),
         (TABLE.replace(",", "\t"), "x", "structured", "tsv"),
         (SERIES, "cpu.csv", "metric", "csv"),
+        (SERIES, "cpu.txt", "metric", "csv"),
+        (SERIES.partition("\n")[2], "cpu", "metric", "csv"),
+        ("id\trate\n" + "".join(f"{n}\t.{n}\n" for n in range(9)), "x", "structured", "tsv"),
+        ("EventId,EventTemplate\n" + "".join(f"E{n},sent <*> to <*>\n" for n in range(9)), "x", "structured", "csv"),
+        ("We came, we saw\nI went, he stayed\n" * 5, "poem", "text", "plain"),
+        ("| a | b |\n| --- | --- |\n| 1 | 2 |\n", "x", "text", "plain"),
+        ("- 1117838570 2005.06.03 R02 RAS KERNEL INFO parity error\n" * 5, "bgl", "log", "log"),
+        ("134681 node-246 unix.hw state 1077804742 1 Component change\n" * 5, "hpc", "log", "log"),
+        ("Call us at 1077804742 today\nor write a letter\nor come by\n", "ad", "text", "plain"),
         ('{"a": 1}\n{"a": 2}\n', "events.txt", "structured", "jsonl"),
+        ('[\n {"at": "2026-11-22 10:40:01"},\n {"at": 2}\n]\n', "x", "structured", "json"),
+        ("[2026-11-22 10:40:01] up\n[2026-11-22 10:40:02] down\n", "x", "log", "log"),
         ('{\n "a": ["2026-11-22 10:40:01", 2]\n}\n', "labels.json", "structured", "json"),
         ("# Title\n\nText, with commas, in each line.\n", "readme.md", "text", "markdown"),
         ("import os\n\nprint(os)\n", "a.py", "code", "python"),
@@ -48,6 +59,9 @@ def test_text(content: str, path: str, kind: str, form: str) -> None:
         (b"PAR1" + bytes(20), "x", "structured", "parquet"),
         (b"PK\x03\x04" + bytes(20), "a.docx", "text", "docx"),
         (b"PK\x03\x04" + bytes(20), "a.bin", "unknown", "zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "x", "text", "doc"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(20), "a.xls", "structured", "xls"),
+        (bytes(257) + b"ustar\x0000", "a", "unknown", "tar"),
         (b"RIFF\0\0\0\0WAVEfmt ", "s", "audio", "wav"),
         (b"\0\1\2\3" * 10, "x.txt", "unknown", "binary"),
     ],
@@ -77,3 +91,10 @@ def test_any_bytes_have_a_kind_and_their_codec_exists(sample: bytes, path: str, 
     found = detect(sample, path, whole=whole)
     if found.encoding:
         sample.decode(found.encoding, "surrogateescape" if found.encoding == "utf-8" else "replace")
+
+
+def test_json_is_told_from_its_first_part_alone() -> None:
+    content = ("[" + ",\n".join(f'{{"name": "item {n}", "at": "2026-11-22 10:40:01"}}' for n in range(2000))).encode()
+    assert detect(content[:65536], "x", whole=False).format == "json"
+    assert detect(content[:30000] + b"no" + content[30000:65536], "x", whole=False).format != "json"
+    assert detect(b"[" * 65536, "x", whole=False).kind
