@@ -4,7 +4,8 @@ Makes an input of that size (see `varied_input`), runs the real `slice_job` of e
 `slice_run`), and again with a twentieth of the input. Rates are bytes of the input that became chunks, in MB per
 CPU-second of the whole process, interpreter and imports included; bytes of rejected files count for nothing. The text
 chunker is measured alone, on the Markdown and plain text of the folder as it is. With `--kind` the last line also has
-what reading, telling the kind, chunking and writing make together: the stages `raw_partitions` and `chunk_sets`.
+what reading, telling the kind, chunking and writing make together: the stages `raw_partitions` and `chunk_sets`, the
+child process included. With `--kind pdf` that is in pages, of the files that were read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from mesh_assets.storage.lake import Lake
 HERE = Path(__file__).resolve().parent
 DATASET = "input"
 SAMPLE_SECONDS = 0.02
-KINDS = ("text", "code", "log", "structured", "metric")
+KINDS = ("text", "code", "log", "structured", "metric", "markdown", "html", "pdf", "csv", "jsonl")
 # The input, the lake and the index, with room for merges.
 DISK_FACTOR = 3.5
 
@@ -67,6 +68,7 @@ class Ingest:
     chunks: int = 0
     equal: int = 0
     equal_bytes: int = 0
+    pages: int = 0
 
     @property
     def cpu(self) -> float:
@@ -174,6 +176,7 @@ def ingest(varied: VariedInput, folder: Path, size: int, *, embeddings: bool) ->
         done.read += chunks.bytes_in - _rejected_parts(lake, key)
         done.chunks += chunks.rows
     done.rejected = written - done.read
+    done.pages = _pages(drops / DATASET, [lake.path("chunk_sets", key) for key in keys])
     done.equal, done.equal_bytes = _equal_texts([lake.path("chunk_sets", key) for key in keys])
     done.read -= done.equal_bytes
     return done
@@ -186,6 +189,22 @@ def _rejected_parts(lake: Lake, key: str) -> int:
             if row["byte_start"] is not None:
                 parts += row["byte_stop"] - row["byte_start"]
     return parts
+
+
+def _pages(folder: Path, chunks: list[Path]) -> int:
+    """Pages of the PDFs that have chunks; one is counted once however often it was copied."""
+    import pypdfium2
+
+    pages: dict[str, int] = {}
+    total = 0
+    for path in pl.concat([pl.scan_parquet(p).filter(format="pdf").select("path").unique() for p in chunks]).collect()[
+        "path"
+    ]:
+        original = path.partition("/")[2]
+        if original not in pages:
+            pages[original] = len(pypdfium2.PdfDocument(folder / path))
+        total += pages[original]
+    return total
 
 
 def _equal_texts(paths: list[Path]) -> tuple[int, int]:
@@ -221,7 +240,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of real files; by default Python's library and documentation")
     parser.add_argument("--bytes", type=float, default=2e8, help="size of the input; the goals are for 2e9")
-    parser.add_argument("--kind", choices=KINDS, help="only files of this kind")
+    parser.add_argument("--kind", choices=KINDS, help="only files of this kind or format")
     parser.add_argument("--embeddings", choices=("on", "off"), default="off")
     parser.add_argument("--work", type=Path, help="folder for the work, on a disk; by default the temporary folder")
     parser.add_argument("--keep", action="store_true", help="leave the work where it is")
@@ -257,13 +276,15 @@ def _measure(options: argparse.Namespace, folder: Path, size: int) -> None:
     listing = scan_against_rglob(folder / "tree")
     print(f"\n{texts.table()}\n\n{listing.table()}\n")
     stages = whole.stages()
-    chunking = whole.read / 1e6 / (stages["raw_partitions"] + stages["chunk_sets"])
+    seconds = stages["raw_partitions"] + stages["chunk_sets"]
+    chunking = f" stage_mb_per_cpu_s={whole.read / 1e6 / seconds:.1f}" if options.kind else ""
+    if options.kind == "pdf":
+        chunking = f" pages_per_cpu_s={whole.pages / seconds:.0f}"
     print(
         f"ingest_mb_per_cpu_s={whole.read / 1e6 / whole.cpu:.2f} chunk_mb_per_cpu_s={texts.rate:.1f} "
         f"boundary_pct={texts.boundary_pct:.1f} over_pct={texts.over_pct:.1f} scan_vs_rglob={listing.ratio:.2f} "
         f"peak_rss_mb={whole.peak / 1e6:.0f} rss_ratio={whole.peak / small.peak:.2f} "
-        f"orchestration_cpu_s={whole.mean('orchestration'):.2f}"
-        + (f" stage_mb_per_cpu_s={chunking:.1f}" if options.kind else "")
+        f"orchestration_cpu_s={whole.mean('orchestration'):.2f}" + chunking
     )
 
 

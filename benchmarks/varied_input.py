@@ -57,6 +57,11 @@ _TOKEN = re.compile(
     r"|(?P<ruler>^[ \t]*+#[^\w\n\"']*+$)",
     re.MULTILINE,
 )
+# Markup of HTML stays, and so do programs in it.
+_HTML_TOKEN = re.compile(
+    r"(?P<markup>(?is:<(script|style)\b.*?</\2\s*>|<!--.*?-->|<[^<>]{1,2000}>|&#?\w{1,12};))|" + _TOKEN.pattern,
+    re.MULTILINE,
+)
 _FIXED, _WORD, _NUMBER = 0, 1, 2
 # Numbers of more digits than this are exchanged for one of a sample of so many.
 _ALL_DIGITS, _SAMPLE = 4, 20_000
@@ -69,6 +74,7 @@ class Original:
 
     path: str
     kind: str
+    format: str
     encoding: str | None
     tokens: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     marks: list[int] = field(default_factory=list)
@@ -131,7 +137,10 @@ def _case(word: str) -> str:
 
 
 class VariedInput:
-    """Copies of the files of `folder`, the default library where it is None; only files of `kind` where given."""
+    """Copies of the files of `folder`, the default library where it is None; only of one kind or format where given.
+
+    What is no text stays as it is; behind a PDF comes a comment of its own, so that no two are equal.
+    """
 
     def __init__(self, folder: Path | None, kind: str | None) -> None:
         self._table = _Table()
@@ -139,8 +148,8 @@ class VariedInput:
         self._texts: list[tuple[str, str]] = []
         for name, data in _default_files() if folder is None else _files_of(folder):
             found = detect(data[:SAMPLE_BYTES], name, whole=len(data) <= SAMPLE_BYTES)
-            if kind is None or found.kind == kind:
-                self.originals.append(self._tokenised(Original(name, found.kind, found.encoding), data))
+            if kind in (None, found.kind, found.format):
+                self.originals.append(self._tokenised(Original(name, found.kind, found.format, found.encoding), data))
                 if found.format in ("markdown", "plain") and (text := _decoded(data, found.encoding)):
                     self._texts.append((found.format, text))
         self._table.complete_numbers()
@@ -162,7 +171,8 @@ class VariedInput:
         heads = {match.start(): match.end() for match in _HEAD_OF_LOG.finditer(text)} if original.kind == "log" else {}
         kept_until = 0
         lines = _line_starts(text)
-        for match in _TOKEN.finditer(text):
+        form = _HTML_TOKEN if original.format == "html" else _TOKEN
+        for match in form.finditer(text):
             start, what = match.start(), match.lastgroup
             if start > at:
                 tokens.append(add(text[at:start], _FIXED))
@@ -171,7 +181,7 @@ class VariedInput:
                 line = lines[int(np.searchsorted(lines, start, "right")) - 1]
                 kept_until = heads.get(int(line), 0)
             value = match[0]
-            kept = what == "kept" or start < kept_until
+            kept = what in ("kept", "markup") or start < kept_until
             code = _FIXED if kept or what == "ruler" else _NUMBER if what in ("number", "hex") else _WORD
             # One string may be met as a word and as part of what stays.
             number = add("\0" + value if code == _FIXED and value.isalnum() else value, code)
@@ -222,7 +232,7 @@ class VariedInput:
 
     def _copy(self, original: Original, copy: int, number: int) -> bytes:
         if original.raw:
-            return original.raw
+            return original.raw + (b"\n%% copy %d\n" % copy if original.format == "pdf" else b"")
         generator = np.random.default_rng([copy, number])
         shifts = generator.integers(1, 1 << 40, len(self._sizes))
         tokens = original.tokens.astype(np.int64)
