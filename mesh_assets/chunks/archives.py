@@ -23,6 +23,7 @@ from typing import IO, BinaryIO, cast
 
 from mesh_assets.chunks.members import Member, parts_of_member, room_of, take_room
 from mesh_assets.chunks.protocol import Part, Room, Source
+from mesh_assets.chunks.streams import another
 from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.schemas.rejects import Reject
 
@@ -200,9 +201,4 @@ def _unpacked(source: Source, name: str, opened: Callable[[], IO[bytes]], room: 
             yield Member(name, size, lambda: io.BytesIO(data))
         else:
             spool.flush()
-            yield Member(name, size, partial(_reopened, spool.fileno()))
-
-
-def _reopened(descriptor: int) -> BinaryIO:
-    """The open file once more, with a position of its own."""
-    return open(f"/proc/self/fd/{descriptor}", "rb")  # noqa: PTH123  # no path of anybody's
+            yield Member(name, size, partial(another, spool.fileno()))

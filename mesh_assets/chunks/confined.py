@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class _Children:
 
     process: subprocess.Popen[bytes] | None = None
     line: socket.socket | None = None
+    folder: tempfile.TemporaryDirectory[str] | None = None
 
     def read(self, source: Source, file: BinaryIO, chunk_tokens: int) -> Iterator[Part]:
         """What the child makes of `file`. One that dies of the files before it gets another try."""
@@ -104,13 +106,15 @@ class _Children:
 
     def close(self) -> None:
         """End the child now."""
-        process, line = self.process, self.line
-        self.process = self.line = None
+        process, line, folder = self.process, self.line, self.folder
+        self.process = self.line = self.folder = None
         if line is not None:
             line.close()
         if process is not None:
             process.kill()
             process.wait()
+        if folder is not None:
+            folder.cleanup()
 
     def _start(self) -> bool:
         """Make sure that there is a child; whether it has read nothing yet."""
@@ -120,6 +124,8 @@ class _Children:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-P", *CHILD, str(MEMORY_BYTES)]
         environment = {name: value for name, value in os.environ.items() if not any(p in name for p in _PRIVATE)}
+        self.folder = tempfile.TemporaryDirectory(prefix="mesh-reader-")
+        environment["TMPDIR"] = self.folder.name
         with theirs:
             self.process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True, env=environment)
         self.line = ours

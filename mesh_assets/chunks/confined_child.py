@@ -1,12 +1,12 @@
 """The process that reads formats whose parsers may crash or swell: one file after another, with limits.
 
 It gets each file as an open descriptor, so that it needs no path, and answers with frames of parts. Before the first
-file it gives up the network where the kernel lets it. Started by `confined`; nothing else imports this.
+file it gives up the network, and all files but those of the system (`walls`), where the kernel lets it. Started by
+`confined`; nothing else imports this.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -21,9 +21,9 @@ from mesh_assets.chunks.frames import frames, pack
 from mesh_assets.chunks.members import room_of
 from mesh_assets.chunks.protocol import Part, Source
 from mesh_assets.chunks.registry import direct_chunker
+from mesh_assets.chunks.streams import another
+from mesh_assets.chunks.walls import raise_walls
 from mesh_assets.errors import SourceError
-
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     limit = memory if hardest == resource.RLIM_INFINITY else min(memory, hardest)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _leave_network()
+    raise_walls(sys.argv[2:])
     with socket.socket(fileno=os.dup(0)) as parent:
         while True:
             request, descriptors, _, _ = socket.recv_fds(parent, 1 << 16, 1)
@@ -45,13 +45,6 @@ def main() -> None:
                     parent.sendall(frame)
 
 
-def _leave_network() -> None:
-    """Into a network of its own, without any interface. Not every kernel or container allows that: then it stays."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-
-
 def _answer(request: dict[str, Any], file: BinaryIO) -> Iterator[bytes]:
     used = resource.getrusage(resource.RUSAGE_SELF)
     # The kernel ends the process at this; the parent then says so of the file.
@@ -60,7 +53,7 @@ def _answer(request: dict[str, Any], file: BinaryIO) -> Iterator[bytes]:
         (int(used.ru_utime + used.ru_stime) + request.pop("cpu_seconds"), resource.RLIM_INFINITY),
     )
     tokens = request.pop("chunk_tokens")
-    source = Source(**request, open=lambda: _again(file))
+    source = Source(**request, open=lambda: another(file.fileno()))
     try:
         yield from frames(_parts(source, tokens))
         yield pack("done")
@@ -76,11 +69,6 @@ def _parts(source: Source, chunk_tokens: int) -> Iterator[Part]:
     chunker = direct_chunker(source.kind, source.format)
     if chunker is not None:
         yield from chunker.chunk(replace(source, room=room_of(source)), chunk_tokens=chunk_tokens)
-
-
-def _again(file: BinaryIO) -> BinaryIO:
-    """The same open file once more, from its start and with a position of its own."""
-    return open(f"/proc/self/fd/{file.fileno()}", "rb")  # noqa: PTH123  # no path of anybody's
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -57,6 +58,16 @@ class Hostile:
                 word = "reached"
             except OSError as error:
                 word = "unreachable"
+        if word == "files":
+            tried = {"home": os.environ["TEST_FOLDER"] + "/secret.txt", "temporary": os.environ["TMPDIR"] + "/mine"}
+            word = ""
+            for name, path in tried.items():
+                for mode in ("a", "r"):
+                    try:
+                        open(path, mode).close()
+                        word += f"{name} {mode}, "
+                    except OSError:
+                        pass
         if word == "env":
             word = " ".join(sorted(os.environ))
         yield Piece(word, 0, len(word), 1, 1, 1)
@@ -136,6 +147,18 @@ def test_the_child_reaches_no_network_and_sees_no_key(monkeypatch: pytest.Monkey
     assert isinstance(piece, Piece)
     assert "TEST_PORT" in piece.text
     assert "KEY" not in piece.text
+
+
+@pytest.mark.usefixtures("child")
+def test_the_child_opens_no_file_of_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+        (Path(folder) / "secret.txt").write_text("secret")
+        monkeypatch.setenv("TEST_FOLDER", folder)
+        (piece,) = hostile("files")
+    assert isinstance(piece, Piece)
+    if "home" in piece.text:
+        pytest.skip("this kernel has no Landlock")
+    assert piece.text == "temporary a, temporary r, "
 
 
 @pytest.mark.usefixtures("child")
