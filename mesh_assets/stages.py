@@ -55,7 +55,12 @@ STAGES: tuple[Stage, ...] = (
     Stage("chunks", (_asset("chunk_sets", "parquet", version="3", attached=("symbols",)),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
-        "insights", (_asset("chunk_insights", "parquet", version="2"), _asset("slice_insights", "parquet", version="2"))
+        "insights",
+        (
+            _asset("chunk_insights", "parquet", version="2"),
+            _asset("chunk_relations", "parquet"),
+            _asset("slice_insights", "parquet", version="3"),
+        ),
     ),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
     Stage(

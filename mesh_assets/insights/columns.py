@@ -77,6 +77,11 @@ def lists_of(values: object, counts: NDArray[np.int64]) -> pa.Array[Any]:
     return cast("pa.Array[Any]", cast(Any, pa.ListArray).from_arrays(pa.array(offsets), values))
 
 
+def flattened(column: object) -> tuple[NDArray[np.int64], Any]:
+    """The values of a column of lists, one behind the other, and the row of each."""
+    return np.asarray(_compute.list_parent_indices(column), np.int64), cast(Any, column).flatten()
+
+
 def counted(column: object) -> list[tuple[str, int]]:
     """The distinct strings of a column and how often each occurs."""
     found = cast(Any, column).value_counts()

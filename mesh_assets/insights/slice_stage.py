@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from mesh_assets.insights.events import Events
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.registry import slice_accumulators
 from mesh_assets.schemas.insights import INSIGHTS
@@ -36,13 +37,16 @@ def slice_insight_batches(
     slice without chunks has no insights, and no batch.
     """
     accumulators = slice_accumulators()
+    events = Events()
     for chunks, insights, vectors in aligned:
         batch = SliceBatch(chunks, insights, vectors)
         for accumulator in accumulators:
             accumulator.observe(batch)
+        events.observe(batch)
         outcome.advance(chunks.num_rows)
     with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
-        found = _with_own_titles(insight for accumulator in accumulators for insight in accumulator.conclude())
+        concluded = [insight for accumulator in accumulators for insight in accumulator.conclude()]
+        found = _with_own_titles([*concluded, *events.together(concluded)])
     if found:
         yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])
 

@@ -31,6 +31,7 @@ NAMED_SLICES = 5
 _SECTIONS = (
     ("contents", "What is in here", "overview"),
     ("summary", "In short", "summary"),
+    ("events", "What happened together", "event"),
     ("topics", "Topics", "topic"),
     ("logs", "Logs", "log"),
     ("tables", "Tables", "table"),

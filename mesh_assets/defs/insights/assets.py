@@ -4,8 +4,9 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
-from mesh_assets.insights import chunk_stage, slice_stage
+from mesh_assets.insights import chunk_stage, relations, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
+from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.slices import SliceKey
@@ -34,6 +35,29 @@ def chunk_insights(
         total=chunk_sets.footer.rows,
         unit="chunks",
         shown=counts,
+    )
+
+
+@slice_asset()
+def chunk_relations(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    chunk_insights: LakeTable,
+    lake: dg.ResourceParam[Lake],
+) -> StageOutput:
+    """Chunks of different files that name the same rare things, and how near in time they are: edges of the graph."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: relation_batches(
+            zip(chunk_sets.batches(relations.COLUMNS), chunk_insights.batches(relations.INSIGHT_COLUMNS), strict=True),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+        ),
+        upstream=[chunk_sets, chunk_insights],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
     )
 
 
