@@ -59,7 +59,7 @@ STAGES: tuple[Stage, ...] = (
         (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
-            _asset("slice_insights", "parquet", version="3"),
+            _asset("slice_insights", "parquet", version="4"),
         ),
     ),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),

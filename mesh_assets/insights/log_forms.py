@@ -14,10 +14,11 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.log_records import LogRecord, level_of
+from mesh_assets.chunks.log_records import BEFORE_STAMP, BEHIND_STAMP, LogRecord, level_of
 from mesh_assets.chunks.timestamps import Format, TimestampParser
 from mesh_assets.insights.byte_text import Bytes, Places, Spans
 from mesh_assets.insights.log_shapes import MAX_NUMBERS, number_spans, shape
+from mesh_assets.insights.template_miner import Shape, may_end_before_status
 
 # Parts of a time, in the order of `_Form.parts`.
 PARTS = ("year", "month", "day", "hour", "minute", "second", "fraction", "zone", "epoch", "zone minute")
@@ -56,9 +57,9 @@ class Part(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """The number at a place of the words: its run, that of its fraction (or -1), and its sign."""
+    """A measured number: its label, its run, that of its fraction (or -1), and its sign."""
 
-    place: int
+    label: str
     run: int
     fraction: int
     sign: int
@@ -77,7 +78,7 @@ class Form:
     stamp_start: int = 0
     stamp_stop: int = 0
     level: str | None = None
-    words: tuple[str, ...] = ()
+    shape: Shape = ()
     numbers: tuple[Measure, ...] = ()
 
 
@@ -100,12 +101,23 @@ def _stamped(line: str, digits: list[tuple[int, int]], form: Format, match: re.M
     parts = _parts(form, match, runs)
     start, stop = match.start("stamp"), match.end("stamp")
     record = LogRecord(None, None, 0, 0, 1, line, stamp_start=start, stamp_stop=stop)
-    words, numbers = shape(record)
-    measures = _measures(record, words, numbers, runs)
-    if parts is None or measures is None:
+    if parts is None or _reads_otherwise(line, start, stop):
         return Form(ONE_BY_ONE)
-    zone = parts[1]
-    return Form(STAMPED, parts[0], zone, start, stop, level_of(line, stop), words, measures)
+    found, numbers = shape(record)
+    measures = _measures(record, numbers, runs)
+    if measures is None:
+        return Form(ONE_BY_ONE)
+    return Form(STAMPED, parts[0], parts[1], start, stop, level_of(line, stop), found, measures)
+
+
+def _reads_otherwise(line: str, start: int, stop: int) -> bool:
+    """Whether quotes or a status mean something else in the message, which is without the stamp, than in the line."""
+    before = line[:start]
+    shown = before.strip(BEFORE_STAMP)
+    if not shown and '"' not in before:
+        return False
+    odd = before.count('"') % 2 or shown.count('"') % 2
+    return bool(odd) or (line[stop:].lstrip(BEHIND_STAMP)[:1].isdigit() and may_end_before_status(shown))
 
 
 def _characters(line: str, byte: int) -> int:
@@ -146,19 +158,14 @@ def _in_run(runs: list[tuple[int, int]], start: int, stop: int) -> Part | None:
 
 
 def _measures(
-    record: LogRecord, words: tuple[str, ...], numbers: tuple[tuple[int, float], ...], runs: list[tuple[int, int]]
+    record: LogRecord, numbers: tuple[tuple[str, float], ...], runs: list[tuple[int, int]]
 ) -> tuple[Measure, ...] | None:
     """The numbers of a line as visible runs; None where one is not visible."""
     if not numbers:
         return ()
-    spans = number_spans(record)
     found: list[Measure] = []
     starts = {first: number for number, (first, _) in enumerate(runs)}
-    for place, _ in numbers:
-        span = spans.get(place)
-        if span is None:
-            return None
-        start, stop = span
+    for (label, _), (start, stop) in zip(numbers, number_spans(record), strict=True):
         sign = -1 if record.text[start] == "-" else 1
         start += sign < 0
         written = record.text[start:stop]
@@ -166,7 +173,7 @@ def _measures(
         fraction = starts.get(start + written.index(".") + 1) if "." in written else -1
         if run is None or fraction is None:
             return None
-        found.append(Measure(place, run, fraction, sign))
+        found.append(Measure(label, run, fraction, sign))
     return tuple(found)
 
 
@@ -178,6 +185,7 @@ class FormTable:
 
     def __init__(self) -> None:
         self.forms: list[Form] = []
+        self._labels: dict[str, int] = {}
         self._rows: list[tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = []
         self._known = 0
         self._parts = np.zeros((0, len(PARTS), 4), np.int64)
@@ -188,10 +196,19 @@ class FormTable:
     def add(self, form: Form) -> int:
         """The number of a new form."""
         parts = [tuple(part) for part in form.parts] or [tuple(Part())] * len(PARTS)
-        numbers = [tuple(measure) for measure in form.numbers]
+        numbers = [(self.label(measure.label), *measure[1:]) for measure in form.numbers]
         self._rows.append((parts, numbers + [(-1, -1, -1, 1)] * (MAX_NUMBERS - len(numbers))))
         self.forms.append(form)
         return len(self.forms) - 1
+
+    def label(self, label: str) -> int:
+        """The number of a label."""
+        return self._labels.setdefault(label, len(self._labels))
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels by their numbers."""
+        return list(self._labels)
 
     def _update(self) -> None:
         if self._rows:
@@ -210,7 +227,7 @@ class FormTable:
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """The measures, of shape (forms, `MAX_NUMBERS`, 4); those that are none have the place -1."""
+        """The measures, of shape (forms, `MAX_NUMBERS`, 4); those that are none have the label -1."""
         self._update()
         return self._numbers
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.insights.log_scan import Deviation
+from mesh_assets.insights.log_series import Series
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.secrets import mask
+from mesh_assets.insights.template_miner import ANY, written
 from mesh_assets.insights.wording import amount, duration, period, rate, usual
 from mesh_assets.schemas.citations import Citation
 
@@ -68,7 +70,7 @@ def _insight(strength: float, group: list[Deviation]) -> Insight:
     carrier = _carrier(main, said)
     sentences = [_phrase(deviation) for deviation in said if deviation is not carrier]
     if carrier is not None:
-        sentences[0] += f", nearly all of them `{template_text(carrier.series.words)}`"
+        sentences[0] += f", nearly all of them `{_series_text(carrier.series)}`"
         sentences[0] += ", which appeared for the first time" if carrier.is_new else ""
     where = "" if len({d.source for d in said}) > 1 else f" in {main.source}"
     first = f"{period(start, stop)}{where}: {sentences[0]}."
@@ -121,15 +123,25 @@ def _moment(seconds: float) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def template_text(words: tuple[str, ...], *, characters: int = 90) -> str:
-    """A template as people read it: without what stands before the message, `…` where it varies."""
+def template_text(words: tuple[str, ...], *, example: str = "", characters: int = 90) -> str:
+    """A template as people read it: without what stands before the message, `…` where it varies.
+
+    The signs between its words are those of `example`, a line that has it.
+    """
     kept = list(words)
     while len(kept) > 2 and (
         kept[0][0] in "<[(" or kept[0].strip(":|-").upper() in _LEVEL_WORDS or not any(c.isalpha() for c in kept[0])
     ):
         kept.pop(0)
-    text = mask(" ".join(kept).replace("<n>", "…").replace("<id>", "…").replace("<path>", "…").replace("<*>", "…"))
+    text = written(tuple(kept), example) or " ".join(kept)
+    text = mask(text.replace("<n>", "…").replace("<id>", "…").replace("<path>", "…").replace(ANY, "…"))
     return (text[: characters - 1] + "…" if len(text) > characters else text).replace("`", "'")
+
+
+def _series_text(series: Series, *, characters: int = 90) -> str:
+    """The template of a series as its first line writes it."""
+    example = series.cells[min(series.cells)].first.text if series.cells else ""
+    return template_text(series.words, example=example, characters=characters)
 
 
 def _what(deviation: Deviation) -> str:
@@ -142,7 +154,7 @@ def _phrase(deviation: Deviation) -> str:
     if d.kind == "shift":
         moved = "rose" if d.observed > d.expected else "fell"
         return f"`{_around(d)}` {moved} to about {amount(d.observed)} from {amount(d.expected)}"
-    name = template_text(d.series.words) if d.series.name == "template" else ""
+    name = _series_text(d.series) if d.series.name == "template" else ""
     if d.kind == "silence":
         missing = f"where about {amount(d.expected)} were to be expected"
         came = "none" if d.observed == 0 else f"only {amount(d.observed)}"
@@ -160,15 +172,16 @@ def _phrase(deviation: Deviation) -> str:
 
 def _around(deviation: Deviation) -> str:
     """The number that shifted with the words beside it: `took … ms`."""
-    words, place = deviation.series.words, deviation.place or 0
-    # A key before `=` names the number; otherwise the two words before it do.
-    before = 0 if "=" in words[place][:-3] else 2
-    return template_text(words[max(0, place - before) : place + 2])
+    label, said = deviation.label.split(), deviation.series.words
+    if len(label) > 1 and label[0].strip(",:;()") in said[1:]:  # one more word says more: `queue depth …`
+        before = said[said.index(label[0].strip(",:;()"), 1) - 1]
+        label = [before, *label] if before[0].isalpha() else label
+    return template_text(tuple(label))
 
 
 def _title(deviation: Deviation) -> str:
     d = deviation
-    name = template_text(d.series.words, characters=60) if d.series.name == "template" else _what(d)
+    name = _series_text(d.series, characters=60) if d.series.name == "template" else _what(d)
     if d.kind == "shift":
         return f"{'Jump' if d.observed > d.expected else 'Fall'} of `{_around(d)}`"
     if d.kind == "silence":
@@ -191,7 +204,7 @@ def _value(main: Deviation, group: list[Deviation]) -> dict[str, object]:
             {
                 "source": d.source,
                 "kind": d.kind,
-                "what": template_text(d.series.words) if d.series.words else _what(d),
+                "what": _series_text(d.series) if d.series.words else _what(d),
                 "observed": round(d.observed, 3),
                 "baseline": round(d.expected, 3),
                 "new": d.is_new,

@@ -38,6 +38,8 @@ _MAX_FRACTION = 9
 _MAX_QUOTED = 400
 _IN_PATH = np.zeros(256, np.bool_)
 _IN_PATH[[ord(c) for c in "/.@+~-"]] = True
+# Signs for what is not kept: no text has these characters for another reason.
+_ID, _ID_DIGIT_FIRST, _PATH, _PATH_WITH_DIGITS = 1, 2, 3, 4
 # What stands before a status: the end of these words.
 _BEFORE_STATUS = ("status", "code", "http", "returned", "->", '"')
 
@@ -107,14 +109,15 @@ def _masked(text: ByteText, lines: Spans) -> tuple[Bytes, Flags, Spans]:
     """The bytes with what varies replaced, which of them make the key, and the runs of digits that are left."""
     is_digit = (text.classes & DIGIT) != 0
     masked = np.where(is_digit, np.uint8(ord("0")), text.data)
-    kept = masked != 13
+    kept = np.ones(len(masked), np.bool_)
+    kept[lines.stops - 1] = text.data[lines.stops - 1] != 13  # of a line end of Windows
     kept[1:] &= ~(is_digit[1:] & is_digit[:-1])  # of a number, its first digit
     digits = runs(is_digit)
     _mask_numbers(text, lines, digits, masked, kept)
     _mask_ids(text, digits, masked, kept)
     _mask_paths(text, digits, masked, kept)
     _mask_quoted(text, lines, masked, kept)
-    return masked, kept, digits.where(kept[digits.starts] & (masked[digits.starts] <= ord("9")))
+    return masked, kept, digits.where(kept[digits.starts] & (masked[digits.starts] >= ord("0")))
 
 
 def _drop(kept: Flags, starts: Places, stops: Places) -> None:
@@ -173,7 +176,7 @@ def _mask_ids(text: ByteText, digits: Spans, masked: Bytes, kept: Flags) -> None
     is_clock = (found.stops - found.starts == 5) & (text.data[found.starts + 2] == ord("T"))
     found = found.where((inner | (count > 1)) & ~is_clock)
     letter_first = text.classes[found.starts] & LETTER != 0
-    masked[found.starts] = np.where(letter_first, ord("~"), ord("^"))
+    masked[found.starts] = np.where(letter_first, _ID, _ID_DIGIT_FIRST)
     kept[found.starts] = True
     _drop(kept, found.starts + 1, found.stops)
 
@@ -188,7 +191,7 @@ def _mask_paths(text: ByteText, digits: Spans, masked: Bytes, kept: Flags) -> No
     is_date = ((text.classes[found.starts] & DIGIT) != 0) & (found.stops - found.starts <= 12)
     found = found.where((count > 1) & ~is_date)
     has_digits = np.searchsorted(digits.starts, found.stops) > np.searchsorted(digits.starts, found.starts)
-    masked[found.starts] = np.where(has_digits, ord("`"), ord("|"))
+    masked[found.starts] = np.where(has_digits, _PATH_WITH_DIGITS, _PATH)
     kept[found.starts] = True
     _drop(kept, found.starts + 1, found.stops)
 

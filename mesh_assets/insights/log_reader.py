@@ -1,4 +1,4 @@
-"""From chunks of logs to events: records with their times, levels, the words of their shapes and their numbers.
+"""From chunks of logs to events: records with their times, levels, shapes and numbers.
 
 Lines are read many at once, by their forms (`log_lines`, `log_forms`); what a record and a timestamp are is decided in
 `chunks.log_records`. What events say together is not decided here.
@@ -38,6 +38,7 @@ from mesh_assets.insights.log_lines import LogLines
 from mesh_assets.insights.log_shapes import shape
 from mesh_assets.insights.protocol import SliceBatch
 from mesh_assets.insights.secrets import mask
+from mesh_assets.insights.template_miner import Shape
 from mesh_assets.schemas.citations import Citation
 
 # A record longer than this is cited by its first line: nobody reads more as evidence.
@@ -72,16 +73,18 @@ class Witness(NamedTuple):
 class Events:
     """Records of one log, in order.
 
-    `times` are seconds since 1970 UTC or NaN, `levels` places in `LEVEL_NAMES`, `shapes` places in `words`: messages
-    with what varies masked. Event `measured[i]` holds `values[i]` at the place `places[i]` of its words.
+    `times` are seconds since 1970 UTC or NaN, `levels` places in `LEVEL_NAMES`, `shapes` places in `shape_list`:
+    messages with what varies masked. Event `measured[i]` holds `values[i]` under the label `labels[i]`, a place in
+    `label_list`.
     """
 
     times: NDArray[np.float64]
     levels: NDArray[np.int64]
     shapes: Places
-    words: list[tuple[str, ...]]
+    shape_list: list[Shape]
     measured: Places
-    places: Places
+    labels: Places
+    label_list: list[str]
     values: NDArray[np.float64]
     witness: Callable[[int], Witness]
 
@@ -97,7 +100,7 @@ class LogReader:
     def _forget(self) -> None:
         self._table = FormTable()
         self._forms: dict[int, int] = {}
-        self._words: dict[tuple[str, ...], int] = {}
+        self._shapes: dict[Shape, int] = {}
         self._table.add(Form(ONE_BY_ONE))  # the form of what has none
         self._of_form = [(_level(None), self._shape(()))]  # level and shape of each form
 
@@ -122,7 +125,7 @@ class LogReader:
         parser = self._parsers.get(path) or self._detect(batch, path, rows[0], latest[0])
         if parser is None:
             return 1, _without_times(batch.chunk(rows[0]))
-        if len(self._forms) > _MAX_FORMS:
+        if max(len(self._forms), len(self._shapes)) > _MAX_FORMS:
             self._forget()
         lines = LogLines.of(
             ByteText.of(cast("pa.StringArray", rows_of(column_of(batch.chunks, "text"), np.array(rows))))
@@ -158,14 +161,14 @@ class LogReader:
                 line = int(first[place])
                 form = form_of(lines.line(line), lines.digits_of(line), parser)
                 number = self._forms[key] = self._table.add(form)
-                self._of_form.append((_level(form.level), self._shape(form.words)))
+                self._of_form.append((_level(form.level), self._shape(form.shape)))
             numbers[place] = number
         forms = numbers[of]
         forms[lines.is_json] = 0
         return forms
 
-    def _shape(self, words: tuple[str, ...]) -> int:
-        return self._words.setdefault(words, len(self._words))
+    def _shape(self, found: Shape) -> int:
+        return self._shapes.setdefault(found, len(self._shapes))
 
     def _events(self, batch: SliceBatch, rows: list[int], read: _Read, count: int) -> Events:
         """The events of the first `count` rows."""
@@ -173,33 +176,34 @@ class LogReader:
         numbers = read.forms[records.lines]
         known = np.array(self._of_form, np.int64)
         levels, shapes = known[numbers, 0], known[numbers, 1]
-        measured, places, values = read.numbers(self._table, records)
+        measured, labels, values = read.numbers(self._table, records)
         others: list[tuple[int, int, float]] = []
         alone = self._table.kinds[numbers] == ONE_BY_ONE
         for event in np.flatnonzero(records.has_more | alone).tolist():
             record = read.record(records, event)
             levels[event] = _level(level_of(record.text, record.stamp_stop))
             if alone[event]:
-                words, found = shape(record)
-                shapes[event] = self._shape(words)
-                others += [(event, place, value) for place, value in found]
+                said, found = shape(record)
+                shapes[event] = self._shape(said)
+                others += [(event, self._table.label(label), value) for label, value in found]
         if others:
-            measured, places, values = _merged(measured, places, values, others)
+            measured, labels, values = _merged(measured, labels, values, others)
         times = read.times[records.lines]
         witness = _Witnesses(batch, rows, read, records, times)
-        return Events(times, levels, shapes, list(self._words), measured, places, values, witness)
+        known_labels = self._table.labels
+        return Events(times, levels, shapes, list(self._shapes), measured, labels, known_labels, values, witness)
 
 
 def _merged(
-    measured: Places, places: Places, values: NDArray[np.float64], others: list[tuple[int, int, float]]
+    measured: Places, labels: Places, values: NDArray[np.float64], others: list[tuple[int, int, float]]
 ) -> tuple[Places, Places, NDArray[np.float64]]:
     """Numbers of events with those that were read one by one, in the order of the events."""
-    events, more_places, more_values = zip(*others, strict=True)
+    events, more_labels, more_values = zip(*others, strict=True)
     measured = np.concatenate((measured, np.array(events, np.int64)))
     order = np.argsort(measured, kind="stable")
-    places = np.concatenate((places, np.array(more_places, np.int64)))
+    labels = np.concatenate((labels, np.array(more_labels, np.int64)))
     values = np.concatenate((values, np.array(more_values, np.float64)))
-    return measured[order], places[order], values[order]
+    return measured[order], labels[order], values[order]
 
 
 def _latest_of(parser: TimestampParser, latest: datetime | None) -> datetime:
@@ -267,17 +271,17 @@ class _Read:
         return _Records(starts, rows, lines.spans.starts[starts], stops, following - starts > 1)
 
     def numbers(self, table: FormTable, records: _Records) -> tuple[Places, Places, NDArray[np.float64]]:
-        """The measured values of records by their forms: event, place in the words, value."""
+        """The measured values of records by their forms: event, number of the label, value."""
         measures = table.numbers[self.forms[records.lines]]
         events, slots = np.nonzero(measures[:, :, 0] >= 0)
-        place, run, fraction, sign = measures[events, slots].T
+        label, run, fraction, sign = measures[events, slots].T
         first, digits, data = self.lines.first_digits[records.lines[events]], self.lines.digits, self.lines.text.data
         lengths = digits.stops - digits.starts
         values = whole_numbers(data, digits.starts[first + run], lengths[first + run]).astype(np.float64)
         has = np.flatnonzero(fraction >= 0)
         at = first[has] + fraction[has]
         values[has] += whole_numbers(data, digits.starts[at], lengths[at]) / 10.0 ** lengths[at]
-        return events, place, sign * values
+        return events, label, sign * values
 
     def record(self, records: _Records, event: int) -> LogRecord:
         """A record with its text and where its stamp stands."""
@@ -352,6 +356,7 @@ def _without_times(chunk: ChunkText) -> Events:
         [()],
         nothing,
         nothing,
+        [],
         np.zeros(0),
         lambda event: _seen(
             chunk, int(starts[event]), records[event].text, 0.0, chunk.line_start + records[event].line_start - 1

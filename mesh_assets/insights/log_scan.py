@@ -71,7 +71,7 @@ class Deviation:
     strength: float
     width: int
     is_new: bool = False
-    place: int | None = None
+    label: str = ""
     shown: tuple[Witness, ...] = ()
     plot: Plot = Plot((), (), 1.0, (0, 0))
 
@@ -125,9 +125,9 @@ def scan(log: LogSeries) -> list[Deviation]:
         if series.count >= LEAST_ERRORS:
             found += _count_deviations(log, series, scales)
         if series.count >= 16:
-            for place, numbers in series.numbers.items():
+            for label, numbers in series.numbers.items():
                 if not numbers.is_counter:
-                    found += _value_deviations(log, series, place, numbers, scales)
+                    found += _value_deviations(log, series, label, numbers, scales)
     burst = {id(deviation.series) for deviation in found if deviation.kind == "burst"}
     found += _new_templates(log, burst, scales[0])
     return sorted(found, key=lambda deviation: -deviation.strength)
@@ -270,7 +270,7 @@ def _count_plot(series: Series, scale: _Scale, run: Run) -> Plot:
 
 
 def _value_deviations(
-    log: LogSeries, series: Series, place: int, numbers: Numbers, scales: list[_Scale]
+    log: LogSeries, series: Series, label: str, numbers: Numbers, scales: list[_Scale]
 ) -> list[Deviation]:
     runs: list[tuple[_Scale, Run]] = []
     for scale in scales:
@@ -298,7 +298,7 @@ def _value_deviations(
                 expected=run.expected,
                 strength=_strength(_WEIGHTS["shift"], (high + 1) / (low + 1), count),
                 width=scale.width,
-                place=place,
+                label=label,
                 shown=tuple(sorted((cell.shown for cell in witnesses), key=lambda w: w.time)),
                 plot=Plot(
                     times=tuple(scale.time(int(i)) for i in where[::step]),
@@ -316,7 +316,8 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
     begin, end = scale.time(0), scale.time(scale.length)
     span = end - begin
     found: list[Deviation] = []
-    for series in log.templates.values():
+    templates = log.templates
+    for series in templates:
         severity = _severity(series)
         if id(series) in burst or series.count < (5 if severity != "other" else LEAST_EVENTS):
             continue
@@ -328,9 +329,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
         share = series.count / max(
             1, sum(c.count for c in log.total.cells.values() if start <= c.last and c.first.time <= stop)
         )
-        if chance > math.log10(_CHANCE / len(log.templates)) or (
-            severity == "other" and (share < 0.05 or dense > 0.25)
-        ):
+        if chance > math.log10(_CHANCE / len(templates)) or (severity == "other" and (share < 0.05 or dense > 0.25)):
             continue
         first, last = int((start - begin) // scale.width), int((stop - begin) // scale.width)
         run = Run(max(first, 0), min(last, scale.length - 1), series.count, 0.0, 0.0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
-from mesh_assets.insights.log_templates import Room, TemplateTable
+from mesh_assets.insights.template_miner import Shape, fitting, templates_of
 
 # Seconds; each divides the next, so that a coarser bucket is made of whole finer ones.
 WIDTHS = (1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
@@ -22,7 +22,27 @@ WIDTHS = (1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 MAX_BUCKETS = 6000
 # Cells (bucket of one series) of one log: about 0.5 KiB each with the line that shows it.
 MAX_CELLS = 60_000
+# Series by shape that a log keeps before it merges those of one template.
 MAX_TEMPLATES = 2000
+# Shapes that each log may remember, so that a log of free text leaves room for the others, and those that all logs of
+# a slice may remember beyond. A shape takes about 0.7 kB where its words are those of others, 5 kB where none is.
+OWN_SHAPES = 100
+SHARED_SHAPES = 8000
+
+
+@dataclass(slots=True)
+class Room:
+    """How many shapes the logs of one slice may still remember beyond their own share."""
+
+    free: int = SHARED_SHAPES
+
+    def change(self, before: int, after: int) -> bool:
+        """Let a log that remembers `before` shapes remember `after`; False where there is no room."""
+        more = max(0, after - OWN_SHAPES) - max(0, before - OWN_SHAPES)
+        if more > max(0, self.free):
+            return False
+        self.free -= more
+        return True
 
 
 @dataclass(slots=True)
@@ -65,7 +85,7 @@ C = TypeVar("C", Cell, Measured)
 
 @dataclass(slots=True)
 class Numbers:
-    """The values at one place of a template. `rises` and `falls` tell counters from measurements."""
+    """The values under one label of a template. `rises` and `falls` tell counters from measurements."""
 
     cells: dict[int, Measured] = field(default_factory=dict[int, Measured])
     rises: int = 0
@@ -114,11 +134,12 @@ class Series:
     """The events of one sort: all of a log, those of one level, or of one template."""
 
     name: str  # total, error, warning or template
-    words: tuple[str, ...] = ()
+    words: Shape = ()
     levels: dict[str, int] = field(default_factory=dict[str, int])
     count: int = 0
+    coming: int = 0  # events of a new series that are not counted yet
     cells: dict[int, Cell] = field(default_factory=dict[int, Cell])
-    numbers: dict[int, Numbers] = field(default_factory=dict[int, Numbers])
+    numbers: dict[str, Numbers] = field(default_factory=dict[str, Numbers])
 
     @property
     def level(self) -> str:
@@ -128,11 +149,12 @@ class Series:
     def absorb(self, other: Series) -> None:
         """Take in another series of the same log."""
         self.count += other.count
+        self.coming += other.coming
         for level, count in other.levels.items():
             self.levels[level] = self.levels.get(level, 0) + count
         _merge(self.cells, other.cells)
-        for place, numbers in other.numbers.items():
-            mine = self.numbers.setdefault(place, Numbers())
+        for label, numbers in other.numbers.items():
+            mine = self.numbers.setdefault(label, Numbers())
             _merge(mine.cells, numbers.cells)
             mine.rises += numbers.rises
             mine.falls += numbers.falls
@@ -140,6 +162,7 @@ class Series:
     def take(self, seen: _Seen, members: NDArray[np.int64]) -> int:
         """Count some of the events seen; the number of cells that are new."""
         self.count += len(members)
+        self.coming = 0
         return _counted(self.cells, seen, members)
 
     def count_levels(self, levels: NDArray[np.int64]) -> None:
@@ -158,11 +181,12 @@ class Series:
         rows = np.repeat(firsts, counts) + inside
         buckets = seen.buckets[np.searchsorted(seen.events, values.events[rows])]
         new = 0
-        for place in np.unique(values.places[rows]).tolist():
-            chosen = np.flatnonzero(values.places[rows] == place)
-            numbers = self.numbers.get(place)
+        for number in np.unique(values.labels[rows]):
+            chosen = np.flatnonzero(values.labels[rows] == number)
+            label = values.label_list[int(number)]
+            numbers = self.numbers.get(label)
             if numbers is None:
-                numbers = self.numbers[place] = Numbers()
+                numbers = self.numbers[label] = Numbers()
             new += numbers.take(seen, values, rows[chosen], buckets[chosen])
         return new
 
@@ -210,13 +234,14 @@ class _Values(NamedTuple):
     """Measured values in the order of their events, and as log(1 + |value|)."""
 
     events: NDArray[np.int64]
-    places: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    label_list: list[str]
     values: NDArray[np.float64]
     logs: NDArray[np.float64]
 
 
 def _values_of(events: Events) -> _Values:
-    return _Values(events.measured, events.places, events.values, np.log1p(np.abs(events.values)))
+    return _Values(events.measured, events.labels, events.label_list, events.values, np.log1p(np.abs(events.values)))
 
 
 def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
@@ -226,6 +251,90 @@ def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
             into[bucket] = cell
         else:
             known.add(cell)
+
+
+class Templates:
+    """The series of the messages of one log: one for each shape, those of one template together when asked for.
+
+    Where there is no more room, templates are made of the shapes so far: what is no shape of the commoner ones is
+    forgotten, and a later shape that fits a template is counted there.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._of: dict[Shape, Shape] = {}  # the shapes that are remembered, and the keys of their series
+        self._series: dict[Shape, Series] = {}
+        self._steps: dict[Shape, Shape] = {}  # what shapes were merged to on the way to a template, and that
+        self._is_merged, self._has_forgotten = True, False
+
+    def of(self, events: Events, timed: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Series | None]]:
+        """For each event a number, and the series of each number: None where there was no room for one."""
+        numbers, of, counts = np.unique(events.shapes[timed], return_inverse=True, return_counts=True)
+        shapes = [events.shape_list[int(number)] for number in numbers]
+        keys = [self._key(shape) for shape in shapes]
+        if None in keys:
+            new = [place for place in np.argsort(-counts, kind="stable").tolist() if keys[place] is None]
+            self._remember({shapes[place]: int(counts[place]) for place in new})
+            keys = [self._key(shape) for shape in shapes]
+        places: dict[Shape | None, int] = {}
+        templates = np.array([places.setdefault(key, len(places)) for key in keys], np.int64)
+        return templates[of], [None if key is None else self._series[key] for key in places]
+
+    def merged(self) -> list[Series]:
+        """The series by template."""
+        if not self._is_merged:
+            found = templates_of({*self._of, *self._of.values()})
+            series: dict[Shape, Series] = {}
+            for key, held in self._series.items():
+                template = found[key]
+                known = series.get(template)
+                if known is None:
+                    held.words = template
+                    series[template] = held
+                else:
+                    known.absorb(held)
+            self._of = {shape: found[key] for shape, key in self._of.items()}
+            self._steps = {step: template for step, template in found.items() if step not in self._of}
+            self._series, self._is_merged = series, True
+        return list(self._series.values())
+
+    def forget(self, count: int) -> None:
+        """Keep the `count` commonest templates at most, and of the shapes only those that lead to one."""
+        self.merged()
+        ranked = sorted(self._series.items(), key=lambda item: -item[1].count - item[1].coming)
+        self._series = dict(ranked[:count])
+        held = len(self._of)
+        steps = (step for step, template in self._steps.items() if template in self._series)
+        kept = dict.fromkeys((*self._series, *steps))
+        self._of = {step: self._steps.get(step, step) for step in list(kept)[:count]}
+        self._room.change(held, len(self._of))
+        self._has_forgotten = True
+
+    def _key(self, shape: Shape) -> Shape | None:
+        key = self._of.get(shape)
+        if key is None and self._has_forgotten:
+            step = fitting(shape, self._of)
+            return None if step is None else self._of[step]
+        return key
+
+    def _remember(self, shapes: dict[Shape, int]) -> None:
+        """Give new shapes, with their numbers of events, series of their own, as far as there is room."""
+        has_forgotten = False
+        for shape, count in shapes.items():
+            held = len(self._of)
+            if len(self._series) >= MAX_TEMPLATES and len(self.merged()) > MAX_TEMPLATES * 3 // 4:
+                is_full = True
+            else:
+                is_full = not self._room.change(held, held + 1)
+            if is_full:
+                if has_forgotten:  # a text without end of which nothing is said twice
+                    return
+                self.forget(min(held, MAX_TEMPLATES) // 2)
+                has_forgotten = True
+                self._room.change(len(self._of), len(self._of) + 1)
+            self._of[shape] = shape
+            self._series.setdefault(shape, Series("template", shape)).coming += count
+            self._is_merged = False
 
 
 class LogSeries:
@@ -238,8 +347,7 @@ class LogSeries:
         self.records = 0
         self.total = Series("total")
         self.by_level = {"error": Series("error"), "warning": Series("warning")}
-        self.templates: dict[int, Series] = {}
-        self._table = TemplateTable(room)
+        self._templates = Templates(room)
         self._cells = 0
 
     def add(self, events: Events) -> None:
@@ -252,7 +360,7 @@ class LogSeries:
         if not len(timed):
             return
         seen = _Seen(events, np.floor(events.times[timed] / self.width).astype(np.int64), timed)
-        numbers, series = self._templates_of(events, timed)
+        numbers, series = self._templates.of(events, timed)
         self._cells += self.total.take(seen, np.arange(len(timed)))
         for level, name in enumerate(LEVEL_NAMES[:2]):
             self._cells += self.by_level[name].take(seen, np.flatnonzero(events.levels[timed] == level))
@@ -261,7 +369,7 @@ class LogSeries:
         values = _values_of(events)
         for start, stop in pairwise(bounds.tolist()):
             members = order[start:stop]
-            template = series.get(int(numbers[members[0]]))
+            template = series[int(numbers[members[0]])]
             if template is not None:
                 self._cells += template.take(seen, members)
                 template.count_levels(events.levels[timed[members]])
@@ -269,43 +377,10 @@ class LogSeries:
         if self._cells > MAX_CELLS or len(self.total.cells) > MAX_BUCKETS:
             self._shrink()
 
-    def _templates_of(self, events: Events, timed: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[int, Series]]:
-        """The number of the template of each event, -1 for none, and the series of those numbers.
-
-        Shapes are looked for in the order in which they came; what is merged into another on the way is told last.
-        """
-        shapes, first, of = np.unique(events.shapes[timed], return_index=True, return_inverse=True)
-        numbers = np.full(len(shapes), -1, np.int64)
-        merged_into: dict[int, int] = {}
-        for place in np.argsort(first).tolist():
-            number, merged = self._template(events.words[int(shapes[place])])
-            merged_into |= dict.fromkeys(merged, -1 if number is None else number)
-            numbers[place] = -1 if number is None else number
-        for place, number in enumerate(numbers.tolist()):
-            while number in merged_into and merged_into[number] != number:
-                number = merged_into[number]
-            numbers[place] = number
-        return numbers[of], {number: self.templates[number] for number in set(numbers.tolist()) & self.templates.keys()}
-
-    def _template(self, words: tuple[str, ...]) -> tuple[int | None, tuple[int, ...]]:
-        number, merged = self._table.find(words)
-        if number is None:
-            return None, ()
-        series = self.templates.get(number)
-        if series is None:
-            series = self.templates[number] = Series("template", self._table.words[number])
-        for old in merged:
-            other = self.templates.pop(old, None)
-            if other is not None:
-                series.absorb(other)
-        if len(self.templates) > MAX_TEMPLATES:  # the rarest would be found by no detector
-            common = {n: s for n, s in self.templates.items() if s.count > 1 or n == number}
-            self.templates = dict(list(common.items())[-MAX_TEMPLATES:])
-            self.templates[number] = series
-        return number, merged
-
     def _shrink(self) -> None:
-        """Widen the buckets while there are many, else drop the rarer half of the templates."""
+        """Merge series, then widen the buckets while there are many, else drop the rarer half of the templates."""
+        if self._cells > MAX_CELLS and self._count_cells() <= MAX_CELLS // 2:
+            return
         if len(self.total.cells) > MAX_BUCKETS // 16:
             wider = next((width for width in WIDTHS if width > self.width), self.width * 8)
             factor = wider // self.width
@@ -315,16 +390,24 @@ class LogSeries:
                 for numbers in series.numbers.values():
                     numbers.cells = _coarser(numbers.cells, factor)
         else:
-            ranked = sorted(self.templates.items(), key=lambda item: -item[1].count)
-            self.templates = dict(ranked[: len(ranked) // 2])
+            self._templates.forget(len(self.templates) // 2)
+        self._count_cells()
+
+    def _count_cells(self) -> int:
         self._cells = sum(
             len(series.cells) + sum(len(numbers.cells) for numbers in series.numbers.values())
             for series in self.all_series()
         )
+        return self._cells
+
+    @property
+    def templates(self) -> list[Series]:
+        """The series of the templates that the shapes seen so far have."""
+        return self._templates.merged()
 
     def all_series(self) -> list[Series]:
         """Total, levels and templates."""
-        return [self.total, *self.by_level.values(), *self.templates.values()]
+        return [self.total, *self.by_level.values(), *self.templates]
 
     def span(self) -> tuple[int, int] | None:
         """First and last bucket of the log, far outliers (a clock that was wrong) left out; None without times."""

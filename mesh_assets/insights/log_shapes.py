@@ -1,6 +1,6 @@
-"""Shapes of log messages: their words with what varies masked, and the measured values in them.
+"""What log records say: the shapes of their messages, and the values measured in them, by the words beside them.
 
-Which shapes are the same message with another name in it is found in `log_templates`.
+What a shape is, and which shapes are one message with another name in it, is decided in `template_miner`.
 """
 
 from __future__ import annotations
@@ -8,20 +8,22 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from itertools import islice
-from typing import cast
+from typing import NamedTuple, cast
 
 from mesh_assets.chunks.log_records import BEFORE_STAMP, BEHIND_STAMP, LEVELS, LogRecord
+from mesh_assets.insights.template_miner import Shape, shape_of
 
-# A shape longer than this differs in its tail only by what it was called with.
-MAX_WORDS = 24
+# Words in which measured values are looked for; behind them are the arguments of a call.
+_MAX_WORDS = 24
 MAX_NUMBERS = 4
+# A unit behind a number is at most so long; other words there are what comes next.
+_MAX_UNIT = 8
 _MAX_MESSAGE = 1000  # characters
 _MAX_JSON = 8000
 
 _TOKEN = re.compile(r"\S+")
 _QUOTED = re.compile(r"\"[^\"\n]{0,400}\"|(?<!\w)'[^'\n]{0,200}'(?!\w)")
-_REQUEST = re.compile(r"\"([A-Z]{3,8}) \S")
+_STARS = re.compile(r"\*+")
 _PLAIN = re.compile(
     r"(?P<before>[(<]?(?:(?P<key>[A-Za-z_.]{1,40})[=:])?)(?P<number>-?\d{1,15}(?:\.\d{1,9})?)(?P<unit>[A-Za-zµ%]{0,5}(?:/s)?)(?P<after>[,;:.)>]{0,2})"
 )
@@ -86,44 +88,78 @@ def _word(word: str) -> tuple[str, float | None, bool]:
     return (f"{letters[0]}<id>" if letters is not None and letters[0][-1] in "[(=:" else "<id>"), None, False
 
 
-def shape(record: LogRecord) -> tuple[tuple[str, ...], tuple[tuple[int, float], ...]]:
-    """The words of a record's message with what varies masked, and the measured values in it by their place."""
-    message = record.message[:_MAX_MESSAGE]
+class Measurement(NamedTuple):
+    """A value, its label (the words around it, `<n>` for itself: `took <n> ms`), and its characters in the message."""
+
+    label: str
+    value: float
+    start: int
+    stop: int
+
+
+def shape(record: LogRecord) -> tuple[Shape, tuple[tuple[str, float], ...]]:
+    """The shape of a record's message, and the measured values in it by their labels, no two of which are equal."""
+    message = record.message
     if "{" in record.text[:3]:
         message = _json_message(record.text) or message
-    if '"' in message or "'" in message:
-        message = _QUOTED.sub(_quoted, message)
-    words: list[str] = []
-    numbers: list[tuple[int, float]] = []
-    before, said = "", False  # numbers before the first word of the message are threads and processes
-    for raw in message.split(None, MAX_WORDS)[:MAX_WORDS]:
-        word, value, named = _word(raw)
-        if value is None:
-            said = said or (word[0] not in "<[(" and word.strip(":").upper() not in _HEADER)
-        elif len(raw) == 3 and _STATUS.fullmatch(raw) and _before_status(before):
-            word = raw
-        elif (said or "=" in raw) and not named and not _names_a_thing(before):
-            numbers.append((len(words), value))
-        words.append(word)
-        before = raw
-    return tuple(words), tuple(numbers[:MAX_NUMBERS])
+    return shape_of(message), tuple((found.label, found.value) for found in _measured(message))
 
 
-def number_spans(record: LogRecord) -> dict[int, tuple[int, int]]:
-    """Where the number of each place of the words stands in the record's first line, its sign included (characters)."""
-    message = _QUOTED.sub(lambda match: f"{match[0][0]}{'*' * (len(match[0]) - 2)}{match[0][0]}", record.message)
+def number_spans(record: LogRecord) -> list[tuple[int, int]]:
+    """Where the measured values of `shape` stand in the record's first line, their signs included (characters)."""
     line = record.text.split("\n", 1)[0]
     head, tail = line[: record.stamp_start], line[record.stamp_stop :]
     before = len(head.strip(BEFORE_STAMP))
     first = len(head) - len(head.lstrip(BEFORE_STAMP))
     second = record.stamp_stop + len(tail) - len(tail.lstrip(BEHIND_STAMP)) - (before + 1 if before else 0)
-    found: dict[int, tuple[int, int]] = {}
-    for place, token in enumerate(islice(_TOKEN.finditer(message[:_MAX_MESSAGE]), MAX_WORDS)):
-        plain = _PLAIN.fullmatch(token[0])
-        if plain is not None:
-            at = token.start() + (first if token.start() < before else second)
-            found[place] = at + plain.start("number"), at + plain.end("number")
+    found: list[tuple[int, int]] = []
+    for measured in _measured(record.message):
+        at = first if measured.start < before else second
+        found.append((measured.start + at, measured.stop + at))
     return found
+
+
+def _measured(message: str) -> list[Measurement]:
+    """The first `MAX_NUMBERS` values that are measured in a message."""
+    message = message[:_MAX_MESSAGE]
+    if '"' in message or "'" in message:
+        message = _QUOTED.sub(_blanked, message)
+    words: list[str] = []
+    numbers: list[tuple[int, float, int, int]] = []
+    before, said = "", False  # numbers before the first word of the message are threads and processes
+    for token in _TOKEN.finditer(message):
+        if len(words) >= _MAX_WORDS:
+            break
+        raw = token[0]
+        word, value, named = _word(raw)
+        if value is None:
+            said = said or (word[0] not in "<[(" and word.strip(":").upper() not in _HEADER)
+        elif len(raw) == 3 and _STATUS.fullmatch(raw) and _before_status(before):
+            word = raw
+        elif (said or "=" in raw) and not named and not _names_a_thing(before) and len(numbers) < MAX_NUMBERS:
+            start, stop = cast("re.Match[str]", _PLAIN.fullmatch(raw)).span("number")
+            numbers.append((len(words), value, token.start() + start, token.start() + stop))
+        words.append(word)
+        before = raw
+    labels: list[str] = []
+    for at, *_ in numbers:
+        labels.append(_label(words, at, labels))
+    return [Measurement(label, *number[1:]) for label, number in zip(labels, numbers, strict=True)]
+
+
+def _label(words: list[str], at: int, taken: list[str]) -> str:
+    """The words that tell what number `at` of `words` measures; more of those before it where fewer are `taken`."""
+    behind = words[at + 1 : at + 2] if words[at].endswith("<n>") else []
+    if not all(word.isalpha() and len(word) <= _MAX_UNIT for word in behind):
+        behind = []
+    first = at if "=" in words[at] else max(0, at - 1)  # a key before `=` names the number
+    while True:
+        label = _STARS.sub("*", " ".join((*words[first : at + 1], *behind)))
+        if label not in taken:
+            return label
+        if first == 0:
+            return f"{label} {at + 1}"
+        first -= 1
 
 
 def _names_a_thing(word: str) -> bool:
@@ -135,9 +171,9 @@ def _before_status(word: str) -> bool:
     return word.endswith('"') or word.lower().rstrip(":=") in ("status", "code", "http", "returned", "->")
 
 
-def _quoted(match: re.Match[str]) -> str:
-    request = _REQUEST.match(match[0])
-    return f'"{request[1]}"' if request else f"{match[0][0]}*{match[0][0]}"
+def _blanked(match: re.Match[str]) -> str:
+    """As many characters without what is quoted."""
+    return f"{match[0][0]}{'*' * (len(match[0]) - 2)}{match[0][-1]}"
 
 
 _JSON_MESSAGE = ("message", "msg", "event", "log", "error", "text")

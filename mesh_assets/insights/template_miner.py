@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -28,58 +29,155 @@ _STAYING = 3
 _BEFORE_NAMES = frozenset("at by domain for from host in name of on to user".split())
 # Words of a message that make its shape: what follows them hardly tells messages apart.
 MAX_WORDS = 60
-_MAX_CHARACTERS = 1000
+# Characters of a word; a longer one is data.
+_MAX_WORD = 64
 # Each round merges what the one before made equal but for one place.
 _ROUNDS = 6
 
-_ENDS = r"""\s=,;:()\[\]{}<>"'|"""
-_QUOTED = r'"[^"\n]{1,200}"'
+# Between words. Beyond ASCII nothing is: Python and polars do not agree on what is a space there.
+_ENDS = r"""\x00-\x20=,;:()\[\]{}<>"'|"""
+# Quoted texts, of a request (`"GET /index.html HTTP/1.1"`) the method; then words.
+_QUOTED = r'"(?:([A-Z]{3,8}) [^\x00-\x20"][^"\n]*|[^"\n]*)"'
+_PART = re.compile(rf"{_QUOTED}|[^{_ENDS}]+")
+_SIGNS_AROUND = re.compile(rf"([{_ENDS}]*)(.*?)([{_ENDS}]*)", re.DOTALL)
+_BLANKS = re.compile(r"[\x00-\x20]+")
+_CLOSING = re.compile(r"[)\]}>\"']*")
 _WITH_DIGIT = rf"[^{_ENDS}]*[0-9][^{_ENDS}]*"
-_WORD = re.compile(rf"[^{_ENDS}]+")
+# The status of a request says what happened. The same words as in `log_lines`, whose keys keep such numbers.
+_BEFORE_STATUS = r'(?:status|code|http|returned|->|")[ =:]{1,2}'
+_BEHIND_STATUS_WORD = re.compile(rf"{_BEFORE_STATUS}\Z", re.ASCII | re.IGNORECASE)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_STATUS_CONTEXT = 10  # characters: of `returned`, and two behind it
 _CALENDAR = frozenset("Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec null".split())
-# Hexadecimal numbers without digits, names with two dots or more (hosts, classes), addresses, paths.
+# Words with digits, hexadecimal numbers without, names with two dots or more (hosts, classes), addresses, paths.
 _NAME = re.compile(
-    r"[0-9].*|[0-9a-fA-F]{6,}|[\w$-]+(?:\.[\w$-]+){2,}\.?|[^@]+@[^@].*|\.?/.+|[^/]*/[^/]*(?:/|\.).*|[^/]*\.[^/]*/.*"
+    r".*[0-9].*|[0-9a-fA-F]{6,}|[\w$-]+(?:\.[\w$-]+){2,}\.?|[^@]+@[^@].*|\.?/.+|[^/]*/[^/]*(?:/|\.).*|[^/]*\.[^/]*/.*"
 )
+# What stands behind such a key is shown nowhere. `secrets` looks for the sign between, which a shape does not have.
+_SECRET = re.compile(r".*(?:passw|passphrase|pwd|secret|token|api_?-?key|credential|private_?-?key).*", re.IGNORECASE)
 
 Shape = tuple[str, ...]
 
 
-def shapes_of(messages: pl.Series) -> tuple[list[Shape], NDArray[np.int64]]:
-    """The distinct shapes of `messages` (strings), and for each message the place of its shape in that list."""
-    masked = (
-        messages.str.slice(0, _MAX_CHARACTERS).str.replace_all(_QUOTED, " 0 ").str.replace_all(_WITH_DIGIT, "0")
-    ).alias("masked")
-    distinct = masked.unique(maintain_order=True)
-    found: dict[Shape, int] = {}
-    numbers = [found.setdefault(_shape(text), len(found)) for text in distinct.to_list()]
-    of = masked.replace_strict(distinct, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
-    return list(found), cast("NDArray[np.int64]", of.to_numpy())
+def shape_of(message: str) -> Shape:
+    """The shape of one message.
 
-
-def _shape(masked: str) -> Shape:
+    It is a function of what the keys of `log_lines` keep: words with digits, paths and quoted texts are one sign each,
+    whatever their length.
+    """
     words: list[str] = []
-    for word in _WORD.findall(masked):
-        if word in _CALENDAR or _NAME.fullmatch(word):
-            if words and words[-1] == ANY:
-                continue
+    before, stop, hidden = "", 0, False
+    for part in _PART.finditer(message):
+        word, start = part[0], part.start()
+        between = message[stop:start]
+        hidden = (_is_secret(before) and ("=" in between or ":" in between)) or (hidden and " " not in between)
+        if word[0] == '"':
+            if part[1]:
+                words.append(f'"{part[1]}"')
             word = ANY
-        words.append(word)
-        if len(words) == MAX_WORDS:
-            break
+        elif hidden or len(word) > _MAX_WORD:
+            word = ANY
+        elif not _is_status(message, start, word):
+            word = _masked(word)
+        if word != ANY or not words or words[-1] != ANY:
+            words.append(word)
+            if len(words) >= MAX_WORDS:
+                break
+        before, stop = part[0][:_MAX_WORD], part.end()
     return tuple(words)
 
 
+def _is_status(message: str, start: int, word: str) -> bool:
+    return (
+        len(word) == 3  # as few words are: the rest is slow
+        and _STATUS.fullmatch(word) is not None
+        and _BEHIND_STATUS_WORD.search(message[max(0, start - _STATUS_CONTEXT) : start]) is not None
+    )
+
+
+def may_end_before_status(text: str) -> bool:
+    """Whether three digits behind `text` and a blank would be a status."""
+    return _BEHIND_STATUS_WORD.search(f"{text[-_STATUS_CONTEXT:]} ") is not None
+
+
+@lru_cache(maxsize=100_000)
+def _masked(word: str) -> str:
+    return ANY if word in _CALENDAR or _NAME.fullmatch(word) else word
+
+
+@lru_cache(maxsize=10_000)
+def _is_secret(key: str) -> bool:
+    return _SECRET.fullmatch(key) is not None
+
+
+def shapes_of(messages: pl.Series) -> tuple[list[Shape], NDArray[np.int64]]:
+    """The distinct shapes of `messages` (strings), and for each message the place of its shape in that list."""
+    masked = messages.str.replace_all(_QUOTED, '"$1 0"').str.replace_all(_WITH_DIGIT, "0")
+    # Statuses would be masked with the other numbers: messages that may hold one are left as they are.
+    may_hold_status = messages.str.contains(f"(?i){_BEFORE_STATUS}[1-5][0-9]{{2}}")
+    alike = masked.zip_with(~may_hold_status, messages).alias("alike")
+    distinct = alike.unique(maintain_order=True)
+    found: dict[Shape, int] = {}
+    numbers = [found.setdefault(shape_of(text), len(found)) for text in distinct.to_list()]
+    of = alike.replace_strict(distinct, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
+    return list(found), cast("NDArray[np.int64]", of.to_numpy())
+
+
+def written(template: Shape, example: str) -> str | None:
+    """A template with the signs between its words as in `example`, a line that has it, and `…` for what varies.
+
+    None where the words are not found in this order. Nothing of the line is shown but those words and signs.
+    """
+    text, varies, stop = "", False, 0
+    for word in template:
+        if word == ANY:
+            varies = True
+            continue
+        # Of a request, the quote closes behind its arguments.
+        said = re.escape(word[:-1]) if word[0] == '"' else rf"(?<![^{_ENDS}]){re.escape(word)}"
+        found = re.compile(rf"{said}(?![^{_ENDS}])").search(example, stop)
+        if found is None:
+            return None
+        if text:
+            before, varied, after = _parted(example[stop : found.start()])
+            text += f"{before}…{after}" if varied else before + after
+        else:
+            text = "… " if varies else ""
+        text += found[0]
+        varies, stop = False, found.end()
+    rest = example[stop:]
+    if varies:
+        before, varied, after = _parted(rest)
+        text, rest = f"{text}{before}…" if varied else text, after
+    closed = _CLOSING.match(rest)
+    return _BLANKS.sub(" ", text + (closed[0] if closed else ""))
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """The signs before what varies in `text`, that, and the signs behind it."""
+    before, varied, after = cast("re.Match[str]", _SIGNS_AROUND.fullmatch(text)).groups()
+    return before, varied, after
+
+
 def templates_of(shapes: Iterable[Shape]) -> dict[Shape, Shape]:
-    """The template of each of `shapes`: itself, or what it has in common with those that it differs from in names."""
+    """The template of each of `shapes`: itself, or what it has in common with those that it differs from in names.
+
+    Also that of what shapes were merged to on the way to their template.
+    """
     found = {shape: shape for shape in shapes}
     names: set[str] = set()
     for _ in range(_ROUNDS):
         general = _general(set(found.values()), names)
         if not general:
             break
+        found.update((step, step) for step in general.values())
         found = {shape: general.get(template, template) for shape, template in found.items()}
     return found
+
+
+def fitting(shape: Shape, templates: Collection[Shape]) -> Shape | None:
+    """The template that `shape` is an example of, one word of it being a name; None where it is none of any."""
+    return max((gap for _, gap in _gaps(shape) if gap in templates), default=None)
 
 
 def _general(templates: set[Shape], names: set[str]) -> dict[Shape, Shape]:
@@ -110,7 +208,12 @@ def _gaps(template: Shape) -> Iterable[tuple[str, Shape]]:
     """
     staying = sum(word != ANY for word in template)
     for at in range(1, len(template)):
-        if template[at] != ANY and staying > _STAYING - (template[at - 1] in _BEFORE_NAMES):
+        if _may_vary(template[at]) and staying > _STAYING - (template[at - 1] in _BEFORE_NAMES):
             before = at - (template[at - 1] == ANY)
             after = at + 1 + (template[at + 1 : at + 2] == (ANY,))
             yield template[at], (*template[:before], ANY, *template[after:])
+
+
+def _may_vary(word: str) -> bool:
+    """Not what varies already, nor what is kept on purpose: methods and statuses."""
+    return word != ANY and word[0] != '"' and not word[0].isdigit()

@@ -102,6 +102,8 @@ def test_strings_without_a_copy_are_strings() -> None:
 
 STAMPS = st.sampled_from(
     [
+        'host - "bob" [17/May/2015:10:05:{:02d} +0000]',
+        "x status [17/May/2015:10:05:{:02d} +0000]",
         "2024-05-03 10:00:{:02d}.123",
         "2024-05-03T10:00:{:02d}Z",
         "2024-05-03 10:00:{:02d},5 +0200",
@@ -140,6 +142,30 @@ WORDS = st.sampled_from(
             "(12)",
             "x=1.5;",
             "\t",
+            "ann@example.org",
+            "web.example.org",
+            "a/b",
+            "/a;/b/c.d",
+            "deadbeef",
+            'tag="View Lock",',
+            '""',
+            '"GET a1"',
+            '"PUT "',
+            "password: hunter,two",
+            "token = abcd",
+            "returned 404.",
+            "CODE=500)",
+            "-> 301",
+            "->301",
+            "http",
+            "x\x1fy",
+            "x\x85y 7",
+            "x\u3000y",
+            "~",
+            "|x|",
+            "Mon",
+            "<none>",
+            "y" * 70,
             "a1b2",
         ],
         '{"msg": "x 5", "took": 7}',
@@ -169,11 +195,11 @@ def found_at_once(made: list[dict]) -> list[tuple]:
         for _, events in reader.events(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0)))):
             for i, time in enumerate(events.times.tolist()):
                 numbers = [
-                    (place, value)
-                    for event, place, value in zip(events.measured, events.places, events.values, strict=True)
+                    (events.label_list[label], value)
+                    for event, label, value in zip(events.measured, events.labels, events.values, strict=True)
                     if event == i
                 ]
-                words = events.words[events.shapes[i]] if time == time else ()
+                words = events.shape_list[events.shapes[i]] if time == time else ()
                 witness = events.witness(i)
                 seen = (witness.byte_start, witness.line, witness.text)
                 time = None if time != time else round(time, 5)

@@ -1,0 +1,42 @@
+"""What a record measures is known by the words around it, whatever names stand elsewhere in the message."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh_assets.chunks.log_records import LogRecord
+from mesh_assets.insights.log_shapes import number_spans, shape
+
+
+def record(message: str) -> LogRecord:
+    stamp = "2024-05-03 10:00:00 "
+    return LogRecord(None, None, 0, 0, 1, stamp + message, stamp_start=0, stamp_stop=len(stamp))
+
+
+@pytest.mark.parametrize(
+    ("message", "numbers"),
+    [
+        ("GET /a/b took 35 ms user=bob", [("took <n> ms", 35.0)]),
+        ("GET /a/b took 35ms user=bob", [("took <n>ms", 35.0)]),
+        ("INFO took_ms=12.5 user=bob", [("took_ms=<n>", 12.5)]),
+        ("queue depth 7 user=bob", [("depth <n>", 7.0)]),
+        ("load 1 2 3", [("load <n>", 1.0), ("<n> <n>", 2.0), ("<n> <n> <n>", 3.0)]),
+        ("request 17 of session 4 failed", []),
+        ('served "GET /x 9" 404 in 8 ms', [("in <n> ms", 8.0)]),
+    ],
+)
+def test_a_number_is_known_by_the_words_around_it(message: str, numbers: list[tuple[str, float]]) -> None:
+    made = record(message)
+    assert list(shape(made)[1]) == numbers
+    spans = [made.text[start:stop] for start, stop in number_spans(made)]
+    assert [float(text) for text in spans] == [value for _, value in numbers]
+
+
+def test_no_two_numbers_of_a_message_have_one_label() -> None:
+    for message in ("x 1 x 1 x 1 x 1", "1 1 1 1", "x=1 x=1 x=1", "a 1 2"):
+        labels = [label for label, _ in shape(record(message))[1]]
+        assert len(set(labels)) == len(labels)
+
+
+def test_labels_do_not_depend_on_the_name_that_a_message_is_about() -> None:
+    assert len({shape(record(f"user {name} logged in after 5 s"))[1] for name in ("ann", "bob")}) == 1
