@@ -28,7 +28,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mesh_assets.chunks.log_layout import LogLayout
+from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.template_miner import ANY, shapes_of, templates_of
 
 # For speed each line is read so many times, with other digits.

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mesh_assets.chunks.log_records import BEFORE_STAMP, BEHIND_STAMP, LogRecord, level_of
 from mesh_assets.chunks.timestamps import Format, TimestampParser
 from mesh_assets.insights.byte_text import Bytes, Places, Spans
-from mesh_assets.insights.log_shapes import MAX_NUMBERS, number_spans, shape
+from mesh_assets.insights.log_layout import LogLayout
+from mesh_assets.insights.log_shapes import MAX_NUMBERS, Measurement, number_spans, said_in
 from mesh_assets.insights.template_miner import Shape, may_end_before_status
 
 # Parts of a time, in the order of `_Form.parts`.
@@ -41,7 +42,10 @@ ABSENT = -1
 NO_YEAR = -2
 _DIGITS = re.compile(r"[0-9]+")
 
-CONTINUED, STAMPED, ONE_BY_ONE = 0, 1, 2
+# A line that begins no record; one that a stamp or, in a log without stamps, its place begins; one that is read alone.
+CONTINUED, STAMPED, UNSTAMPED, ONE_BY_ONE = 0, 1, 2, 3
+# What a form does not tell of a source, because it is masked there.
+_MASKED = frozenset("0123456789/")
 
 
 class Part(NamedTuple):
@@ -67,9 +71,10 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the lines of a form are: `kind` is one of the three above; the rest is told of stamped ones only.
+    """What the lines of a form are: `kind` is one of those above; the rest is told of (un)stamped ones only.
 
-    `zone_sign` is 0 where the stamp has no zone in digits; `level` is that of a record of one line.
+    `zone_sign` is 0 where the stamp has no zone in digits; `level` is that of a record of one line. `source` is what
+    wrote the line; where it `varies` within the form it is that of one line.
     """
 
     kind: int
@@ -80,10 +85,24 @@ class Form:
     level: str | None = None
     shape: Shape = ()
     numbers: tuple[Measure, ...] = ()
+    source: str | None = None
+
+    @property
+    def varies(self) -> bool:
+        """Whether lines of this form may name other sources."""
+        return self.source is not None and not _MASKED.isdisjoint(self.source)
 
 
-def form_of(line: str, digits: list[tuple[int, int]], parser: TimestampParser) -> Form:
-    """The form of `line`, whose visible runs of digits are the bytes `digits` of it."""
+def form_of(line: str, digits: list[tuple[int, int]], parser: TimestampParser | None, layout: LogLayout) -> Form:
+    """The form of `line` of a log of that layout, whose visible runs of digits are the bytes `digits` of it.
+
+    Without a parser its log has no stamps.
+    """
+    if "{" in line[:3]:  # JSON: its fields may come in any order
+        return Form(ONE_BY_ONE)
+    if parser is None:
+        said = said_in(LogRecord(None, None, 0, 0, 1, line), layout)
+        return Form(UNSTAMPED, level=level_of(line), shape=said.shape, source=said.source)
     for pattern, form in parser.readers:
         match = pattern.match(line)
         if match is None:
@@ -92,22 +111,23 @@ def form_of(line: str, digits: list[tuple[int, int]], parser: TimestampParser) -
             form.convert(match, parser.latest)
         except (ValueError, OverflowError):
             return Form(ONE_BY_ONE)
-        return _stamped(line, digits, form, match)
+        return _stamped(line, digits, form, match, layout)
     return Form(CONTINUED)
 
 
-def _stamped(line: str, digits: list[tuple[int, int]], form: Format, match: re.Match[str]) -> Form:
+def _stamped(line: str, digits: list[tuple[int, int]], form: Format, match: re.Match[str], layout: LogLayout) -> Form:
     runs = digits if line.isascii() else [(_characters(line, start), _characters(line, stop)) for start, stop in digits]
     parts = _parts(form, match, runs)
     start, stop = match.start("stamp"), match.end("stamp")
     record = LogRecord(None, None, 0, 0, 1, line, stamp_start=start, stamp_stop=stop)
     if parts is None or _reads_otherwise(line, start, stop):
         return Form(ONE_BY_ONE)
-    found, numbers = shape(record)
-    measures = _measures(record, numbers, runs)
+    said = said_in(record, layout)
+    measures = _measures(record, said.numbers, runs)
     if measures is None:
         return Form(ONE_BY_ONE)
-    return Form(STAMPED, parts[0], parts[1], start, stop, level_of(line, stop), found, measures)
+    level = level_of(line, stop)
+    return Form(STAMPED, parts[0], parts[1], start, stop, level, said.shape, measures, said.source)
 
 
 def _reads_otherwise(line: str, start: int, stop: int) -> bool:
@@ -158,14 +178,14 @@ def _in_run(runs: list[tuple[int, int]], start: int, stop: int) -> Part | None:
 
 
 def _measures(
-    record: LogRecord, numbers: tuple[tuple[str, float], ...], runs: list[tuple[int, int]]
+    record: LogRecord, numbers: tuple[Measurement, ...], runs: list[tuple[int, int]]
 ) -> tuple[Measure, ...] | None:
     """The numbers of a line as visible runs; None where one is not visible."""
     if not numbers:
         return ()
     found: list[Measure] = []
     starts = {first: number for number, (first, _) in enumerate(runs)}
-    for (label, _), (start, stop) in zip(numbers, number_spans(record), strict=True):
+    for measured, (start, stop) in zip(numbers, number_spans(record, numbers), strict=True):
         sign = -1 if record.text[start] == "-" else 1
         start += sign < 0
         written = record.text[start:stop]
@@ -173,7 +193,7 @@ def _measures(
         fraction = starts.get(start + written.index(".") + 1) if "." in written else -1
         if run is None or fraction is None:
             return None
-        found.append(Measure(label, run, fraction, sign))
+        found.append(Measure(measured.label, run, fraction, sign))
     return tuple(found)
 
 

@@ -7,8 +7,8 @@ Lines are read many at once, by their forms (`log_lines`, `log_forms`); what a r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
@@ -19,23 +19,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.log_records import ERROR_LEVELS, LogRecord, iter_records, level_of
-from mesh_assets.chunks.timestamps import CLOCK_SKEW, SAMPLE_LINES, TimestampParser
-from mesh_assets.insights.byte_text import ByteText, Flags, Places
+from mesh_assets.chunks.log_records import ERROR_LEVELS, LEVELS, level_of
+from mesh_assets.chunks.timestamps import SAMPLE_LINES, TimestampParser
+from mesh_assets.insights.byte_text import ByteText, Places, Spans
 from mesh_assets.insights.columns import column_of, rows_of
+from mesh_assets.insights.line_records import ReadLines, Records
 from mesh_assets.insights.locators import QUOTE_CHARACTERS, ChunkText, shorten
-from mesh_assets.insights.log_forms import (
-    ONE_BY_ONE,
-    STAMPED,
-    Form,
-    FormTable,
-    form_of,
-    latest_of,
-    times_of,
-    whole_numbers,
-)
+from mesh_assets.insights.log_forms import ONE_BY_ONE, Form, FormTable, form_of
+from mesh_assets.insights.log_layout import SAMPLE_LINES as LAYOUT_LINES
+from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_lines import LogLines
-from mesh_assets.insights.log_shapes import shape
+from mesh_assets.insights.log_shapes import said_in
 from mesh_assets.insights.protocol import SliceBatch
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.template_miner import Shape
@@ -49,7 +43,11 @@ _MAX_PARSERS = 64
 _MAX_FORMS = 50_000
 # Bytes of logs that are read at once: the arrays are many times the text.
 _MAX_BYTES = 2 << 20
+# Layouts of logs that are remembered.
+_MAX_LAYOUTS = 4096
 LEVEL_NAMES = ("error", "warning", "other", "none")
+# Of each of `LEVELS`, and of none, the place in `LEVEL_NAMES`.
+_SORT_OF_LEVEL = np.array([*(0 if level in ERROR_LEVELS else 1 if level == "WARN" else 2 for level in LEVELS), 3])
 
 
 class Witness(NamedTuple):
@@ -73,13 +71,17 @@ class Witness(NamedTuple):
 class Events:
     """Records of one log, in order.
 
-    `times` are seconds since 1970 UTC or NaN, `levels` places in `LEVEL_NAMES`, `shapes` places in `shape_list`:
-    messages with what varies masked. Event `measured[i]` holds `values[i]` under the label `labels[i]`, a place in
-    `label_list`.
+    `rows` are those of the batch, `spans` bytes of their texts in UTF-8, continuation lines included. `times` are
+    seconds since 1970 UTC or NaN, `named_levels` places in `LEVELS` or -1, `shapes` places in `shape_list`: messages
+    with what varies masked. Event `measured[i]` holds `values[i]` under the label `labels[i]`, a place in `label_list`.
+    `sources` gives for each event what wrote it. All are of a log with that `layout`.
     """
 
+    layout: LogLayout
+    rows: Places
+    spans: Spans
     times: NDArray[np.float64]
-    levels: NDArray[np.int64]
+    named_levels: Places
     shapes: Places
     shape_list: list[Shape]
     measured: Places
@@ -87,56 +89,90 @@ class Events:
     label_list: list[str]
     values: NDArray[np.float64]
     witness: Callable[[int], Witness]
+    sources: Callable[[], list[str | None]]
+
+    @property
+    def levels(self) -> Places:
+        """The levels as places in `LEVEL_NAMES`."""
+        return _SORT_OF_LEVEL[self.named_levels]
 
 
 class LogReader:
-    """Reads the events of chunks, remembering how each file writes its timestamps, and what its forms mean."""
+    """Reads the events of chunks, remembering how each file writes its timestamps, and what its forms mean.
 
-    def __init__(self) -> None:
+    Where messages begin is told by the first batch that a log is in, unless `layouts` has it.
+    """
+
+    def __init__(self, layouts: Mapping[str, LogLayout] | None = None) -> None:
+        self._given = layouts or {}
+        self._layouts: dict[str, LogLayout] = {}
         self._parsers: dict[str, TimestampParser | None] = {}
         self._readers: dict[object, int] = {}
         self._forget()
 
     def _forget(self) -> None:
         self._table = FormTable()
-        self._forms: dict[int, int] = {}
+        self._forms: dict[int, int] = {0: 0}
         self._shapes: dict[Shape, int] = {}
         self._table.add(Form(ONE_BY_ONE))  # the form of what has none
-        self._of_form = [(_level(None), self._shape(()))]  # level and shape of each form
+        self._of_form = [(-1, self._shape(()))]  # level and shape of each form
 
     def events(self, batch: SliceBatch) -> Iterator[tuple[str, Events]]:
         """The events of the logs in `batch`, with the log they are of. A tail of the chunk before is left out."""
         paths = batch.strings("path")
         sizes = batch.sizes
+        self._find_layouts(batch)
         for path, group in groupby(batch.rows_of("log"), key=lambda row: paths[row]):
-            rows = list(group)
+            rows, log = list(group), source_of(path)
             while rows:
                 part, held = 0, 0
                 while part < len(rows) and (part == 0 or held + sizes[rows[part]] <= _MAX_BYTES):
                     held += int(sizes[rows[part]])
                     part += 1
-                read, events = self._read(batch, path, rows[:part])
-                yield source_of(path), events
+                read, events = self._read(batch, path, rows[:part], self._given.get(log) or self._layouts[log])
+                yield log, events
                 rows = rows[read:]
 
-    def _read(self, batch: SliceBatch, path: str, rows: list[int]) -> tuple[int, Events]:
+    def _find_layouts(self, batch: SliceBatch) -> None:
+        """Find how messages begin in the logs that were not read before."""
+        paths = batch.strings("path")
+        new: dict[str, list[int]] = {}
+        for row in batch.rows_of("log"):
+            log = source_of(paths[row])
+            if log not in self._given and log not in self._layouts:
+                new.setdefault(log, []).append(row)
+        # Those of this batch are never forgotten here: there are no more than it has rows.
+        for log in list(self._layouts)[: max(0, len(self._layouts) - _MAX_LAYOUTS)]:
+            del self._layouts[log]
+        for log, rows in new.items():
+            self._layouts[log] = LogLayout.detect(_first_lines(batch, rows))
+
+    def _read(self, batch: SliceBatch, path: str, rows: list[int], layout: LogLayout) -> tuple[int, Events]:
         """The events of the first of `rows`, and how many rows those are: up to where stamps are written otherwise."""
         latest = cast("list[datetime | None]", [batch.column("time_stop")[row] for row in rows])
         parser = self._parsers.get(path) or self._detect(batch, path, rows[0], latest[0])
         if parser is None:
-            return 1, _without_times(batch.chunk(rows[0]))
+            count = 1
+            while count < len(rows) and self._detect(batch, path, rows[count], latest[count]) is None:
+                count += 1
+            rows, latest = rows[:count], latest[:count]
         if max(len(self._forms), len(self._shapes)) > _MAX_FORMS:
             self._forget()
         lines = LogLines.of(
             ByteText.of(cast("pa.StringArray", rows_of(column_of(batch.chunks, "text"), np.array(rows))))
         )
-        read = _Read(lines, self._forms_of(lines, parser), parser, latest)
-        read.read_times(self._table)
+        read = ReadLines(lines, self._forms_of(lines, parser, layout), self._table, layout)
+        if parser is None:
+            read.begin_without_times()
+            return len(rows), self._events(batch, rows, read, len(rows))
+        read.read_times(parser, latest)
         for row in read.rows_without_stamp():
             found = self._detect(batch, path, rows[row], latest[row])
             if found is not None and found.readers != parser.readers:
                 # The rows from here on are read again, with the parser that was just found.
-                return self._read(batch, path, rows) if row == 0 else (row, self._events(batch, rows, read, row))
+                return (
+                    self._read(batch, path, rows, layout) if row == 0 else (row, self._events(batch, rows, read, row))
+                )
         return len(rows), self._events(batch, rows, read, len(rows))
 
     def _detect(self, batch: SliceBatch, path: str, row: int, latest: datetime | None) -> TimestampParser | None:
@@ -148,10 +184,12 @@ class LogReader:
         self._parsers[path] = parser
         return parser
 
-    def _forms_of(self, lines: LogLines, parser: TimestampParser) -> Places:
+    def _forms_of(self, lines: LogLines, parser: TimestampParser | None, layout: LogLayout) -> Places:
         """The number of the form of each line; what a new one means is found from the first line that has it."""
-        reader = self._readers.setdefault(parser.readers, len(self._readers) + 1)
+        known = (parser.readers if parser else None, layout)
+        reader = self._readers.setdefault(known, len(self._readers) + 1)
         keys = lines.keys ^ np.uint64((reader * 0x9E3779B97F4A7C15) & (2**64 - 1))
+        keys[lines.is_json] = 0
         distinct, first, of = np.unique(keys, return_index=True, return_inverse=True)
         numbers = np.empty(len(distinct), np.int64)
         for place in np.argsort(first).tolist():
@@ -159,39 +197,50 @@ class LogReader:
             number = self._forms.get(key)
             if number is None:
                 line = int(first[place])
-                form = form_of(lines.line(line), lines.digits_of(line), parser)
+                form = form_of(lines.line(line), lines.digits_of(line), parser, layout)
                 number = self._forms[key] = self._table.add(form)
                 self._of_form.append((_level(form.level), self._shape(form.shape)))
             numbers[place] = number
-        forms = numbers[of]
-        forms[lines.is_json] = 0
-        return forms
+        return numbers[of]
 
     def _shape(self, found: Shape) -> int:
         return self._shapes.setdefault(found, len(self._shapes))
 
-    def _events(self, batch: SliceBatch, rows: list[int], read: _Read, count: int) -> Events:
+    def _events(self, batch: SliceBatch, rows: list[int], read: ReadLines, count: int) -> Events:
         """The events of the first `count` rows."""
         records = read.records(count)
         numbers = read.forms[records.lines]
         known = np.array(self._of_form, np.int64)
         levels, shapes = known[numbers, 0], known[numbers, 1]
-        measured, labels, values = read.numbers(self._table, records)
+        measured, labels, values = read.numbers(records)
         others: list[tuple[int, int, float]] = []
+        sources: dict[int, str | None] = {}
         alone = self._table.kinds[numbers] == ONE_BY_ONE
         for event in np.flatnonzero(records.has_more | alone).tolist():
             record = read.record(records, event)
             levels[event] = _level(level_of(record.text, record.stamp_stop))
             if alone[event]:
-                said, found = shape(record)
-                shapes[event] = self._shape(said)
-                others += [(event, self._table.label(label), value) for label, value in found]
+                said = said_in(record, read.layout)
+                shapes[event], sources[event] = self._shape(said.shape), said.source
+                others += [(event, self._table.label(number.label), number.value) for number in said.numbers]
         if others:
             measured, labels, values = _merged(measured, labels, values, others)
-        times = read.times[records.lines]
-        witness = _Witnesses(batch, rows, read, records, times)
-        known_labels = self._table.labels
-        return Events(times, levels, shapes, list(self._shapes), measured, labels, known_labels, values, witness)
+        times, begins = read.times[records.lines], read.lines.text.starts[records.rows]
+        return Events(
+            layout=read.layout,
+            rows=np.array(rows)[records.rows],
+            spans=Spans(records.starts - begins, records.stops - begins),
+            times=times,
+            named_levels=levels,
+            shapes=shapes,
+            shape_list=list(self._shapes),
+            measured=measured,
+            labels=labels,
+            label_list=self._table.labels,
+            values=values,
+            witness=_Witnesses(batch, rows, read, records, times),
+            sources=lambda: read.sources(records, sources),
+        )
 
 
 def _merged(
@@ -206,97 +255,11 @@ def _merged(
     return measured[order], labels[order], values[order]
 
 
-def _latest_of(parser: TimestampParser, latest: datetime | None) -> datetime:
-    """The moment that no stamp of a chunk is after."""
-    return parser.latest if latest is None or latest.year >= 9998 else latest + CLOCK_SKEW
-
-
-class _Records(NamedTuple):
-    """Records of some lines: the line that begins each, its row, its bytes, and whether it has more lines."""
-
-    lines: Places
-    rows: Places
-    starts: Places
-    stops: Places
-    has_more: Flags
-
-
-class _Read:
-    """The lines of the chunks of one log, while their times are read and records are made of them."""
-
-    def __init__(self, lines: LogLines, forms: Places, parser: TimestampParser, latest: list[datetime | None]) -> None:
-        self.lines = lines
-        self.forms = forms
-        self.times = np.full(len(forms), np.nan)
-        self._parser = parser
-        self._latest = [_latest_of(parser, moment) for moment in latest]
-        self._stamps: dict[int, tuple[int, int]] = {}
-        self._table = FormTable()
-        self.first_lines = np.searchsorted(lines.rows, np.arange(len(latest)))
-
-    def read_times(self, table: FormTable) -> None:
-        """Read the stamps of all lines."""
-        self._table = table
-        kinds, lines = table.kinds[self.forms], self.lines
-        stamped = np.flatnonzero(kinds == STAMPED)
-        latest = np.array([latest_of(moment) for moment in self._latest], np.int64)
-        self.times[stamped] = times_of(
-            table,
-            lines.text.data,
-            self.forms[stamped],
-            lines.digits,
-            lines.first_digits[stamped],
-            latest[lines.rows[stamped]],
-        )
-        for line in np.flatnonzero(kinds == ONE_BY_ONE).tolist():
-            found = replace(self._parser, latest=self._latest[int(lines.rows[line])]).stamps(lines.line(line))
-            if found:
-                self.times[line] = found[0].time.timestamp()
-                self._stamps[line] = (found[0].start, found[0].stop)
-
-    def rows_without_stamp(self) -> list[int]:
-        """The rows none of whose lines has a time."""
-        counts = np.bincount(self.lines.rows[~np.isnan(self.times)], minlength=len(self._latest))
-        return np.flatnonzero(counts == 0).tolist()
-
-    def records(self, count: int) -> _Records:
-        """The records of the first `count` rows; lines without a time go on the record before in their row."""
-        lines = self.lines
-        starts = np.flatnonzero(~np.isnan(self.times) & (lines.rows < count))
-        rows = lines.rows[starts]
-        row_ends = np.searchsorted(lines.rows, rows, side="right")
-        following = np.minimum(np.append(starts[1:], len(lines.rows)), row_ends)
-        inside = np.minimum(following, len(lines.rows) - 1)
-        stops = np.where(following < row_ends, lines.spans.starts[inside], lines.text.stops[rows])
-        return _Records(starts, rows, lines.spans.starts[starts], stops, following - starts > 1)
-
-    def numbers(self, table: FormTable, records: _Records) -> tuple[Places, Places, NDArray[np.float64]]:
-        """The measured values of records by their forms: event, number of the label, value."""
-        measures = table.numbers[self.forms[records.lines]]
-        events, slots = np.nonzero(measures[:, :, 0] >= 0)
-        label, run, fraction, sign = measures[events, slots].T
-        first, digits, data = self.lines.first_digits[records.lines[events]], self.lines.digits, self.lines.text.data
-        lengths = digits.stops - digits.starts
-        values = whole_numbers(data, digits.starts[first + run], lengths[first + run]).astype(np.float64)
-        has = np.flatnonzero(fraction >= 0)
-        at = first[has] + fraction[has]
-        values[has] += whole_numbers(data, digits.starts[at], lengths[at]) / 10.0 ** lengths[at]
-        return events, label, sign * values
-
-    def record(self, records: _Records, event: int) -> LogRecord:
-        """A record with its text and where its stamp stands."""
-        line = int(records.lines[event])
-        text = self.lines.text.raw[records.starts[event] : records.stops[event]].decode("utf-8", "replace")
-        form = self._table.forms[int(self.forms[line])]
-        stamp = self._stamps.get(line, (form.stamp_start, form.stamp_stop))
-        return LogRecord(None, None, 0, 0, 1, text, stamp_start=stamp[0], stamp_stop=stamp[1])
-
-
 class _Witnesses:
     """Makes the witness of an event when asked for."""
 
     def __init__(
-        self, batch: SliceBatch, rows: list[int], read: _Read, records: _Records, times: NDArray[np.float64]
+        self, batch: SliceBatch, rows: list[int], read: ReadLines, records: Records, times: NDArray[np.float64]
     ) -> None:
         self._batch, self._rows, self._raw = batch, rows, read.lines.text.raw
         self._begins = read.lines.text.starts.tolist()
@@ -344,30 +307,19 @@ def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> 
     return Witness(time, place, byte_start, byte_stop, line, text[: 2 * QUOTE_CHARACTERS])
 
 
-def _without_times(chunk: ChunkText) -> Events:
-    """The records of a chunk without timestamps, by their levels alone."""
-    records = [record for record in iter_records(chunk.text) if record.text.strip()]
-    starts = np.cumsum([0, *(len(record.text) for record in records)])
-    nothing = np.zeros(0, np.int64)
-    return Events(
-        np.full(len(records), np.nan),
-        np.array([_level(record.level) for record in records], np.int64),
-        np.zeros(len(records), np.int64),
-        [()],
-        nothing,
-        nothing,
-        [],
-        np.zeros(0),
-        lambda event: _seen(
-            chunk, int(starts[event]), records[event].text, 0.0, chunk.line_start + records[event].line_start - 1
-        ),
-    )
-
-
 def _level(level: str | None) -> int:
-    if level is None:
-        return LEVEL_NAMES.index("none")
-    return LEVEL_NAMES.index("error" if level in ERROR_LEVELS else "warning" if level == "WARN" else "other")
+    return -1 if level is None else LEVELS.index(level)
+
+
+def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
+    """Lines of those chunks, spread evenly, without what is indented: about as many as show a layout."""
+    step = -(-len(rows) // LAYOUT_LINES)
+    chosen, texts = rows[::step], batch.strings("text")
+    found: list[str] = []
+    for row in chosen:
+        lines = [line for line in texts[row].split("\n") if line.strip() and line[0] not in " \t"]
+        found += lines[:: max(1, len(lines) * len(chosen) // LAYOUT_LINES)]
+    return found
 
 
 _ROTATION = re.compile(r"(?:[._-](?:\d{1,14}|\d{2,4}[-_.]\d\d[-_.]\d\d(?:[-_.T]\d{1,6})?|gz|bz2|zst|xz|old))+(?=\.|$)")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, cast
 
 from mesh_assets.chunks.log_records import BEFORE_STAMP, BEHIND_STAMP, LEVELS, LogRecord
+from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.template_miner import Shape, shape_of
 
 # Words in which measured values are looked for; behind them are the arguments of a call.
@@ -27,6 +29,8 @@ _STARS = re.compile(r"\*+")
 _PLAIN = re.compile(
     r"(?P<before>[(<]?(?:(?P<key>[A-Za-z_.]{1,40})[=:])?)(?P<number>-?\d{1,15}(?:\.\d{1,9})?)(?P<unit>[A-Za-zµ%]{0,5}(?:/s)?)(?P<after>[,;:.)>]{0,2})"
 )
+# How a word with such a number begins, behind the first word.
+_MAY_MEASURE = re.compile(r"(?<=\s)[(<]?(?:[A-Za-z_.]{1,40}[=:])?-?\d|^[(<]?[A-Za-z_.]{1,40}[=:]-?\d")
 _STATUS = re.compile(r"[1-5]\d\d")
 # What comes after these words names a thing; it does not measure anything.
 _NAMES_A_THING = re.compile(
@@ -97,23 +101,37 @@ class Measurement(NamedTuple):
     stop: int
 
 
-def shape(record: LogRecord) -> tuple[Shape, tuple[tuple[str, float], ...]]:
-    """The shape of a record's message, and the measured values in it by their labels, no two of which are equal."""
-    message = record.message
-    if "{" in record.text[:3]:
-        message = _json_message(record.text) or message
-    return shape_of(message), tuple((found.label, found.value) for found in _measured(message))
+class Said(NamedTuple):
+    """What a record says: the shape of its message, measured values by their labels (no two equal), what wrote it."""
+
+    shape: Shape
+    numbers: tuple[Measurement, ...]
+    source: str | None
 
 
-def number_spans(record: LogRecord) -> list[tuple[int, int]]:
-    """Where the measured values of `shape` stand in the record's first line, their signs included (characters)."""
+def said_in(record: LogRecord, layout: LogLayout) -> Said:
+    """What `record` says, a line of a log of that layout. Of a line in JSON its fields are told apart instead."""
+    message, source = record.message, None
+    fields = _json_fields(record.text) if "{" in record.text[:3] else None
+    if fields is not None:
+        message, source = _json_message(fields) or message, _json_source(fields)
+        told = message
+    else:
+        line = record.text.split("\n", 1)[0]
+        told = layout.message(line) if layout.has_head else message
+        source = layout.source_of(line)
+    return Said(shape_of(told), tuple(_measured(message)), source)
+
+
+def number_spans(record: LogRecord, numbers: Iterable[Measurement]) -> list[tuple[int, int]]:
+    """Where `numbers` of the record's message stand in its first line, their signs included (characters)."""
     line = record.text.split("\n", 1)[0]
     head, tail = line[: record.stamp_start], line[record.stamp_stop :]
     before = len(head.strip(BEFORE_STAMP))
     first = len(head) - len(head.lstrip(BEFORE_STAMP))
     second = record.stamp_stop + len(tail) - len(tail.lstrip(BEHIND_STAMP)) - (before + 1 if before else 0)
     found: list[tuple[int, int]] = []
-    for measured in _measured(record.message):
+    for measured in numbers:
         at = first if measured.start < before else second
         found.append((measured.start + at, measured.stop + at))
     return found
@@ -122,6 +140,8 @@ def number_spans(record: LogRecord) -> list[tuple[int, int]]:
 def _measured(message: str) -> list[Measurement]:
     """The first `MAX_NUMBERS` values that are measured in a message."""
     message = message[:_MAX_MESSAGE]
+    if _MAY_MEASURE.search(message) is None:
+        return []
     if '"' in message or "'" in message:
         message = _QUOTED.sub(_blanked, message)
     words: list[str] = []
@@ -179,22 +199,32 @@ def _blanked(match: re.Match[str]) -> str:
 _JSON_MESSAGE = ("message", "msg", "event", "log", "error", "text")
 
 
-def _json_message(text: str) -> str | None:
-    """The message of a log line in JSON, with its numeric fields behind it; None where it is no JSON object."""
-    line = text[:_MAX_JSON]
+_JSON_SOURCE = ("logger", "component", "service", "module", "program", "process", "app", "source")
+
+
+def _json_fields(text: str) -> dict[str, object] | None:
+    """The fields of a log line in JSON; None where it is no JSON object."""
     try:
-        fields = json.loads(line)
+        fields = json.loads(text[:_MAX_JSON])
     except (ValueError, RecursionError):
         return None
-    if not isinstance(fields, dict):
-        return None
+    return cast("dict[str, object]", fields) if isinstance(fields, dict) else None
+
+
+def _json_source(fields: dict[str, object]) -> str | None:
+    named = (fields.get(name) for name in _JSON_SOURCE)
+    return next((value for value in named if isinstance(value, str) and value), None)
+
+
+def _json_message(fields: dict[str, object]) -> str | None:
+    """The message of a log line in JSON, with its numeric fields behind it; None where it has neither."""
     parts: list[str] = []
     for name in _JSON_MESSAGE:
-        value = cast("dict[str, object]", fields).get(name)
+        value = fields.get(name)
         if isinstance(value, str):
             parts.append(value)
             break
-    for key, value in cast("dict[str, object]", fields).items():
+    for key, value in fields.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and " " not in key and len(key) <= 40:
             parts.append(f"{key}={value}")
         elif key in ("level", "severity", "logger", "method", "service") and isinstance(value, str):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import cast
 
@@ -54,7 +54,15 @@ _NAME = re.compile(
     r".*[0-9].*|[0-9a-fA-F]{6,}|[\w$-]+(?:\.[\w$-]+){2,}\.?|[^@]+@[^@].*|\.?/.+|[^/]*/[^/]*(?:/|\.).*|[^/]*\.[^/]*/.*"
 )
 # What stands behind such a key is shown nowhere. `secrets` looks for the sign between, which a shape does not have.
-_SECRET = re.compile(r".*(?:passw|passphrase|pwd|secret|token|api_?-?key|credential|private_?-?key).*", re.IGNORECASE)
+_SECRET = re.compile(
+    r".*(?:passw|passphrase|pwd|secret|token|api_?-?key|credential|private_?-?key).*", re.ASCII | re.IGNORECASE
+)
+# Most messages have neither quotes nor statuses nor secrets: their words are found at once.
+_NEEDS_CARE = (
+    *('"', "passw", "passphrase", "pwd", "secret", "token", "api", "credential", "private"),
+    *("status", "code", "http", "returned", "->"),
+)
+_WORDS = re.compile(rf"[^{_ENDS}]+")
 
 Shape = tuple[str, ...]
 
@@ -65,6 +73,9 @@ def shape_of(message: str) -> Shape:
     It is a function of what the keys of `log_lines` keep: words with digits, paths and quoted texts are one sign each,
     whatever their length.
     """
+    lowered = message.lower()
+    if not any(part in lowered for part in _NEEDS_CARE):
+        return tuple(_without_repeats(map(_masked, _WORDS.findall(message))))
     words: list[str] = []
     before, stop, hidden = "", 0, False
     for part in _PART.finditer(message):
@@ -75,7 +86,7 @@ def shape_of(message: str) -> Shape:
             if part[1]:
                 words.append(f'"{part[1]}"')
             word = ANY
-        elif hidden or len(word) > _MAX_WORD:
+        elif hidden:
             word = ANY
         elif not _is_status(message, start, word):
             word = _masked(word)
@@ -85,6 +96,18 @@ def shape_of(message: str) -> Shape:
                 break
         before, stop = part[0][:_MAX_WORD], part.end()
     return tuple(words)
+
+
+def _without_repeats(words: Iterable[str]) -> Iterator[str]:
+    """The first `MAX_WORDS` words, where places that vary in a row are one."""
+    before, count = "", 0
+    for word in words:
+        if word != ANY or before != ANY:
+            yield word
+            count += 1
+            if count >= MAX_WORDS:
+                return
+        before = word
 
 
 def _is_status(message: str, start: int, word: str) -> bool:
@@ -102,7 +125,7 @@ def may_end_before_status(text: str) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _masked(word: str) -> str:
-    return ANY if word in _CALENDAR or _NAME.fullmatch(word) else word
+    return ANY if len(word) > _MAX_WORD or word in _CALENDAR or _NAME.fullmatch(word) else word
 
 
 @lru_cache(maxsize=10_000)
@@ -185,10 +208,15 @@ def _general(templates: set[Shape], names: set[str]) -> dict[Shape, Shape]:
 
     Words that vary at a place are added to `names`: two of those are enough at another place.
     """
+    # A shape has as many gaps as words. Most are of no other shape, and never made but for a look at their hash.
+    hashes = np.fromiter((hash(gap) for template in templates for _, gap in _gaps(template)), np.int64)
+    distinct, counts = np.unique(hashes, return_counts=True)
+    repeated = frozenset(distinct[counts > 1].tolist())
     alike: dict[Shape, list[tuple[str, Shape]]] = defaultdict(list)
     for template in templates:
         for word, gap in _gaps(template):
-            alike[gap].append((word, template))
+            if hash(gap) in repeated or gap in templates:
+                alike[gap].append((word, template))
     for members in alike.values():
         if len(members) >= VARIANTS:
             names.update(word for word, _ in members)

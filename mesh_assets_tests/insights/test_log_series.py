@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mesh_assets.insights import log_series
+from mesh_assets.insights.byte_text import NO_SPANS
+from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_reader import Events, Witness
 from mesh_assets.insights.log_series import MAX_TEMPLATES, OWN_SHAPES, LogSeries, Room
 from mesh_assets.insights.template_miner import ANY, Shape, shape_of
@@ -20,8 +22,11 @@ def events(shapes: list[Shape], *, start: float = 0.0, label: str | None = None)
     found = list(dict.fromkeys(shapes))
     count = len(shapes) if label else 0
     return Events(
+        layout=LogLayout(0),
+        rows=np.zeros(len(shapes), np.int64),
+        spans=NO_SPANS,
         times=start + np.arange(len(shapes), dtype=np.float64),
-        levels=np.full(len(shapes), 3),
+        named_levels=np.full(len(shapes), -1),
         shapes=np.array([found.index(shape) for shape in shapes] if len(found) < 2000 else range(len(shapes))),
         shape_list=found,
         measured=np.arange(count),
@@ -29,6 +34,7 @@ def events(shapes: list[Shape], *, start: float = 0.0, label: str | None = None)
         label_list=[label] if label else [],
         values=np.arange(count, dtype=np.float64),
         witness=lambda event: Witness(start + event, ("d", "p", "h"), event, event + 1, 1, "x"),
+        sources=lambda: [None] * len(shapes),
     )
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mesh_assets.chunks.log_records import LogRecord
-from mesh_assets.insights.log_shapes import number_spans, shape
+from mesh_assets.insights.log_layout import LogLayout
+from mesh_assets.insights.log_shapes import Said, number_spans, said_in
+
+
+def said(made: LogRecord) -> Said:
+    return said_in(made, LogLayout(0))
 
 
 def record(message: str) -> LogRecord:
@@ -27,16 +32,16 @@ def record(message: str) -> LogRecord:
 )
 def test_a_number_is_known_by_the_words_around_it(message: str, numbers: list[tuple[str, float]]) -> None:
     made = record(message)
-    assert list(shape(made)[1]) == numbers
-    spans = [made.text[start:stop] for start, stop in number_spans(made)]
+    assert [(number.label, number.value) for number in said(made).numbers] == numbers
+    spans = [made.text[start:stop] for start, stop in number_spans(made, said(made).numbers)]
     assert [float(text) for text in spans] == [value for _, value in numbers]
 
 
 def test_no_two_numbers_of_a_message_have_one_label() -> None:
     for message in ("x 1 x 1 x 1 x 1", "1 1 1 1", "x=1 x=1 x=1", "a 1 2"):
-        labels = [label for label, _ in shape(record(message))[1]]
+        labels = [number.label for number in said(record(message)).numbers]
         assert len(set(labels)) == len(labels)
 
 
 def test_labels_do_not_depend_on_the_name_that_a_message_is_about() -> None:
-    assert len({shape(record(f"user {name} logged in after 5 s"))[1] for name in ("ann", "bob")}) == 1
+    assert len({said(record(f"user {name} logged in after 5 s")).numbers for name in ("ann", "bob")}) == 1

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.log_records import ERROR_LEVELS, iter_records
+from mesh_assets.chunks.log_records import LEVELS, iter_records
 from mesh_assets.chunks.timestamps import CLOCK_SKEW, TimestampParser
 from mesh_assets.insights.byte_text import BASE64, ByteText, classes_in, hash_of, runs
 from mesh_assets.insights.columns import strings_of
 from mesh_assets.insights.keyphrases import _encoded
-from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader
-from mesh_assets.insights.log_shapes import shape
+from mesh_assets.insights.log_layout import LogLayout
+from mesh_assets.insights.log_reader import LogReader
+from mesh_assets.insights.log_shapes import said_in
 from mesh_assets.insights.protocol import SliceBatch
 from mesh_assets.insights.sampling import ChunkSample
 from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
@@ -117,6 +118,8 @@ STAMPS = st.sampled_from(
         "14314{:05d}",
         "Jun 3, 2005 1:02:{:02d} PM",
         "2024-13-03 10:00:{:02d}",
+        "",
+        "app: ",
     ]
 )
 WORDS = st.sampled_from(
@@ -171,13 +174,16 @@ WORDS = st.sampled_from(
         '{"msg": "x 5", "took": 7}',
     ]
 )
+LAYOUTS = st.builds(LogLayout, st.integers(0, 5), st.none() | st.integers(0, 5)).filter(
+    lambda layout: layout.source is None or layout.source <= layout.columns
+)
 LINES = st.tuples(st.booleans(), st.lists(WORDS, max_size=6))
 
 
 @settings(max_examples=150, deadline=None)
-@given(STAMPS, st.lists(LINES, min_size=1, max_size=20), st.sampled_from([80, 400, 10**6]))
+@given(STAMPS, st.lists(LINES, min_size=1, max_size=20), st.sampled_from([80, 400, 10**6]), LAYOUTS)
 def test_events_are_those_that_reading_line_by_line_gives(
-    stamp: str, lines: list[tuple[bool, list[str]]], size: int
+    stamp: str, lines: list[tuple[bool, list[str]]], size: int, layout: LogLayout
 ) -> None:
     text = "".join(
         f"{stamp.format(i) if stamped or not i else '  at'} {' '.join(words)}\n"
@@ -185,32 +191,36 @@ def test_events_are_those_that_reading_line_by_line_gives(
     )
     moment = datetime(2024, 6, 1, tzinfo=UTC)
     made = rows("app.log", text, kind="log", size=size, time_stop=moment)
-    assert found_at_once(made) == found_one_by_one(made, moment)
+    assert found_at_once(made, layout) == found_one_by_one(made, moment, layout)
 
 
-def found_at_once(made: list[dict]) -> list[tuple]:
+def found_at_once(made: list[dict], layout: LogLayout) -> list[tuple]:
     out = []
-    reader = LogReader()
+    reader = LogReader({"app.log": layout})
     for batch in batches(made):
         for _, events in reader.events(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0)))):
+            sources, level_places = events.sources(), events.named_levels.tolist()
             for i, time in enumerate(events.times.tolist()):
                 numbers = [
                     (events.label_list[label], value)
                     for event, label, value in zip(events.measured, events.labels, events.values, strict=True)
                     if event == i
                 ]
-                words = events.shape_list[events.shapes[i]] if time == time else ()
+                numbers = numbers if time == time else []
+                words = events.shape_list[events.shapes[i]]
                 witness = events.witness(i)
                 seen = (witness.byte_start, witness.line, witness.text)
                 time = None if time != time else round(time, 5)
-                out.append((time, LEVEL_NAMES[events.levels[i]], words, numbers, seen))
+                level = None if level_places[i] < 0 else LEVELS[level_places[i]]
+                span = (events.rows[i], events.spans.starts[i], events.spans.stops[i])
+                out.append((time, level, words, numbers, sources[i], span, seen))
     return out
 
 
-def found_one_by_one(made: list[dict], latest: datetime) -> list[tuple]:
+def found_one_by_one(made: list[dict], latest: datetime, layout: LogLayout) -> list[tuple]:
     out = []
     parser = None
-    for row in made:
+    for number, row in enumerate(made):
         found = TimestampParser.detect(row["text"].split("\n"), latest=latest)
         if parser is None or not parser.stamps(row["text"]):
             parser = found or parser
@@ -220,14 +230,14 @@ def found_one_by_one(made: list[dict], latest: datetime) -> list[tuple]:
             start, at = at, at + len(record.text.encode())
             if (record.time is None and used is not None) or not record.text.strip():
                 continue
-            words, numbers = shape(record) if record.time else ((), ())
-            name = "none" if record.level is None else "warning" if record.level == "WARN" else "other"
-            level = "error" if record.level in ERROR_LEVELS else name
+            said = said_in(record, layout)
+            numbers = [(number.label, number.value) for number in said.numbers] if record.time else []
             whole = record.text.rstrip().splitlines()
             shown = whole[0] if len(whole) == 1 else f"{whole[0][:120]}\n… {whole[-1].strip()}"
             seen = (row["byte_start"] + start, row["line_start"] + record.line_start - 1, shown[:480])
             time = None if record.time is None else round(record.time.timestamp(), 5)
-            out.append((time, level, words, list(numbers), seen))
+            span = (number, start, at)
+            out.append((time, record.level, said.shape, numbers, said.source, span, seen))
     return out
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.log_layout import LogLayout
+from mesh_assets.insights.log_layout import LogLayout
 
 SAID = ("disk full", "session opened for user ann", "retry 3 of 5", "Error: no route", "bye")
 
@@ -36,7 +36,7 @@ def test_the_head_of_a_line_is_told_from_its_message(head: str) -> None:
 
 def test_prose_has_no_head() -> None:
     lines = ["The keeper writes down every ship.", "Nobody reads it.", "On Sundays he sleeps until noon."] * 9
-    assert LogLayout.detect(lines) == LogLayout(0, tagged=False)
+    assert LogLayout.detect(lines) == LogLayout(0)
 
 
 def test_a_line_that_ends_within_the_head_has_an_empty_message() -> None:
