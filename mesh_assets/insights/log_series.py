@@ -13,8 +13,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_assets.insights.known_templates import KnownTemplates, Room
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
-from mesh_assets.insights.template_miner import Shape, fitting, templates_of
+from mesh_assets.insights.template_miner import Shape
 
 # Seconds; each divides the next, so that a coarser bucket is made of whole finer ones.
 WIDTHS = (1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
@@ -22,27 +23,6 @@ WIDTHS = (1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800)
 MAX_BUCKETS = 6000
 # Cells (bucket of one series) of one log: about 0.5 KiB each with the line that shows it.
 MAX_CELLS = 60_000
-# Series by shape that a log keeps before it merges those of one template.
-MAX_TEMPLATES = 2000
-# Shapes that each log may remember, so that a log of free text leaves room for the others, and those that all logs of
-# a slice may remember beyond. A shape takes about 0.7 kB where its words are those of others, 5 kB where none is.
-OWN_SHAPES = 100
-SHARED_SHAPES = 8000
-
-
-@dataclass(slots=True)
-class Room:
-    """How many shapes the logs of one slice may still remember beyond their own share."""
-
-    free: int = SHARED_SHAPES
-
-    def change(self, before: int, after: int) -> bool:
-        """Let a log that remembers `before` shapes remember `after`; False where there is no room."""
-        more = max(0, after - OWN_SHAPES) - max(0, before - OWN_SHAPES)
-        if more > max(0, self.free):
-            return False
-        self.free -= more
-        return True
 
 
 @dataclass(slots=True)
@@ -253,90 +233,6 @@ def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
             known.add(cell)
 
 
-class Templates:
-    """The series of the messages of one log: one for each shape, those of one template together when asked for.
-
-    Where there is no more room, templates are made of the shapes so far: what is no shape of the commoner ones is
-    forgotten, and a later shape that fits a template is counted there.
-    """
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._of: dict[Shape, Shape] = {}  # the shapes that are remembered, and the keys of their series
-        self._series: dict[Shape, Series] = {}
-        self._steps: dict[Shape, Shape] = {}  # what shapes were merged to on the way to a template, and that
-        self._is_merged, self._has_forgotten = True, False
-
-    def of(self, events: Events, timed: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Series | None]]:
-        """For each event a number, and the series of each number: None where there was no room for one."""
-        numbers, of, counts = np.unique(events.shapes[timed], return_inverse=True, return_counts=True)
-        shapes = [events.shape_list[int(number)] for number in numbers]
-        keys = [self._key(shape) for shape in shapes]
-        if None in keys:
-            new = [place for place in np.argsort(-counts, kind="stable").tolist() if keys[place] is None]
-            self._remember({shapes[place]: int(counts[place]) for place in new})
-            keys = [self._key(shape) for shape in shapes]
-        places: dict[Shape | None, int] = {}
-        templates = np.array([places.setdefault(key, len(places)) for key in keys], np.int64)
-        return templates[of], [None if key is None else self._series[key] for key in places]
-
-    def merged(self) -> list[Series]:
-        """The series by template."""
-        if not self._is_merged:
-            found = templates_of({*self._of, *self._of.values()})
-            series: dict[Shape, Series] = {}
-            for key, held in self._series.items():
-                template = found[key]
-                known = series.get(template)
-                if known is None:
-                    held.words = template
-                    series[template] = held
-                else:
-                    known.absorb(held)
-            self._of = {shape: found[key] for shape, key in self._of.items()}
-            self._steps = {step: template for step, template in found.items() if step not in self._of}
-            self._series, self._is_merged = series, True
-        return list(self._series.values())
-
-    def forget(self, count: int) -> None:
-        """Keep the `count` commonest templates at most, and of the shapes only those that lead to one."""
-        self.merged()
-        ranked = sorted(self._series.items(), key=lambda item: -item[1].count - item[1].coming)
-        self._series = dict(ranked[:count])
-        held = len(self._of)
-        steps = (step for step, template in self._steps.items() if template in self._series)
-        kept = dict.fromkeys((*self._series, *steps))
-        self._of = {step: self._steps.get(step, step) for step in list(kept)[:count]}
-        self._room.change(held, len(self._of))
-        self._has_forgotten = True
-
-    def _key(self, shape: Shape) -> Shape | None:
-        key = self._of.get(shape)
-        if key is None and self._has_forgotten:
-            step = fitting(shape, self._of)
-            return None if step is None else self._of[step]
-        return key
-
-    def _remember(self, shapes: dict[Shape, int]) -> None:
-        """Give new shapes, with their numbers of events, series of their own, as far as there is room."""
-        has_forgotten = False
-        for shape, count in shapes.items():
-            held = len(self._of)
-            if len(self._series) >= MAX_TEMPLATES and len(self.merged()) > MAX_TEMPLATES * 3 // 4:
-                is_full = True
-            else:
-                is_full = not self._room.change(held, held + 1)
-            if is_full:
-                if has_forgotten:  # a text without end of which nothing is said twice
-                    return
-                self.forget(min(held, MAX_TEMPLATES) // 2)
-                has_forgotten = True
-                self._room.change(len(self._of), len(self._of) + 1)
-            self._of[shape] = shape
-            self._series.setdefault(shape, Series("template", shape)).coming += count
-            self._is_merged = False
-
-
 class LogSeries:
     """All series of one log, filled event by event."""
 
@@ -347,7 +243,7 @@ class LogSeries:
         self.records = 0
         self.total = Series("total")
         self.by_level = {"error": Series("error"), "warning": Series("warning")}
-        self._templates = Templates(room)
+        self._templates = KnownTemplates(room, lambda shape: Series("template", shape))
         self._cells = 0
 
     def add(self, events: Events) -> None:
@@ -360,7 +256,7 @@ class LogSeries:
         if not len(timed):
             return
         seen = _Seen(events, np.floor(events.times[timed] / self.width).astype(np.int64), timed)
-        numbers, series = self._templates.of(events, timed)
+        numbers, series = self._templates.of(events.shapes[timed], events.shape_list)
         self._cells += self.total.take(seen, np.arange(len(timed)))
         for level, name in enumerate(LEVEL_NAMES[:2]):
             self._cells += self.by_level[name].take(seen, np.flatnonzero(events.levels[timed] == level))

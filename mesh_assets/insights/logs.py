@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import incidents
 from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader, Witness
 from mesh_assets.insights.log_scan import scan
-from mesh_assets.insights.log_series import LogSeries, Room
+from mesh_assets.insights.log_series import LogSeries
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, duration, plural, share
 

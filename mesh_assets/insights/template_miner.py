@@ -200,7 +200,12 @@ def templates_of(shapes: Iterable[Shape]) -> dict[Shape, Shape]:
 
 def fitting(shape: Shape, templates: Collection[Shape]) -> Shape | None:
     """The template that `shape` is an example of, one word of it being a name; None where it is none of any."""
-    return max((gap for _, gap in _gaps(shape) if gap in templates), default=None)
+    return max((gap for gap in gaps_of(shape) if gap in templates), default=None)
+
+
+def gaps_of(shape: Shape) -> list[Shape]:
+    """What is left of `shape` when one of its words is a name: the templates that it may be an example of."""
+    return [gap for _, gap in _gaps(shape)]
 
 
 def _general(templates: set[Shape], names: set[str]) -> dict[Shape, Shape]:

@@ -10,6 +10,7 @@ from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
+from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_TEMPLATES
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
 from mesh_assets.schemas.statistics import STATISTICS
@@ -24,6 +25,8 @@ TABLES: dict[str, Table] = {
     "chunk_insights": CHUNK_INSIGHTS,
     "chunk_relations": RELATIONS,
     "slice_insights": INSIGHTS,
+    "log_templates": LOG_TEMPLATES,
+    "log_events": LOG_EVENTS,
     "vector_index": INDEX_STATES,
     "fulltext_index": INDEX_STATES,
     "slice_reports": REPORTS,

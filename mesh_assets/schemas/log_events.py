@@ -19,10 +19,18 @@ LOG_TEMPLATES = Table(
         Column("log", pa.string(), "Path of the log in its dataset; rotated files are one log."),
         Column("template", pa.string(), "The message with `<*>` for what varies."),
         Column("level", pa.string(), "The level that most of its events have.", nullable=True),
-        Column("events", pa.int64(), "How many events of the slice have it."),
+        Column("events", pa.int64(), "How many events of the slice have it; of a log of free text at least so many."),
         Column("time_start", TIMESTAMP, "The first of them, UTC.", nullable=True),
         Column("time_stop", TIMESTAMP, "The last of them.", nullable=True),
         Column("example", CITATION, "One of them."),
+        Column("wordings", pa.list_(pa.int64()), "What its messages say with the names in them, each as a hash."),
+        Column("head_columns", pa.int32(), "Words before the message in the lines of the log."),
+        Column(
+            "source_column",
+            pa.int32(),
+            "Which of them says what wrote a line, from 0; as many as there are: what stands behind them.",
+            nullable=True,
+        ),
     ),
 )
 

@@ -7,11 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mesh_assets.insights import log_series
+from mesh_assets.insights import known_templates
 from mesh_assets.insights.byte_text import NO_SPANS
+from mesh_assets.insights.known_templates import MAX_TEMPLATES, OWN_SHAPES, Room
 from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_reader import Events, Witness
-from mesh_assets.insights.log_series import MAX_TEMPLATES, OWN_SHAPES, LogSeries, Room
+from mesh_assets.insights.log_series import LogSeries
 from mesh_assets.insights.template_miner import ANY, Shape, shape_of
 
 NAMES = ("ann", "bob", "cid", "dan", "eve", "flo", "gus")
@@ -100,7 +101,7 @@ def test_a_common_message_is_counted_whole_among_free_text() -> None:
 
 
 def test_names_at_two_places_are_one_template_after_shapes_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_series, "MAX_TEMPLATES", 60)
+    monkeypatch.setattr(known_templates, "MAX_TEMPLATES", 60)
     log = LogSeries("a.log", Room(free=0))
     made = [f"login of {'x' * (n + 1)}y in group {NAMES[n % 7]} was refused" for n in range(50)]
     made += [f"login of {'z' * (n + 1)}y in group {NAMES[n % 7]} was refused" for n in range(50)]

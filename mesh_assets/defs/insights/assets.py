@@ -4,8 +4,9 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
-from mesh_assets.insights import chunk_stage, relations, slice_stage
+from mesh_assets.insights import chunk_stage, log_tables, relations, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
+from mesh_assets.insights.log_tables import event_counts, log_event_batches, log_template_batches, template_counts
 from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.outcome import StageOutput
@@ -84,4 +85,57 @@ def slice_insights(
         upstream=[chunk_sets, chunk_insights, chunk_embeddings],
         total=chunk_sets.footer.rows,
         unit="chunks",
+    )
+
+
+@slice_asset()
+def log_templates(
+    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
+) -> StageOutput:
+    """What the logs of the slice say: each message once, with what varies in it left open, how often and since when.
+
+    A message has the same `template_id` in every slice of a dataset; rotated files are one log.
+    """
+    counts = template_counts()
+    return produce(
+        context,
+        lake,
+        lambda outcome: log_template_batches(
+            chunk_sets.batches(log_tables.PLACE_COLUMNS, rows=log_tables.BATCH_ROWS),
+            chunk_sets.batches(log_tables.COLUMNS, rows=log_tables.BATCH_ROWS),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+            counts=counts,
+        ),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+        shown=counts,
+    )
+
+
+@slice_asset()
+def log_events(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    log_templates: LakeTable,
+    lake: dg.ResourceParam[Lake],
+) -> StageOutput:
+    """The records of the logs of the slice: when, how severe, what wrote each, which template it has, and its bytes."""
+    counts = event_counts()
+    return produce(
+        context,
+        lake,
+        lambda outcome: log_event_batches(
+            chunk_sets.batches(log_tables.COLUMNS, rows=log_tables.BATCH_ROWS),
+            log_templates.batches(log_tables.WORDING_COLUMNS),
+            slice_key=context.partition_key,
+            outcome=outcome,
+            counts=counts,
+        ),
+        upstream=[chunk_sets, log_templates],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+        shown=counts,
     )
