@@ -30,7 +30,9 @@ _LEAST_MESSAGES, _OF_MESSAGES = 4, 0.5
 # Blanks are those that `template_miner` ends words at. A quote ends the head: what it holds has blanks of its own.
 _BLANK, _WORD = r"[\x00-\x20]", r'[^\x00-\x20"]'
 _SPLIT = re.compile(rf"{_BLANK}+")
+_SAYS = re.compile(r'["{]')
 _DIGITS = re.compile(r"[0-9]+")
+_IN_BRACKETS = re.compile(r"\[.*\]:?")
 _LETTERS = re.compile(r"[A-Za-z]+")
 _LEVEL_WORDS = frozenset((*LEVELS, "WARNING", "ERR", "CRIT", "FAILURE", *"VDIWEF"))
 # `sshd(pam_unix)[19939]: `, `dfs.DataNode$PacketResponder: `
@@ -39,7 +41,7 @@ _TAG = rf"(?:{_NAME}(?:\[[^\x00-\x20\"\[\]]*\])?:{_BLANK}+|{_NAME}\[[^\x00-\x20\
 _TAGGED_LINE = re.compile(f"^({_TAG})")
 _TAG_ENDS = re.compile(r"(?:\[[^\[\]]*\])?:?$")
 # Signs around the name of a component.
-_AROUND = "[](){}<>:,;|-"
+_AROUND = "[]{}<>:,;|-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,15 @@ class LogLayout:
         else:
             shares = zip(_columns(rows), _columns(shown), strict=True)
             heads = [
-                at + 1 for at, (all_, each) in enumerate(shares) if _is_head(all_) and _is_head(each, _OF_MESSAGES)
+                at + 1 for at, (every, each) in enumerate(shares) if _is_head(every) and _is_head(each, _OF_MESSAGES)
             ]
             # Where every line says the same, its words are no head.
-            columns = next((at for at in reversed(heads) if sum(len(row) > at for row in rows) > len(rows) // 2), 0)
-        found = cls(columns)
-        tagged = sum(_TAGGED_LINE.match(found.message(line)) is not None for line in sample)
-        if tagged > _TAGGED * len(sample):
-            return cls(columns, columns)
-        return cls(
-            columns, next((at for at, column in enumerate(_columns(rows)) if at < columns and _names(column)), None)
-        )
+            columns = next((at for at in reversed(heads) if _are_followed(sample, at)), 0)
+        for before in (columns, columns - 1):  # a component that wrote every line looks like a column
+            if before >= 0 and _are_tagged([cls(before).message(line) for line in sample]):
+                return cls(before, before)
+        naming = (at for at, column in enumerate(_columns(rows)) if at < columns and _names(column))
+        return cls(columns, next(naming, None))
 
     def message(self, line: str) -> str:
         """The message of `line`: what stands behind its head, all of it where it has no such head."""
@@ -127,8 +127,9 @@ _HEADS = tuple(
 
 
 def _words(line: str) -> list[str]:
-    """The first words of a line, up to a quote, one more than a head may have."""
-    return [word for word in _SPLIT.split(line.partition('"')[0], MAX_COLUMNS + 1) if word][: MAX_COLUMNS + 1]
+    """The first words of a line, up to a quote or a brace, one more than a head may have."""
+    head = _SAYS.split(line, 1)[0]
+    return [word for word in _SPLIT.split(head, MAX_COLUMNS + 1) if word][: MAX_COLUMNS + 1]
 
 
 def _of_each_message(lines: Sequence[str]) -> list[int]:
@@ -153,13 +154,16 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
 
 
 def _is_head(words: Sequence[str], least: float = 1.0) -> bool:
-    """Whether a column is part of the head: nearly all its words have one form, or it says the level.
+    """Whether a column is part of the head: nearly all its words have one form or are in brackets, or say the level.
 
     With `least`, whether it may be: that share of the words is enough.
     """
     count, distinct = len(words), Counter(words)
     word, most = distinct.most_common(1)[0]
     if word and most > min(_ONE_WORD, least) * count:
+        return True
+    in_brackets = sum(number for word, number in distinct.items() if _IN_BRACKETS.fullmatch(word))
+    if in_brackets > min(_NUMERIC, least) * count:  # threads: `[main]`, `[http-7]`
         return True
     forms = Counter[str]()
     for word, number in distinct.items():
@@ -171,8 +175,18 @@ def _is_head(words: Sequence[str], least: float = 1.0) -> bool:
 
 
 def _says_no_message(words: Sequence[str]) -> bool:
-    """Whether a column holds times, numbers or levels only."""
-    return all(_form(word) for word in words)
+    """Whether a column holds times, numbers, levels or signs only."""
+    return all(word and (_form(word) or not word.upper().isupper()) for word in words)
+
+
+def _are_followed(lines: Sequence[str], columns: int) -> bool:
+    """Whether something stands behind so many columns in most lines."""
+    heads = ((line, _HEADS[columns].match(line)) for line in lines)
+    return sum(head is not None and head.end() < len(line) for line, head in heads) > len(lines) // 2
+
+
+def _are_tagged(messages: Sequence[str]) -> bool:
+    return sum(_TAGGED_LINE.match(message) is not None for message in messages) > _TAGGED * len(messages)
 
 
 def _names(words: Sequence[str]) -> bool:

@@ -312,14 +312,16 @@ def _level(level: str | None) -> int:
 
 
 def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
-    """Lines of those chunks, spread evenly, without what is indented: about as many as show a layout."""
+    """Lines of those chunks that begin records, spread evenly: about as many as show a layout."""
     step = -(-len(rows) // LAYOUT_LINES)
     chosen, texts = rows[::step], batch.strings("text")
     found: list[str] = []
     for row in chosen:
         lines = [line for line in texts[row].split("\n") if line.strip() and line[0] not in " \t"]
         found += lines[:: max(1, len(lines) * len(chosen) // LAYOUT_LINES)]
-    return found
+    parser = TimestampParser.detect(found)
+    stamped = [line for line in found if parser is not None and parser.parse(line) is not None]
+    return stamped or found
 
 
 _ROTATION = re.compile(r"(?:[._-](?:\d{1,14}|\d{2,4}[-_.]\d\d[-_.]\d\d(?:[-_.T]\d{1,6})?|gz|bz2|zst|xz|old))+(?=\.|$)")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
@@ -41,6 +42,7 @@ COLUMNS = (
 BATCH_ROWS = 8192
 # Shapes that the logs of a slice which are being read may remember together, beyond the share of each: about 30 MB.
 _SHAPES = 30_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS = 1e6  # of `TIMESTAMP`, in a second
 
 
@@ -91,8 +93,7 @@ class _Said:
     def row(self, dataset: str, log: str, layout: LogLayout, wordings: Iterable[Shape]) -> dict[str, object]:
         """The row of `LOG_TEMPLATES`, without the slice."""
         level = min(self.levels, key=lambda place: (-self.levels[place], place))
-        times = np.array([self.first, self.last])
-        start, stop = _moments(times).to_pylist() if self.first <= self.last else (None, None)
+        start, stop = (_moment(time) if np.isfinite(time) else None for time in (self.first, self.last))
         return {
             "template_id": template_id(dataset, log, self.words),
             "dataset": dataset,
@@ -123,6 +124,10 @@ def _key(shape: Shape) -> int:
     """What stands for a shape in the table, where its words would be long and might be secret."""
     digest = blake3("\x1f".join(shape).encode("utf-8", "surrogatepass")).digest(length=8)
     return int.from_bytes(digest, "little", signed=True)
+
+
+def _moment(seconds: float) -> datetime:
+    return _EPOCH + timedelta(microseconds=round(seconds * _TICKS))
 
 
 def _moments(seconds: NDArray[np.float64]) -> pa.Array[Any]:

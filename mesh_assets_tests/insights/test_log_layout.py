@@ -53,3 +53,59 @@ def test_a_line_that_ends_within_the_head_has_an_empty_message() -> None:
 def test_any_lines_have_a_layout_and_messages_that_end_them(lines: list[str]) -> None:
     for line, message in zip(lines, LogLayout.detect(lines).messages(pl.Series(lines, dtype=pl.String)), strict=True):
         assert line.endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        # One message over and over is no head, whatever it counts or names.
+        ([f"2024-05-03 10:00:{n:02} INFO heartbeat ok seq={n}" for n in range(60)], "heartbeat ok seq=0"),
+        (
+            [f"2024-05-03 10:00:{n:02} INFO login of {'abcdefgh'[n % 8]} was refused" for n in range(60)],
+            "login of a was refused",
+        ),
+        ([f"2024-05-03 10:00:{n:02} queue depth is 7 of 9" for n in range(60)], "queue depth is 7 of 9"),
+        # What is quoted is said.
+        (
+            [
+                f'10.0.0.{n} - - [17/May/2015:10:05:{n:02} +0000] "GET /a/{n} HTTP/1.1" 200 17 "-" "curl"'
+                for n in range(60)
+            ],
+            '"GET /a/0 HTTP/1.1" 200 17 "-" "curl"',
+        ),
+        ([f'level=info msg="{SAID[n % 5]}" took={n}' for n in range(60)], 'level=info msg="disk full" took=0'),
+        # The fields of JSON are told apart elsewhere.
+        ([f'{{"time": {n}, "message": "{SAID[n % 5]}"}}' for n in range(60)], '{"time": 0, "message": "disk full"}'),
+        ([f'{{ "time": {n}, "message": "{SAID[n % 5]}"}}' for n in range(60)], '{ "time": 0, "message": "disk full"}'),
+    ],
+)
+def test_what_is_said_over_and_over_or_quoted_is_no_head(lines: list[str], message: str) -> None:
+    layout = LogLayout.detect(lines)
+    assert layout.message(lines[0]) == message
+    assert layout.messages(pl.Series(lines))[0] == message
+
+
+@pytest.mark.parametrize(
+    ("head", "source"),
+    [
+        ("2024-05-03T10:00:{n:02}Z INFO ", None),
+        ("Jun 14 15:16:{n:02} combo sshd(pam_unix)[{n}93]: ", "sshd(pam_unix)"),
+        ("Jun 14 15:16:{n:02} combo kernel: ", "kernel"),
+        ("03-17 16:13:38.8{n:02}  1702  2395 D WindowManager: ", "WindowManager"),
+        ("081109 2036{n:02} 148 INFO dfs.DataNode$PacketResponder: ", "dfs.DataNode$PacketResponder"),
+        ("11178385{n:02} 2005.06.03 R02-M1-N0 RAS {part} INFO ", "KERNEL"),
+        ("2024-05-03 10:00:{n:02} [{part}] INFO ", "KERNEL"),
+    ],
+)
+def test_what_wrote_a_line_is_told(head: str, source: str | None) -> None:
+    parts = ("KERNEL", "APP")
+    lines = [head.format(n=n, part=parts[n % 2]) + SAID[n % len(SAID)] for n in range(60)]
+    layout = LogLayout.detect(lines)
+    assert layout.source_of(lines[0]) == source
+    assert layout.source_of("") is None
+
+
+@given(st.lists(st.text(max_size=60), max_size=20), st.integers(0, 5), st.booleans())
+def test_lines_at_once_have_the_messages_of_each_line(lines: list[str], columns: int, tagged: bool) -> None:
+    layout = LogLayout(columns, columns if tagged else None)
+    assert layout.messages(pl.Series(lines, dtype=pl.String)).to_list() == [layout.message(line) for line in lines]
