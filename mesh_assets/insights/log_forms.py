@@ -48,6 +48,9 @@ CONTINUED, STAMPED, UNSTAMPED, ONE_BY_ONE = 0, 1, 2, 3
 _MASKED = frozenset("0123456789/")
 
 
+_ALL_ZERO = str.maketrans("123456789", "000000000")
+
+
 class Part(NamedTuple):
     """Digits `offset` up to `offset + length` of the visible run `run` of a line; `length` 0 is up to its end.
 
@@ -58,6 +61,10 @@ class Part(NamedTuple):
     offset: int = 0
     length: int = 0
     constant: int = ABSENT
+
+
+_KNOWN_PARTS: dict[object, tuple[tuple[Part, ...], int] | None] = {}
+_MAX_KNOWN_PARTS = 4096
 
 
 class Measure(NamedTuple):
@@ -117,8 +124,14 @@ def form_of(line: str, digits: list[tuple[int, int]], parser: TimestampParser | 
 
 def _stamped(line: str, digits: list[tuple[int, int]], form: Format, match: re.Match[str], layout: LogLayout) -> Form:
     runs = digits if line.isascii() else [(_characters(line, start), _characters(line, stop)) for start, stop in digits]
-    parts = _parts(form, match, runs)
     start, stop = match.start("stamp"), match.end("stamp")
+    # Most stamps of a log are written alike: their digits are other ones.
+    alike = form.name, start, match["stamp"].translate(_ALL_ZERO), *(run for run in runs if run[0] < stop)
+    if alike not in _KNOWN_PARTS:
+        if len(_KNOWN_PARTS) >= _MAX_KNOWN_PARTS:
+            _KNOWN_PARTS.clear()
+        _KNOWN_PARTS[alike] = _parts(form, match, runs)
+    parts = _KNOWN_PARTS[alike]
     record = LogRecord(None, None, 0, 0, 1, line, stamp_start=start, stamp_stop=stop)
     if parts is None or _reads_otherwise(line, start, stop):
         return Form(ONE_BY_ONE)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.insights.template_miner import Shape, shape_of, templates_of
 
 # Lines that show the layout, spread over the log.
-SAMPLE_LINES = 200
+SAMPLE_LINES = 120
 # Columns of a head; the longest that is known (of a supercomputer's event log) has nine.
 MAX_COLUMNS = 12
 # Shares of the lines in which a column has one form, only numbers in whatever form, or one word; and in which a
@@ -68,8 +69,7 @@ class LogLayout:
     @classmethod
     def detect(cls, lines: Sequence[str]) -> LogLayout:
         """The layout of the log that `lines` are of; those without one have no column and no tag."""
-        step = max(1, len(lines) // SAMPLE_LINES)
-        sample = [line for line in lines[::step] if line.strip()]
+        sample = _begun_alike([line for line in lines[:: max(1, len(lines) // SAMPLE_LINES)] if line.strip()])
         if not sample:
             return cls(0)
         rows = [_words(line) for line in sample]
@@ -124,6 +124,15 @@ _HEADS = tuple(
     re.compile(rf"^{_BLANK}*(?:{_WORD}+(?:{_BLANK}+|$)){{{columns}}}" if columns else rf"^{_BLANK}*")
     for columns in range(MAX_COLUMNS + 1)
 )
+
+
+def _begun_alike(lines: list[str]) -> list[str]:
+    """Those of the lines whose first word looks like that of most: others belong to the record before them."""
+    forms = [_LETTERS.sub("a", _DIGITS.sub("0", line.split(None, 1)[0])) for line in lines]
+    most = Counter(forms).most_common(1)
+    if not most or most[0][1] <= len(lines) // 2:
+        return lines
+    return [line for line, form in zip(lines, forms, strict=True) if form == most[0][0]]
 
 
 def _words(line: str) -> list[str]:
@@ -196,6 +205,7 @@ def _names(words: Sequence[str]) -> bool:
     return named > _ONE_WORD * len(words) and distinct.most_common(1)[0][1] <= _ONE_WORD * len(words)
 
 
+@lru_cache(maxsize=4096)
 def _form(word: str) -> str:
     """What a word looks like: runs of digits and letters as one sign, all levels alike; empty for an ordinary word."""
     if _DIGITS.search(word):

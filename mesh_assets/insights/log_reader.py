@@ -264,13 +264,17 @@ class _Witnesses:
         self._batch, self._rows, self._raw = batch, rows, read.lines.text.raw
         self._begins = read.lines.text.starts.tolist()
         self._first_lines = read.first_lines.tolist()
-        self._of = (records.rows.tolist(), records.lines.tolist(), records.starts.tolist(), records.stops.tolist())
+        self._of: tuple[list[int], ...] = (
+            *(records.rows.tolist(), records.lines.tolist()),
+            *(records.starts.tolist(), records.stops.tolist()),
+        )
         self._times = times.tolist()
         self._chunks: dict[int, tuple[ChunkText, tuple[str, str, str], bool]] = {}
 
     def __call__(self, event: int) -> Witness:
         """Where the event can be seen."""
-        row, line, start, stop = (int(column[event]) for column in self._of)
+        rows, lines, starts, stops = self._of
+        row, line, start, stop = rows[event], lines[event], starts[event], stops[event]
         known = self._chunks.get(row)
         if known is None:
             chunk = self._batch.chunk(self._rows[row])
@@ -312,16 +316,14 @@ def _level(level: str | None) -> int:
 
 
 def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
-    """Lines of those chunks that begin records, spread evenly: about as many as show a layout."""
+    """Lines of those chunks, spread evenly, without what is indented: about as many as show a layout."""
     step = -(-len(rows) // LAYOUT_LINES)
     chosen, texts = rows[::step], batch.strings("text")
     found: list[str] = []
     for row in chosen:
         lines = [line for line in texts[row].split("\n") if line.strip() and line[0] not in " \t"]
         found += lines[:: max(1, len(lines) * len(chosen) // LAYOUT_LINES)]
-    parser = TimestampParser.detect(found)
-    stamped = [line for line in found if parser is not None and parser.parse(line) is not None]
-    return stamped or found
+    return found
 
 
 _ROTATION = re.compile(r"(?:[._-](?:\d{1,14}|\d{2,4}[-_.]\d\d[-_.]\d\d(?:[-_.T]\d{1,6})?|gz|bz2|zst|xz|old))+(?=\.|$)")

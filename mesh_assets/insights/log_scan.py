@@ -97,10 +97,8 @@ class _Scale:
     def measured(self, cells: Mapping[int, Measured]) -> tuple[NDArray[np.float64], ...]:
         """How many values, their mean and their mean square by bucket."""
         keys = np.fromiter(cells, np.int64, len(cells))
-        held = [
-            self._sum(keys, values)
-            for values in zip(*((cell.count, cell.total, cell.squares) for cell in cells.values()), strict=True)
-        ]
+        values = np.array([(cell.count, cell.total, cell.squares) for cell in cells.values()], np.float64)
+        held = [self._sum(keys, column) for column in values.T]
         many = np.maximum(held[0], 1.0)
         return held[0], held[1] / many, held[2] / many
 
@@ -173,15 +171,14 @@ def _strength(weight: float, ratio: float, excess: float) -> float:
 def _count_deviations(log: LogSeries, series: Series, scales: list[_Scale]) -> list[Deviation]:
     severity = _severity(series)
     runs: list[tuple[_Scale, Run]] = []
-    for scale in scales:
-        counts = scale.counts(series.cells)
+    every = [scale.counts(series.cells) for scale in scales]
+    for scale, counts in zip(scales, every, strict=True):
         # Errors that come back now and then are still errors; anything else that does is a routine.
         usual = USUAL_RUNS if severity == "error" else USUAL_RUNS - 1
         for run in count_runs(counts, least=_least(severity), usual=usual):
             if run.rises or (run.first > 0 and (severity == "total" or series.name == "template")):
                 _keep(runs, scale, run)
-    finest = scales[0]
-    counts = finest.counts(series.cells)
+    finest, counts = scales[0], every[0]
     return [
         _count_deviation(log, series, severity, finest, _sharpened(run, scale, finest, counts)) for scale, run in runs
     ]

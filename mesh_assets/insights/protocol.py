@@ -151,13 +151,18 @@ class SliceBatch:
         rows = (np.flatnonzero(~equals(paths.slice(1), paths.slice(0, len(paths) - 1))) + 1).tolist()
         return rows if self.value("path", 0) == before else [0, *rows]
 
+    @cached_property
+    def _chunk_columns(self) -> list[list[object]]:
+        return [self.column(name) for name in CHUNK_COLUMNS]
+
     def chunk(self, row: int) -> ChunkText:
         """One chunk with its text and place."""
         if row not in self._chunks:
-            if len(self._chunks) == _FEW:
-                for name in CHUNK_COLUMNS:
-                    self.column(name)
-            self._chunks[row] = ChunkText(*(self.value(name, row) for name in CHUNK_COLUMNS))  # type: ignore[arg-type]
+            if len(self._chunks) < _FEW:
+                values = [self.value(name, row) for name in CHUNK_COLUMNS]
+            else:
+                values = [column[row] for column in self._chunk_columns]
+            self._chunks[row] = ChunkText(*values)  # type: ignore[arg-type]
         return self._chunks[row]
 
 
