@@ -15,18 +15,20 @@ from functools import lru_cache
 import polars as pl
 
 from mesh_assets.chunks.log_records import LEVELS
-from mesh_assets.insights.template_miner import Shape, shape_of, templates_of
+from mesh_assets.insights.template_miner import CALENDAR, Shape, shape_of, templates_of
 
 # Lines that show the layout, spread over the log.
 SAMPLE_LINES = 120
 # Columns of a head; the longest that is known (of a supercomputer's event log) has nine.
 MAX_COLUMNS = 12
-# Shares of the lines in which a column has one form, only numbers in whatever form, or one word; and in which a
-# component is named.
-_ONE_FORM, _NUMERIC, _ONE_WORD, _TAGGED = 0.8, 0.97, 0.95, 0.85
+# Shares of the lines in which the words of a column have a form (digits, a level, a day, brackets) or are one word, and
+# in which a component is named.
+_FORMED, _ONE_WORD, _TAGGED = 0.95, 0.95, 0.85
+# A word that is in so many of the lines is no name.
+_FREQUENT = 0.05
 # A head stands before many messages. So many show it, and of them, each counted once, it stands before this share:
 # lines that belong to the record before them may be messages of their own.
-_LEAST_MESSAGES, _OF_MESSAGES = 4, 0.5
+_LEAST_MESSAGES, _OF_MESSAGES = 4, 0.7
 
 # Blanks are those that `template_miner` ends words at. A quote ends the head: what it holds has blanks of its own.
 _BLANK, _WORD = r"[\x00-\x20]", r'[^\x00-\x20"]'
@@ -73,21 +75,22 @@ class LogLayout:
         if not sample:
             return cls(0)
         rows = [_words(line) for line in sample]
-        shown = [rows[place] for place in _of_each_message(sample)]
-        if len(shown) < _LEAST_MESSAGES:
-            columns = next((at for at, column in enumerate(_columns(rows)) if not _says_no_message(column)), 0)
+        each = [rows[place] for place in _of_each_message(sample)]
+        columns = list(_columns(rows))
+        if len(each) < _LEAST_MESSAGES:
+            heads = range(1, next((at for at, column in enumerate(columns) if not _says_no_message(column)), 0) + 1)
         else:
-            shares = zip(_columns(rows), _columns(shown), strict=True)
-            heads = [
-                at + 1 for at, (every, each) in enumerate(shares) if _is_head(every) and _is_head(each, _OF_MESSAGES)
-            ]
-            # Where every line says the same, its words are no head.
-            columns = next((at for at in reversed(heads) if _are_followed(sample, at)), 0)
-        for before in (columns, columns - 1):  # a component that wrote every line looks like a column
-            if before >= 0 and _are_tagged([cls(before).message(line) for line in sample]):
+            shares = zip(columns, _columns(each), strict=True)
+            heads = [at for at, (every, few) in enumerate(shares, 1) if _is_head(every) and _is_head(few, _OF_MESSAGES)]
+        stop = next((at for at in reversed(heads) if _are_followed(sample, at)), 0)
+        # A component with its process looks like a column. Words that are in every line stand before the message where
+        # a component is named behind them: the host.
+        for before in range(max(0, stop - 1), MAX_COLUMNS + 1):
+            if _are_tagged([cls(before).message(line) for line in sample]):
                 return cls(before, before)
-        naming = (at for at, column in enumerate(_columns(rows)) if at < columns and _names(column))
-        return cls(columns, next(naming, None))
+            if before == MAX_COLUMNS or (before >= stop and not _is_one_word(columns[before])):
+                break
+        return cls(stop, next((at for at, column in enumerate(columns[:stop]) if _names(column)), None))
 
     def message(self, line: str) -> str:
         """The message of `line`: what stands behind its head, all of it where it has no such head."""
@@ -142,17 +145,17 @@ def _words(line: str) -> list[str]:
 
 
 def _of_each_message(lines: Sequence[str]) -> list[int]:
-    """The places of lines that show a message each."""
-    alike: dict[str, int] = {}
-    for place, line in enumerate(lines):
-        alike.setdefault(_DIGITS.sub("0", line), place)
-    shapes: dict[Shape, int] = {}
-    for place in alike.values():
-        shapes.setdefault(shape_of(lines[place]), place)
+    """The places of lines that show a message each: their templates have the same frequent words.
+
+    Names in two places of a message may be too many for a template to be seen in a sample, but they are not frequent.
+    """
+    said = [shape_of(line) for line in lines]
+    templates = templates_of(set(said))
+    counts = Counter(word for shape in said for word in set(templates[shape]))
+    least = max(2, _FREQUENT * len(lines))
     first: dict[Shape, int] = {}
-    for shape, template in templates_of(shapes).items():
-        if shape in shapes:
-            first.setdefault(template, shapes[shape])
+    for place, shape in enumerate(said):
+        first.setdefault(tuple(word for word in templates[shape] if counts[word] >= least), place)
     return list(first.values())
 
 
@@ -162,25 +165,15 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
         yield [row[at] if at < len(row) else "" for row in rows]
 
 
-def _is_head(words: Sequence[str], least: float = 1.0) -> bool:
-    """Whether a column is part of the head: nearly all its words have one form or are in brackets, or say the level.
+def _is_head(words: Sequence[str], share: float = _FORMED) -> bool:
+    """Whether a column is part of the head: of its words that share has a form. Threads are in brackets: `[main]`."""
+    formed = sum(number for word, number in Counter(words).items() if _form(word) or _IN_BRACKETS.fullmatch(word))
+    return formed > share * len(words)
 
-    With `least`, whether it may be: that share of the words is enough.
-    """
-    count, distinct = len(words), Counter(words)
-    word, most = distinct.most_common(1)[0]
-    if word and most > min(_ONE_WORD, least) * count:
-        return True
-    in_brackets = sum(number for word, number in distinct.items() if _IN_BRACKETS.fullmatch(word))
-    if in_brackets > min(_NUMERIC, least) * count:  # threads: `[main]`, `[http-7]`
-        return True
-    forms = Counter[str]()
-    for word, number in distinct.items():
-        forms[_form(word)] += number
-    plain = forms.pop("", 0)
-    return bool(forms) and (
-        forms.most_common(1)[0][1] > min(_ONE_FORM, least) * count or count - plain > min(_NUMERIC, least) * count
-    )
+
+def _is_one_word(words: Sequence[str]) -> bool:
+    word, most = Counter(words).most_common(1)[0]
+    return bool(word) and most > _ONE_WORD * len(words)
 
 
 def _says_no_message(words: Sequence[str]) -> bool:
@@ -195,7 +188,9 @@ def _are_followed(lines: Sequence[str], columns: int) -> bool:
 
 
 def _are_tagged(messages: Sequence[str]) -> bool:
-    return sum(_TAGGED_LINE.match(message) is not None for message in messages) > _TAGGED * len(messages)
+    """Whether nearly all name a component, which is no level, before they say something."""
+    tags = (match[0] for message in messages if (match := _TAGGED_LINE.match(message)) is not None)
+    return sum(_form(tag) != "level" and tag.upper().isupper() for tag in tags) > _TAGGED * len(messages)
 
 
 def _names(words: Sequence[str]) -> bool:
@@ -207,7 +202,9 @@ def _names(words: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _form(word: str) -> str:
-    """What a word looks like: runs of digits and letters as one sign, all levels alike; empty for an ordinary word."""
+    """What a word is made of or names: digits, a day or month, a level; empty for an ordinary word."""
     if _DIGITS.search(word):
-        return _LETTERS.sub("a", _DIGITS.sub("0", word))
-    return "level" if word.strip("[]():<>").upper() in _LEVEL_WORDS else ""
+        return "digits"
+    if word.strip("[(,") in CALENDAR:
+        return "day"
+    return "level" if word.strip("[]():<> ").upper() in _LEVEL_WORDS else ""

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from mesh_assets.chunks.log_records import BEFORE_STAMP, BEHIND_STAMP, LEVELS, LogRecord
 from mesh_assets.insights.log_layout import LogLayout
-from mesh_assets.insights.template_miner import Shape, shape_of
+from mesh_assets.insights.template_miner import CALENDAR, Shape, shape_of
 
 # Words in which measured values are looked for; behind them are the arguments of a call.
 _MAX_WORDS = 24
@@ -38,36 +38,13 @@ _NAMES_A_THING = re.compile(
     r"tx|block|blk|node|worker|partition|shard|version|build|step|epoch|no|number|nr|index|idx|key|hash|code|year|month|day|slot|child)"
 )
 _HEADER = {*LEVELS, "WARNING", "ERR", "V", "D", "I", "W", "E", "F", "-"}
-_CALENDAR = frozenset(
-    (
-        "Mon",
-        "Tue",
-        "Wed",
-        "Thu",
-        "Fri",
-        "Sat",
-        "Sun",
-        "Jan",
-        "Feb",
-        "Mar",
-        "Apr",
-        "May",
-        "Jun",
-        "Jul",
-        "Aug",
-        "Sep",
-        "Oct",
-        "Nov",
-        "Dec",
-    )
-)
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{6,}")
 
 
 @lru_cache(maxsize=100_000)
 def _word(word: str) -> tuple[str, float | None, bool]:
     """A word as it stands in a shape, the number that it holds, and whether its own key says that it names a thing."""
-    if word in _CALENDAR:
+    if word in CALENDAR:
         return "<id>", None, False
     if word.isalpha():
         return (word if not (len(word) > 15 and _HEX.fullmatch(word)) else "<id>"), None, False
@@ -184,7 +161,7 @@ def _label(words: list[str], at: int, taken: list[str]) -> str:
 
 def _names_a_thing(word: str) -> bool:
     """Whether a number behind `word` names something: an id, or the day of a month."""
-    return word in _CALENDAR or _NAMES_A_THING.fullmatch(word.lower().rstrip(":=#")) is not None
+    return word in CALENDAR or _NAMES_A_THING.fullmatch(word.lower().rstrip(":=#")) is not None
 
 
 def _before_status(word: str) -> bool:

@@ -48,7 +48,7 @@ _BEFORE_STATUS = r'(?:status|code|http|returned|->|")[ =:]{1,2}'
 _BEHIND_STATUS_WORD = re.compile(rf"{_BEFORE_STATUS}\Z", re.ASCII | re.IGNORECASE)
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _STATUS_CONTEXT = 10  # characters: of `returned`, and two behind it
-_CALENDAR = frozenset("Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec null".split())
+CALENDAR = frozenset("Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 # Words with digits, hexadecimal numbers without, names with two dots or more (hosts, classes), addresses, paths.
 _NAME = re.compile(
     r".*[0-9].*|[0-9a-fA-F]{6,}|[\w$-]+(?:\.[\w$-]+){2,}\.?|[^@]+@[^@].*|\.?/.+|[^/]*/[^/]*(?:/|\.).*|[^/]*\.[^/]*/.*"
@@ -125,7 +125,7 @@ def may_end_before_status(text: str) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _masked(word: str) -> str:
-    return ANY if len(word) > _MAX_WORD or word in _CALENDAR or _NAME.fullmatch(word) else word
+    return ANY if len(word) > _MAX_WORD or word in CALENDAR or word == "null" or _NAME.fullmatch(word) else word
 
 
 @lru_cache(maxsize=10_000)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mesh_assets.insights.log_layout import LogLayout
 
+WORDS = [f"{a}{b}" for a in ("", *"abcdefgh") for b in "abcdefgh"]
 SAID = ("disk full", "session opened for user ann", "retry 3 of 5", "Error: no route", "bye")
 
 
@@ -64,6 +65,17 @@ def test_any_lines_have_a_layout_and_messages_that_end_them(lines: list[str]) ->
             [f"2024-05-03 10:00:{n:02} INFO login of {'abcdefgh'[n % 8]} was refused" for n in range(60)],
             "login of a was refused",
         ),
+        (
+            [
+                f"2024-05-03 10:00:{n:02} INFO login of u{WORDS[n]} from {WORDS[-n]}.org to group {WORDS[n % 7]}"
+                for n in range(60)
+            ],
+            "login of ua from a.org to group a",
+        ),
+        (
+            [f"Jun 14 15:16:{n:02} combo sshd[{n}]: check pass; user unknown" for n in range(60)],
+            "check pass; user unknown",
+        ),
         ([f"2024-05-03 10:00:{n:02} queue depth is 7 of 9" for n in range(60)], "queue depth is 7 of 9"),
         # What is quoted is said.
         (
@@ -95,6 +107,8 @@ def test_what_is_said_over_and_over_or_quoted_is_no_head(lines: list[str], messa
         ("081109 2036{n:02} 148 INFO dfs.DataNode$PacketResponder: ", "dfs.DataNode$PacketResponder"),
         ("11178385{n:02} 2005.06.03 R02-M1-N0 RAS {part} INFO ", "KERNEL"),
         ("2024-05-03 10:00:{n:02} [{part}] INFO ", "KERNEL"),
+        ("2024-05-03 10:00:{n:02} INFO: ", None),
+        ("2024-05-03 10:00:{n:02} gw1 gateway: ", "gateway"),
     ],
 )
 def test_what_wrote_a_line_is_told(head: str, source: str | None) -> None:
