@@ -18,6 +18,22 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalModels:
+    """Names or paths of the models that put sound and pictures into words; empty where there is none.
+
+    A reading made with a model is another than one made without.
+    """
+
+    speech: str = ""
+    caption: str = ""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(filter(None, (self.speech, self.caption)))
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One extent to be chunked. `open` gives its bytes from `start` to `stop`, nothing before or after.
 
@@ -41,6 +57,7 @@ class Source:
     open: Callable[[], BinaryIO]
     head: Callable[[], bytes] = bytes
     room: Room | None = None
+    models: LocalModels = LocalModels()
 
     @property
     def modified(self) -> datetime:

@@ -10,6 +10,11 @@ from mesh_assets.chunks.archives import ArchiveChunker
 from mesh_assets.chunks.code import LineChunker, PythonChunker
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
+from mesh_assets.chunks.media.drawings import DrawingChunker
+from mesh_assets.chunks.media.images import FORMATS as IMAGE_FORMATS
+from mesh_assets.chunks.media.images import ImageChunker
+from mesh_assets.chunks.media.recorded import RecordingChunker
+from mesh_assets.chunks.media.recordings import SOUND_FORMATS, VIDEO_FORMATS
 from mesh_assets.chunks.protocol import Chunker, Source
 from mesh_assets.chunks.tables import TableChunker
 from mesh_assets.chunks.text import TextChunker
@@ -35,6 +40,9 @@ _REMEDY = (
 # Read in a child process. Their pieces are of a reading, but for archives, of which each file has its own way.
 _CONFINED: dict[str, dict[str, Chunker]] = {
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
+    "image": {**dict.fromkeys(IMAGE_FORMATS, ImageChunker()), "svg": DrawingChunker()},
+    "audio": dict.fromkeys(SOUND_FORMATS, RecordingChunker()),
+    "video": dict.fromkeys(VIDEO_FORMATS, RecordingChunker()),
 }
 # Kinds of which every format can be read.
 _BY_KIND: dict[str, Chunker] = {"code": LineChunker(), "log": LogChunker()}

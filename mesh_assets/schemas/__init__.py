@@ -10,6 +10,7 @@ from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
+from mesh_assets.schemas.previews import PREVIEWS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
 from mesh_assets.schemas.statistics import STATISTICS
@@ -30,4 +31,4 @@ TABLES: dict[str, Table] = {
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,
 }
-ATTACHED: dict[str, Table] = {"symbols": SYMBOLS}
+ATTACHED: dict[str, Table] = {"symbols": SYMBOLS, "previews": PREVIEWS}
