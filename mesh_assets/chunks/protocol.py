@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
 from mesh_assets.schemas.rejects import Reject
+
+# What a setting says that names no model.
+OFF = "off"
 
 
 @dataclass(slots=True)
@@ -19,13 +22,19 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class LocalModels:
-    """Names or paths of the models that put sound and pictures into words; empty where there is none.
+    """Names or folders of the models that put sound and pictures into words; empty where there is none.
 
     A reading made with a model is another than one made without.
     """
 
     speech: str = ""
     caption: str = ""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> LocalModels:
+        """Those that `speech_model` and `caption_model` of settings, or of a footer, name: `off` is none."""
+        named = (str(settings.get(name) or OFF) for name in ("speech_model", "caption_model"))
+        return cls(*("" if name == OFF else name for name in named))
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -57,9 +57,17 @@ def _rejects_of(lake: Lake, asset: str, slices: Sequence[str]) -> Iterator[pa.Re
 
 
 def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
-    roles = (("Embedding model", "chunk_embeddings", "model"), ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"))
+    roles = (
+        ("Embedding model", "chunk_embeddings", "model"),
+        ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"),
+        ("Speech into text", "chunk_sets", "speech_model"),
+        ("Pictures into words", "chunk_sets", "caption_model"),
+        ("Text in pictures", "chunk_sets", "print_reader"),
+    )
     for role, asset, setting in roles:
-        used = {str(lake.read(asset, key).footer.extra["settings"][setting]) for key in slices}
+        settings = [lake.read(asset, key).footer.extra["settings"] for key in slices]
+        # Slices without pictures and sound do not depend on those.
+        used = {str(made[setting]) for made in settings if setting in made}
         if used:
             yield role, ", ".join(sorted(used))
     for role, asset in (("Vector index", "vector_index"), ("Full-text index", "fulltext_index")):
