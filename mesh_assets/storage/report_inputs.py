@@ -14,6 +14,8 @@ from mesh_assets.storage.lake import Lake, LakeTable
 
 # Tables whose rows or rejects go into a report: all of a slice but the report itself.
 _SOURCES = tuple(asset for asset in SLICE_ASSETS if asset != "slice_reports")
+# A report shows some dozens of pictures: those of so many slices are read, and so many at once.
+_PICTURED_SLICES, _PREVIEWS_AT_ONCE = 40, 64
 
 
 def facts(lake: Lake, dataset: str, slices: Sequence[str], *, not_done: Sequence[str] = ()) -> Facts:
@@ -39,6 +41,17 @@ def insights(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The insights of slices, one slice after the other."""
     for key in slices:
         yield from lake.read("slice_insights", key).batches()
+
+
+def previews(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The previews of slices, one slice after the other; of many slices only some have their pictures along."""
+    tables = [table for key in slices if (table := lake.find("previews", key)) is not None and table.footer.rows]
+    step = -(-len(tables) // _PICTURED_SLICES) or 1
+    for at, table in enumerate(tables):
+        if at % step:
+            yield from table.batches(["kind", "path"])
+        else:
+            yield from table.batches(rows=_PREVIEWS_AT_ONCE)
 
 
 def rejects(lake: Lake, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:
