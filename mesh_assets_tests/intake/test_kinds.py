@@ -136,6 +136,11 @@ def _frame(size: int, head: bytes) -> bytes:
         (b"RIFF\0\0\0\0AVI LIST", "video", "avi"),
         (b"BM\x9a\0\0\0\0\0\0\0\x36\0", "image", "bmp"),
         (_frame(188, b"G\x40\0\x10") * 4, "video", "mpegts"),
+        (b"FLV\x01\x05\0\0\0\x09", "video", "flv"),
+        (b"\0\0\x01\xba\x21", "video", "mpeg"),
+        (b"\0\0\x01\0\x01\0\x10\x10", "image", "ico"),
+        (b"8BPS\0\x01" + bytes(6), "image", "psd"),
+        (b"FORM\0\0\0\0AIFFCOMM", "audio", "aiff"),
     ],
 )
 def test_media_are_told_by_what_they_contain(content: bytes, kind: str, form: str) -> None:

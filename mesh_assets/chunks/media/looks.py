@@ -26,9 +26,10 @@ _PAPER_LIGHTNESS, _PAPER_CHROMA = 80.0, 15.0
 _PAPER_SHARE = (0.6, 0.96)
 _COLOURED_CHROMA, _COLOURED_SHARE = 20.0, 0.05
 _PAGE_PIXELS = 500
-# What is a drawing: flat areas, of which neighbours are equal but for the noise of JPEG, or very few colours.
+# What is a drawing: a dozen colours (in 16 steps of red, green, blue) are nearly all of it, or are most of it and lie
+# in flat areas, where neighbours are equal but for the noise of JPEG. A clear sky is flat, but of many colours.
 _FLAT_STEP, _FLAT_SHARE = 2, 0.55
-_FEW_COLOURS, _FEW_SHARE = 12, 0.9
+_FEW_COLOURS, _FEW_SHARE, _FLAT_FEW_SHARE = 12, 0.9, 0.6
 
 
 def flattened(image: Image) -> Image:
@@ -78,8 +79,9 @@ def sort_of(pixels: NDArray[np.uint8], longest: int) -> str:
         return "Scan"
     steps = (pixels.reshape(-1, 3) >> 4).astype(np.int32)
     counts = np.sort(np.bincount(steps[:, 0] << 8 | steps[:, 1] << 4 | steps[:, 2]))[::-1]
-    few = counts[:_FEW_COLOURS].sum() >= _FEW_SHARE * counts.sum()
-    return "Drawing" if few or _flat_share(pixels) >= _FLAT_SHARE else "Photo"
+    few = float(counts[:_FEW_COLOURS].sum() / counts.sum())
+    is_drawn = few >= _FEW_SHARE or (few >= _FLAT_FEW_SHARE and _flat_share(pixels) >= _FLAT_SHARE)
+    return "Drawing" if is_drawn else "Photo"
 
 
 def _flat_share(pixels: NDArray[np.uint8]) -> float:

@@ -19,11 +19,11 @@ from mesh_assets.chunks.media.facts import recording_line, scene_line, segment_l
 from mesh_assets.chunks.media.images import model_reject, preview
 from mesh_assets.chunks.media.reading import Reading, span
 from mesh_assets.chunks.media.recordings import (
-    BROKEN,
     Damage,
     audio_streams,
     broken,
     decoded,
+    decoder_errors,
     length_of,
     nothing_in,
     opened,
@@ -138,7 +138,7 @@ def _scenes(recording: _Recording, container: InputContainer, stream: VideoStrea
         start = at if start is None else start
         try:
             found = list(watcher.look(at - start, frame))
-        except BROKEN as error:  # pixels in a form that is none
+        except decoder_errors() as error:  # pixels in a form that is none
             damage.add(error)
             continue
         for scene in found:
@@ -231,7 +231,7 @@ def _samples(source: Source, damage: Damage) -> Iterator[NDArray[np.float32]]:
         for frame in chain(decoded(container, sound, damage), (None,)):
             try:
                 resampled = resampler.resample(cast("AudioFrame | None", frame))
-            except BROKEN as error:
+            except decoder_errors() as error:
                 damage.add(error)
                 continue
             for part in resampled:

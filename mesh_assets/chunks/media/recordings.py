@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mesh_assets.chunks.media.reading import one_line
@@ -37,8 +38,7 @@ _DEMUXERS = {
 }
 SOUND_FORMATS = ("wav", "mp3", "flac", "ogg", "opus", "m4a", "aac", "aiff", "amr", "au", "wma", "matroska", "webm")
 VIDEO_FORMATS = ("mp4", "mov", "3gp", "webm", "matroska", "ogg", "avi", "flv", "mpeg", "mpegts", "wmv")
-# What decoders raise: errors of FFmpeg are OSError, ValueError or EOFError as well.
-BROKEN = (
+_BROKEN = (
     OSError,
     ValueError,
     TypeError,
@@ -56,6 +56,14 @@ _CUT_SHARE, _CUT_SECONDS = 0.05, 1.0
 _TAGS = ("title", "artist", "album", "album_artist", "genre", "date", "comment", "description", "track", "composer")
 _TAG_CHARACTERS = 300
 _REMEDY = "Open it with a program that plays it and save it anew, or leave it out."
+
+
+@cache
+def decoder_errors() -> tuple[type[Exception], ...]:
+    """What decoders raise over what is damaged: FFmpeg's own errors, and PyAV's over what it does not expect."""
+    from av.error import FFmpegError
+
+    return FFmpegError, *_BROKEN
 
 
 @dataclass(slots=True)
@@ -111,7 +119,7 @@ def opened(source: Source, stream: BinaryIO) -> Generator[InputContainer]:
     av.logging.set_level(None)
     try:
         container = av.open(stream, "r", format=_DEMUXERS[source.format], metadata_errors="replace")
-    except BROKEN as error:
+    except decoder_errors() as error:
         raise broken(source, error) from error
     with container:
         yield container
@@ -150,7 +158,7 @@ def decoded(
             if is_wanted is not None and packet.size and not is_wanted(packet):
                 continue
             frames = packet.decode()
-        except BROKEN as error:
+        except decoder_errors() as error:
             damage.add(error)
             continue
         yield from cast("list[VideoFrame | AudioFrame]", frames)
