@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     embedding_batch: Annotated[
         int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU takes one at a time.")
     ] = 32
+    speech_model: Annotated[
+        str, Field(description="Folder or name of a local speech model of transformers, as Whisper; `off` for none.")
+    ] = "off"
+    caption_model: Annotated[
+        str, Field(description="Folder or name of a local model that puts pictures into words; `off` for none.")
+    ] = "off"
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0

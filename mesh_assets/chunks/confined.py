@@ -18,12 +18,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from mesh_assets.chunks.frames import LENGTH_BYTES, MAX_FRAME, parts_of
+from mesh_assets.chunks.media.words import model_folders
 from mesh_assets.chunks.members import MAX_RATIO, ROOM_FLOOR
-from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
+from mesh_assets.chunks.protocol import Attached, LocalModels, Part, Piece, Source
 from mesh_assets.errors import FormatError, SourceChangedError
 from mesh_assets.schemas.rejects import printable
 
@@ -32,6 +33,9 @@ MEMORY_BYTES = 2 << 30
 # CPU seconds for one file: a minute, and as long again for each so many bytes (slow readers do 1 MB in a second).
 CPU_SECONDS = 60
 BYTES_PER_CPU_SECOND = 200_000
+# With models more: what their weights take, and time for speech of which 2 kB are a second that takes two to be heard.
+MODEL_BYTES = 6 << 30
+MODEL_BYTES_PER_CPU_SECOND = 1_000
 # Without a word from the child for so long, while it may run, it hangs.
 SILENT_SECONDS = 900.0
 CHILD = ("-m", "mesh_assets.chunks.confined_child")
@@ -86,10 +90,11 @@ class _Children:
     process: subprocess.Popen[bytes] | None = None
     line: socket.socket | None = None
     folder: tempfile.TemporaryDirectory[str] | None = None
+    models: LocalModels = field(default_factory=LocalModels)
 
     def read(self, source: Source, file: BinaryIO, chunk_tokens: int) -> Iterator[Part]:
         """What the child makes of `file`. One that dies of the files before it gets another try."""
-        was_fresh = self._start()
+        was_fresh = self._start(source.models)
         given = False
         try:
             for part in self._answers(source, file, chunk_tokens):
@@ -116,13 +121,16 @@ class _Children:
         if folder is not None:
             folder.cleanup()
 
-    def _start(self) -> bool:
-        """Make sure that there is a child; whether it has read nothing yet."""
-        if self.process is not None and self.process.poll() is None:
+    def _start(self, models: LocalModels) -> bool:
+        """Make sure that there is a child that may read `models`; whether it has read nothing yet."""
+        if self.process is not None and self.process.poll() is None and self.models == models:
             return False
         self.close()
+        self.models = models
+        memory = _memory(models)
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", *CHILD, str(MEMORY_BYTES)]
+        folders = [str(folder) for name in models.named for folder in model_folders(name)]
+        command = [sys.executable, "-P", *CHILD, str(memory), *folders]
         environment = {name: value for name, value in os.environ.items() if not any(p in name for p in _PRIVATE)}
         self.folder = tempfile.TemporaryDirectory(prefix="mesh-reader-")
         environment["TMPDIR"] = self.folder.name
@@ -141,7 +149,9 @@ class _Children:
                 *("start", "stop", "content_hash", "mtime_ns"),
             )
         }
-        request |= {"chunk_tokens": chunk_tokens, "cpu_seconds": CPU_SECONDS + size // BYTES_PER_CPU_SECOND}
+        speed = MODEL_BYTES_PER_CPU_SECOND if source.models.named else BYTES_PER_CPU_SECOND
+        request |= {"chunk_tokens": chunk_tokens, "cpu_seconds": CPU_SECONDS + size // speed}
+        request["models"] = [source.models.speech, source.models.caption]
         try:
             socket.send_fds(self.line, [json.dumps(request).encode()], [file.fileno()])
         except OSError as error:
@@ -221,9 +231,13 @@ def _check_end(source: Source, message: object) -> None:
         )
     raise FormatError(
         "needs too much memory",
-        f"Reading {shown} takes more than {MEMORY_BYTES >> 30} GiB of memory.",
+        f"Reading {shown} takes more than {_memory(source.models) >> 30} GiB of memory.",
         remedy="Split it or convert it to a format that is read part by part, and drop the result.",
     )
+
+
+def _memory(models: LocalModels) -> int:
+    return MEMORY_BYTES + (MODEL_BYTES if models.named else 0)
 
 
 def _size(part: Part) -> int:

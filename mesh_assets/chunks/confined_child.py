@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.frames import frames, pack
 from mesh_assets.chunks.members import room_of
-from mesh_assets.chunks.protocol import Part, Source
+from mesh_assets.chunks.protocol import LocalModels, Part, Source
 from mesh_assets.chunks.registry import direct_chunker
 from mesh_assets.chunks.streams import another
 from mesh_assets.chunks.walls import raise_walls
@@ -53,7 +53,8 @@ def _answer(request: dict[str, Any], file: BinaryIO) -> Iterator[bytes]:
         (int(used.ru_utime + used.ru_stime) + request.pop("cpu_seconds"), resource.RLIM_INFINITY),
     )
     tokens = request.pop("chunk_tokens")
-    source = Source(**request, open=lambda: another(file.fileno()))
+    models = LocalModels(*request.pop("models"))
+    source = Source(**request, models=models, open=lambda: another(file.fileno()))
     try:
         yield from frames(_parts(source, tokens))
         yield pack("done")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
 from mesh_assets.schemas.rejects import Reject
+
+# What a setting says that names no model.
+OFF = "off"
 
 
 @dataclass(slots=True)
@@ -15,6 +18,28 @@ class Room:
     """Bytes that may still be unpacked from one file, counted down by all that is in it, however deep."""
 
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModels:
+    """Names or folders of the models that put sound and pictures into words; empty where there is none.
+
+    A reading made with a model is another than one made without.
+    """
+
+    speech: str = ""
+    caption: str = ""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object]) -> LocalModels:
+        """Those that `speech_model` and `caption_model` of settings, or of a footer, name: `off` is none."""
+        named = (str(settings.get(name) or OFF) for name in ("speech_model", "caption_model"))
+        return cls(*("" if name == OFF else name for name in named))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(filter(None, (self.speech, self.caption)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +66,7 @@ class Source:
     open: Callable[[], BinaryIO]
     head: Callable[[], bytes] = bytes
     room: Room | None = None
+    models: LocalModels = LocalModels()
 
     @property
     def modified(self) -> datetime:

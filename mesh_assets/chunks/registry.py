@@ -5,6 +5,8 @@ Formats whose readers are large programs of others are read in a child process (
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.archives import ArchiveChunker
 from mesh_assets.chunks.code import LineChunker, PythonChunker
@@ -20,7 +22,13 @@ from mesh_assets.chunks.documents.pptx import pptx_blocks
 from mesh_assets.chunks.documents.rtf import rtf_blocks
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
-from mesh_assets.chunks.protocol import Chunker, Source
+from mesh_assets.chunks.media import printed
+from mesh_assets.chunks.media.drawings import DrawingChunker
+from mesh_assets.chunks.media.images import FORMATS as IMAGE_FORMATS
+from mesh_assets.chunks.media.images import ImageChunker
+from mesh_assets.chunks.media.recorded import RecordingChunker
+from mesh_assets.chunks.media.recordings import SOUND_FORMATS, VIDEO_FORMATS
+from mesh_assets.chunks.protocol import OFF, Chunker, LocalModels, Source
 from mesh_assets.chunks.tables import TableChunker
 from mesh_assets.chunks.text import TextChunker
 from mesh_assets.schemas.rejects import Reject
@@ -57,6 +65,9 @@ _CONFINED: dict[str, dict[str, Chunker]] = {
         **dict.fromkeys(("doc", "ppt", "msg"), DocumentChunker(old_blocks)),
     },
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
+    "image": {**dict.fromkeys(IMAGE_FORMATS, ImageChunker()), "svg": DrawingChunker()},
+    "audio": dict.fromkeys(SOUND_FORMATS, RecordingChunker()),
+    "video": dict.fromkeys(VIDEO_FORMATS, RecordingChunker()),
 }
 # Kinds of which every format can be read.
 _BY_KIND: dict[str, Chunker] = {"code": LineChunker(), "log": LogChunker()}
@@ -78,6 +89,17 @@ def direct_chunker(kind: str, form: str) -> Chunker | None:
 def has_reading(kind: str, form: str) -> bool:
     """Whether bytes of chunks count in what is read out of such a file, and not in the file."""
     return form in _CONFINED.get(kind, {})
+
+
+def reading_settings(formats: Iterable[tuple[str, str]], models: LocalModels) -> dict[str, object]:
+    """What chunks of files of these kinds and formats are made from beside the files; nothing where none has a reading.
+
+    Any of those may hold pictures and sound, if not itself then in an attachment.
+    """
+    if not any(has_reading(kind, form) for kind, form in formats):
+        return {}
+    reader = printed.version() or OFF
+    return {"speech_model": models.speech or OFF, "caption_model": models.caption or OFF, "print_reader": reader}
 
 
 def no_chunker(source: Source) -> Reject:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mesh_assets.chunks.protocol import Source
+from mesh_assets.chunks.protocol import LocalModels, Source
 from mesh_assets.intake.kinds import SAMPLE_BYTES
 from mesh_assets.intake.sources import open_verified, read_head
 
 
-def verified_sources(root: Path, dataset: str, batches: Iterable[pa.RecordBatch]) -> Iterator[Source]:
-    """A source for each row of `SOURCES`, below the dataset's folder `root`.
+def verified_sources(
+    root: Path, dataset: str, batches: Iterable[pa.RecordBatch], *, models: LocalModels | None = None
+) -> Iterator[Source]:
+    """A source for each row of `SOURCES`, below the dataset's folder `root`; its reader may use `models`.
 
     Its `open` raises SourceChangedError where the file is not what intake read.
     """
@@ -34,4 +36,5 @@ def verified_sources(root: Path, dataset: str, batches: Iterable[pa.RecordBatch]
                 mtime_ns=row["mtime_ns"],
                 open=partial(open_verified, root, row["path"], start, stop, row["content_hash"]),
                 head=partial(read_head, root, row["path"], SAMPLE_BYTES, row["head_hash"]) if start else bytes,
+                models=models or LocalModels(),
             )

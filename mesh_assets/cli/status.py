@@ -11,6 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from mesh_assets.chunks.protocol import LocalModels
+from mesh_assets.chunks.registry import reading_settings
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.lending import limits_line
 from mesh_assets.cli.run_states import datasets_asked_for, run_states
@@ -68,7 +70,9 @@ def _say_stale(found: list[DatasetStatus], settings: Settings) -> None:
 
 def present_settings(settings: Settings) -> dict[str, object]:
     """What `storage.staleness` compares with the footers; without the model where it cannot be found."""
-    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens}
+    # As if of a picture: slices without any do not have those in their footers.
+    readings = reading_settings([("image", "png")], LocalModels.of(settings.model_dump()))
+    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, **readings}
     with suppress(ModelError):
         present["model"] = connect_encoder(settings).model
     return present

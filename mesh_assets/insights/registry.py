@@ -8,6 +8,7 @@ from mesh_assets.insights.code import CodeInsight
 from mesh_assets.insights.duplicates import DuplicateInsight
 from mesh_assets.insights.entity_counts import EntityInsight
 from mesh_assets.insights.logs import LogInsight
+from mesh_assets.insights.media import MediaInsight
 from mesh_assets.insights.overview import OverviewInsight
 from mesh_assets.insights.protocol import SliceInsight
 from mesh_assets.insights.summary import SummaryInsight
@@ -22,6 +23,7 @@ SLICE_INSIGHTS: tuple[Callable[[], SliceInsight], ...] = (
     LogInsight,
     TableInsight,
     CodeInsight,
+    MediaInsight,
     DuplicateInsight,
 )
 

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from mesh_assets.intake.media_kinds import media_kind
+
 # What is read of a file to tell its kind: some hundred lines of most formats.
 SAMPLE_BYTES = 64 << 10
 _SAMPLE_LINES = 200
@@ -41,23 +43,6 @@ def is_appendable(found: Detected) -> bool:
 
 # (offset, bytes, kind, format); the first that fits counts.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image", "png"),
-    (0, b"\xff\xd8\xff", "image", "jpeg"),
-    (0, b"GIF8", "image", "gif"),
-    (0, b"II*\0", "image", "tiff"),
-    (0, b"MM\0*", "image", "tiff"),
-    (8, b"WEBP", "image", "webp"),
-    (0, b"BM", "image", "bmp"),
-    (8, b"WAVE", "audio", "wav"),
-    (8, b"AVI ", "video", "avi"),
-    (0, b"ID3", "audio", "mp3"),
-    (0, b"\xff\xfb", "audio", "mp3"),
-    (0, b"\xff\xf3", "audio", "mp3"),
-    (0, b"fLaC", "audio", "flac"),
-    (0, b"OggS", "audio", "ogg"),
-    (4, b"ftypM4A", "audio", "m4a"),
-    (4, b"ftyp", "video", "mp4"),
-    (0, b"\x1aE\xdf\xa3", "video", "matroska"),
     (0, b"PAR1", "structured", "parquet"),
     (0, b"ARROW1", "structured", "arrow"),
     (0, b"SQLite format 3\0", "structured", "sqlite"),
@@ -75,7 +60,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 # All of them at once, each a group, in their order.
 _MAGIC_FORM = re.compile(b"|".join(b"(.{%d}%s)" % (at, re.escape(mark)) for at, mark, _, _ in _MAGIC), re.DOTALL)
 # A magic of two or three letters that ordinary text may begin with counts only where the sample is binary.
-_WEAK_MAGIC = frozenset({"bmp", "mp3", "bzip2"})
+_WEAK_MAGIC = frozenset({"bzip2"})
 _ZIP_NAMES = {
     ".docx": "text",
     ".pptx": "text",
@@ -139,6 +124,12 @@ _NAMED_KINDS = frozenset({"code", "text"})
 _CODE_FILES = {"makefile": "make", "dockerfile": "docker"}
 _SHEBANG = re.compile(r"#![^\n]{0,200}?\b(python|bash|sh|node|ruby|perl|php)")
 _SHEBANG_FORMATS = {"bash": "shell", "sh": "shell", "node": "javascript"}
+# A drawing as text: an XML document whose root is `svg`, behind its declarations and comments.
+_SVG = re.compile(
+    r"\s*+(?:<\?[^>]{0,500}+>\s*+|<!--.{0,4000}?-->\s*+|<!DOCTYPE[^>\[]{0,500}+(?:\[[^\]]{0,4000}+\]\s*+)?>\s*+)*+"
+    r"<(?:svg:)?svg[\s>]",
+    re.DOTALL,
+)
 
 # The headers that a mail begins with, one of them of those that nothing else has.
 _MAIL = re.compile(
@@ -178,6 +169,9 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
 
     `whole` says that the sample is the complete file. Never raises: what fits nothing is `unknown`.
     """
+    media = media_kind(sample)
+    if media is not None:
+        return Detected(*media)
     name = path.rpartition("/")[2]
     suffix = _suffix(name)
     form = _MAGIC_FORM.match(sample)
@@ -191,6 +185,8 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     if named is not None and named[0] in _NAMED_KINDS:
         return Detected(*named, encoding)
     text = sample.decode(encoding, "replace").removeprefix("\ufeff")
+    if _SVG.match(text):
+        return Detected("image", "svg", encoding)
     lines = text[: cast("re.Match[str]", _HEAD.match(text)).end()].splitlines()[:_SAMPLE_LINES]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # the last one is probably cut

@@ -1,10 +1,12 @@
 """A report as one self-contained HTML file: no script, nothing loaded, text of drops inert and visible.
 
 Every value that the template prints passes `visible` and is escaped by jinja; only the SVG of `plots` is markup.
+Pictures are in the page itself, as `data:` of a JPEG.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -37,6 +39,7 @@ def _environment() -> Environment:
         "amount": amount,
         "command": show_command,
         "figure": figure,
+        "jpeg": _jpeg,
         "line": one_line,
         "place": place,
         "words": words,
@@ -49,6 +52,10 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> object:
     return value if isinstance(value, Markup) else visible(str(value))
+
+
+def _jpeg(image: bytes) -> str:
+    return f"data:image/jpeg;base64,{b64encode(image).decode('ascii')}"
 
 
 def _line_chart(series: Series, title: str) -> Markup:

@@ -12,6 +12,7 @@ import re
 from mesh_assets.reports.merging import Entry
 from mesh_assets.reports.model import Report, Section
 from mesh_assets.reports.plots import sparkline
+from mesh_assets.reports.previews import Strip
 from mesh_assets.reports.prose import (
     amount,
     count,
@@ -113,6 +114,8 @@ def _section(section: Section) -> list[str]:
     blocks = [f"## {escape_markdown(section.title)}"]
     if section.lead:
         blocks.append(escape_markdown(section.lead))
+    if section.strips:
+        blocks.append("\n".join(map(_strip, section.strips)))
     for entry in section.entries:
         blocks += _entry(entry)
     for group in section.unread:
@@ -150,6 +153,16 @@ def _entry(entry: Entry) -> list[str]:
     if entry.citations > len(entry.evidence):
         blocks.append(f"{entry.citations - len(entry.evidence):,} more citations are in the table of insights.")
     return [block for block in blocks if block]
+
+
+def _strip(strip: Strip) -> str:
+    """What the pictures of a strip show, in words: the pictures are in the HTML report."""
+    shown = "".join(
+        f"\n  - {code_span(preview.place or preview.path)} {escape_markdown(preview.label)}"
+        for preview in strip.previews
+    )
+    more = f"\n  - and {strip.more:,} more" if strip.more else ""
+    return f"- {code_span(strip.title)}{shown}{more}"
 
 
 def _series(series: Series) -> str:

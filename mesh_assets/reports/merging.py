@@ -25,8 +25,9 @@ HELD = 100
 NEIGHBOURING = timedelta(minutes=10)
 # Share of common words at which two titles name the same thing (Jaccard): two of three words, or three of five.
 ALIKE = 0.6
+_MEDIA = ("media_pictures", "media_sound", "media_video")
 # Types whose insights are counts of a whole slice: those of several slices add up.
-SUMMED = frozenset({"overview", "entities", "log_levels", "code_overview"})
+SUMMED = frozenset({"overview", "entities", "log_levels", "code_overview", *_MEDIA})
 
 # Types that say what is there: they are listed in their section, never ranked as findings.
 DESCRIPTIONS = frozenset({"overview", "summary", "entities"})

@@ -14,6 +14,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from mesh_assets.reports.merging import SUMMED, Entry
+from mesh_assets.reports.previews import Strip, gather_strips
 from mesh_assets.reports.prose import amount, moment, shorten, size, span
 from mesh_assets.reports.rows import Gathered, Unread, gather, read_rejects
 from mesh_assets.reports.values import shown
@@ -36,6 +37,7 @@ _SECTIONS = (
     ("logs", "Logs", "log"),
     ("tables", "Tables", "table"),
     ("code", "Code", "code"),
+    ("media", "Pictures, sound and video", "media"),
     ("entities", "Names and identifiers", "entit"),
     ("others", "Also noticed", ""),
 )
@@ -63,7 +65,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section: a sentence, then entries, what could not be read, and facts. `more` entries are not shown."""
+    """One section: a sentence, then pictures, entries, what could not be read, and facts.
+
+    `more` entries are not shown.
+    """
 
     key: str
     title: str
@@ -72,6 +77,7 @@ class Section:
     more: int = 0
     unread: tuple[Unread, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    strips: tuple[Strip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +93,47 @@ class Report:
 
 
 def slice_report(
-    facts: Facts, insights: Iterable[pa.RecordBatch], rejects: Mapping[str, Iterable[pa.RecordBatch]]
+    facts: Facts,
+    insights: Iterable[pa.RecordBatch],
+    rejects: Mapping[str, Iterable[pa.RecordBatch]],
+    previews: Iterable[pa.RecordBatch] = (),
 ) -> Report:
-    """The report of one slice: rows of `INSIGHTS`, and by the asset that made them rows of `REJECTS`."""
+    """The report of one slice: rows of `INSIGHTS`, by the asset that made them rows of `REJECTS`, and of `PREVIEWS`."""
     (key,) = facts.slices
-    return _report(f"Slice {key}", key, facts, gather(insights, merging=False), read_rejects(rejects))
+    gathered = gather(insights, merging=False)
+    return _report(f"Slice {key}", key, facts, gathered, read_rejects(rejects), gather_strips(previews))
 
 
 def dataset_report(
-    facts: Facts, insights: Iterable[pa.RecordBatch], rejects: Mapping[str, Iterable[pa.RecordBatch]]
+    facts: Facts,
+    insights: Iterable[pa.RecordBatch],
+    rejects: Mapping[str, Iterable[pa.RecordBatch]],
+    previews: Iterable[pa.RecordBatch] = (),
 ) -> Report:
-    """The report of a dataset: rows of `INSIGHTS` of all its slices, and by asset rows of `REJECTS`.
+    """The report of a dataset: rows of `INSIGHTS` of all its slices, by asset rows of `REJECTS`, and of `PREVIEWS`.
 
     Batches are read once, in order, and not kept: of each slice no more than its key stays in memory.
     """
     gathered = gather(insights, merging=True)
-    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, read_rejects(rejects))
+    unread = read_rejects(rejects)
+    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, gather_strips(previews))
 
 
-def _report(title: str, subject: str, facts: Facts, gathered: Gathered, unread: list[Unread]) -> Report:
+def _report(
+    title: str,
+    subject: str,
+    facts: Facts,
+    gathered: Gathered,
+    unread: list[Unread],
+    pictures: tuple[tuple[Strip, ...], int],
+) -> Report:
     findings, others = gathered.findings.entries(), gathered.others.entries()
     total = sum(gathered.findings.counts().values())
     top = _top(findings)
     sections = [_standing_out(top, total, facts)]
     listed = [entry for entry in findings if entry not in top] + others
     counts = gathered.findings.counts() + gathered.others.counts() - Counter(entry.type for entry in top)
-    sections += _insight_sections(listed, counts)
+    sections += _with_pictures(_insight_sections(listed, counts), *pictures)
     if unread:
         sections.append(_unread_section(unread))
     sections.append(_how_made(facts))
@@ -167,6 +188,18 @@ def _insight_sections(listed: list[Entry], counts: Counter[str]) -> list[Section
         for key, title, _ in _SECTIONS
         if key in by_section
     ]
+
+
+def _with_pictures(sections: list[Section], strips: tuple[Strip, ...], hidden: int) -> list[Section]:
+    """`sections` with the pictures in theirs, or in one of their own where nothing else is said of media."""
+    if not strips:
+        return sections
+    lead = f"Keyframes of {amount(hidden, 'further video')} are not shown here." if hidden else ""
+    keys = [key for key, _, _ in _SECTIONS]
+    if all(section.key != "media" for section in sections):
+        title = next(title for key, title, _ in _SECTIONS if key == "media")
+        sections = sorted([*sections, Section("media", title)], key=lambda section: keys.index(section.key))
+    return [replace(s, lead=lead, strips=strips) if s.key == "media" else s for s in sections]
 
 
 def _section_of(type_: str) -> str:

@@ -11,6 +11,7 @@ from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_TEMPLATES
+from mesh_assets.schemas.previews import PREVIEWS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
 from mesh_assets.schemas.statistics import STATISTICS
@@ -33,4 +34,4 @@ TABLES: dict[str, Table] = {
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,
 }
-ATTACHED: dict[str, Table] = {"symbols": SYMBOLS}
+ATTACHED: dict[str, Table] = {"symbols": SYMBOLS, "previews": PREVIEWS}

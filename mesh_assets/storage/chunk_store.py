@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from mesh_assets.search.protocol import ChunkRow
-from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.lake import Lake, LakeTable
 
 _COLUMNS = [field.name for field in fields(ChunkRow)]
 
@@ -30,3 +30,8 @@ class LakeChunks:
                 for row in pads.dataset(path).to_table(columns=_COLUMNS, filter=chosen).to_pylist():
                     found[row["chunk_id"]] = ChunkRow(**row)
         return found
+
+
+def formats_of(sources: LakeTable) -> set[tuple[str, str]]:
+    """The kinds and formats of the files in a table of sources."""
+    return {(row["kind"], row["format"]) for batch in sources.batches(["kind", "format"]) for row in batch.to_pylist()}

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from mesh_assets.chunks.confined import close_reader
 from mesh_assets.chunks.members import INSIDE
-from mesh_assets.chunks.protocol import Part, Piece, Source
+from mesh_assets.chunks.protocol import LocalModels, Part, Piece, Source
 from mesh_assets.chunks.registry import chunker_for, has_reading
 from mesh_assets.chunks.sources import verified_sources
 from mesh_assets.errors import CitationError, SourceError
@@ -46,10 +46,10 @@ class Opened:
 
 def open_citation(citation: Citation, lake: Lake, drops: DropArea) -> Opened:
     """The cited bytes, read from the source file. CitationError where they cannot be opened any more."""
-    source = _source(citation, lake)
+    source, slice_key = _source(citation, lake)
     root = drops.folder_of(citation.dataset)
     if source["path"] != citation.path or has_reading(source["kind"], source["format"]):
-        return _open_reading(citation, source, root)
+        return _open_reading(citation, source, root, _models_of(lake, slice_key))
     try:
         with open_inside(root, citation.path) as file:
             _check_size(citation, file.seek(0, SEEK_END))
@@ -62,13 +62,19 @@ def open_citation(citation: Citation, lake: Lake, drops: DropArea) -> Opened:
     return Opened(content, source["encoding"], line, changed)
 
 
-def _open_reading(citation: Citation, row: dict[str, Any], root: Path) -> Opened:
+def _models_of(lake: Lake, slice_key: str) -> LocalModels:
+    """The models that the readings of a slice were made with, which may not be those of today."""
+    chunks = lake.find("chunk_sets", slice_key)
+    return LocalModels.of(chunks.footer.extra.get("settings", {}) if chunks else {})
+
+
+def _open_reading(citation: Citation, row: dict[str, Any], root: Path, models: LocalModels) -> Opened:
     """The cited bytes of what the chunker of a file makes of it, or of a file in it."""
     start, stop = citation.byte_start, citation.byte_stop
     blocks: list[bytes] = []
     line, place, encoding = 1, None, "utf-8"
     try:
-        for inner, piece in _pieces(row, citation, root):
+        for inner, piece in _pieces(row, citation, root, models):
             if piece.byte_stop <= start or piece.byte_start >= stop:
                 continue
             encoding = inner.encoding if not has_reading(inner.kind, inner.format) and inner.encoding else "utf-8"
@@ -90,9 +96,9 @@ def _open_reading(citation: Citation, row: dict[str, Any], root: Path) -> Opened
     return Opened(b"".join(blocks), encoding, line, changed, place)
 
 
-def _pieces(row: dict[str, Any], citation: Citation, root: Path) -> Iterator[tuple[Source, Piece]]:
+def _pieces(row: dict[str, Any], citation: Citation, root: Path, models: LocalModels) -> Iterator[tuple[Source, Piece]]:
     """The pieces of the cited file up to the end of what is cited, each with its source."""
-    (outer,) = verified_sources(root, citation.dataset, [SOURCES.batch([row])])
+    (outer,) = verified_sources(root, citation.dataset, [SOURCES.batch([row])], models=models)
     chunker = chunker_for(outer.kind, outer.format)
     current = outer
     if chunker is None:
@@ -127,8 +133,8 @@ def _still_has(source_hash: str, file: BinaryIO, path: str, source: dict[str, An
     return hasher.hexdigest(length=16).startswith(source_hash)
 
 
-def _source(citation: Citation, lake: Lake) -> dict[str, Any]:
-    """The extent that holds what is cited: of the file itself, or else of the one that it is in."""
+def _source(citation: Citation, lake: Lake) -> tuple[dict[str, Any], str]:
+    """The extent that holds what is cited, and its slice: of the file itself, or else of the one that it is in."""
     manifest = lake.read("drop_manifests", citation.dataset)
     parts = citation.path.split(INSIDE)
     for path in (INSIDE.join(parts[:count]) for count in range(len(parts), 0, -1)):
@@ -136,10 +142,10 @@ def _source(citation: Citation, lake: Lake) -> dict[str, Any]:
             sources = lake.find("raw_partitions", extent["slice"])
             for row in sources.rows(where=("path", path)) if sources else ():
                 if path != citation.path or has_reading(row["kind"], row["format"]):
-                    return row
+                    return row, extent["slice"]
                 # The end of an extent is the start of the next, or the end of the file.
                 if row["start"] <= citation.byte_start < max(row["stop"], row["start"] + 1):
-                    return row
+                    return row, extent["slice"]
     raise CitationError(
         f"{citation.dataset}/{citation.path} is not in the lake.",
         remedy="It was deleted or moved since; search again for what it said.",

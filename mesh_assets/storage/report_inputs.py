@@ -14,6 +14,8 @@ from mesh_assets.storage.lake import Lake, LakeTable
 
 # Tables whose rows or rejects go into a report: all of a slice but the report itself.
 _SOURCES = tuple(asset for asset in SLICE_ASSETS if asset != "slice_reports")
+# A report shows some dozens of pictures: those of so many slices are read, and so many at once.
+_PICTURED_SLICES, _PREVIEWS_AT_ONCE = 40, 64
 
 
 def facts(lake: Lake, dataset: str, slices: Sequence[str], *, not_done: Sequence[str] = ()) -> Facts:
@@ -41,6 +43,17 @@ def insights(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
         yield from lake.read("slice_insights", key).batches()
 
 
+def previews(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The previews of slices, one slice after the other; of many slices only some have their pictures along."""
+    tables = [table for key in slices if (table := lake.find("previews", key)) is not None and table.footer.rows]
+    step = -(-len(tables) // _PICTURED_SLICES) or 1
+    for at, table in enumerate(tables):
+        if at % step:
+            yield from table.batches(["kind", "path"])
+        else:
+            yield from table.batches(rows=_PREVIEWS_AT_ONCE)
+
+
 def rejects(lake: Lake, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:
     """The rejects of slices by the asset that made them."""
     return {asset: _rejects_of(lake, asset, slices) for asset in _SOURCES}
@@ -57,9 +70,17 @@ def _rejects_of(lake: Lake, asset: str, slices: Sequence[str]) -> Iterator[pa.Re
 
 
 def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
-    roles = (("Embedding model", "chunk_embeddings", "model"), ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"))
+    roles = (
+        ("Embedding model", "chunk_embeddings", "model"),
+        ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"),
+        ("Speech into text", "chunk_sets", "speech_model"),
+        ("Pictures into words", "chunk_sets", "caption_model"),
+        ("Text in pictures", "chunk_sets", "print_reader"),
+    )
     for role, asset, setting in roles:
-        used = {str(lake.read(asset, key).footer.extra["settings"][setting]) for key in slices}
+        settings = [lake.read(asset, key).footer.extra["settings"] for key in slices]
+        # Slices without pictures and sound do not depend on those.
+        used = {str(made[setting]) for made in settings if setting in made}
         if used:
             yield role, ", ".join(sorted(used))
     for role, asset in (("Vector index", "vector_index"), ("Full-text index", "fulltext_index")):

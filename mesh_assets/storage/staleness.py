@@ -14,7 +14,13 @@ from mesh_assets.stages import ASSETS, SLICE_ASSETS
 from mesh_assets.storage.lake import Footer, Lake
 
 # Settings of a footer that decide its rows, with the words for them.
-_SETTINGS = {"chunk_tokens": "MESH_CHUNK_TOKENS", "model": "embedding model"}
+_SETTINGS = {
+    "chunk_tokens": "MESH_CHUNK_TOKENS",
+    "model": "embedding model",
+    "speech_model": "MESH_SPEECH_MODEL",
+    "caption_model": "MESH_CAPTION_MODEL",
+    "print_reader": "text in pictures read by",
+}
 
 
 def stale_slices(lake: Lake, versions: Mapping[str, int], settings: Mapping[str, object]) -> dict[str, str]:
@@ -41,8 +47,8 @@ def footers_of(lake: Lake, slice_key: str) -> dict[str, Footer]:
 def why_stale(footers: Mapping[str, Footer], version: int, settings: Mapping[str, object]) -> Iterator[str]:
     """Why tables of one slice are stale, in flow order; nothing where all are as they would be made now.
 
-    `footers` by asset, `version` that of the slice in its manifest, `settings` the present `chunk_tokens` and `model`;
-    one that is left out is not compared.
+    `footers` by asset, `version` that of the slice in its manifest, `settings` the present values of `_SETTINGS`; one
+    that is left out is not compared.
     """
     sources = footers.get("raw_partitions")
     if sources is not None and sources.extra.get("slice_version", 0) < version:

@@ -44,6 +44,11 @@ SERIES = "timestamp,value\n" + "\n".join(f"2026-11-22 10:{n:02d}:00,{n}.5" for n
         ("A letter.\n\nIt has two paragraphs.\n", "letter.txt", "text", "plain"),
         ("\ufeffHello, world.\n", "bom.txt", "text", "plain"),
         ("BMW and ID3 are words.\n", "cars.txt", "text", "plain"),
+        ("the new WAVE of ftyp and RIFF\n", "x", "text", "plain"),
+        ("Good " * 200, "x", "text", "plain"),
+        ("<svg xmlns='x'>\n <text>1,2</text>\n</svg>\n", "x", "image", "svg"),
+        ('<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="1"/>\n', "a.xml", "image", "svg"),
+        ("<!---->" * 2000, "x", "text", "plain"),
     ],
 )
 def test_text(content: str, path: str, kind: str, form: str) -> None:
@@ -98,3 +103,46 @@ def test_json_is_told_from_its_first_part_alone() -> None:
     assert detect(content[:65536], "x", whole=False).format == "json"
     assert detect(content[:30000] + b"no" + content[30000:65536], "x", whole=False).format != "json"
     assert detect(b"[" * 65536, "x", whole=False).kind
+
+
+def _frame(size: int, head: bytes) -> bytes:
+    return head + bytes(size - len(head))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "form"),
+    [
+        (_frame(417, b"\xff\xfb\x90\x00") * 2, "audio", "mp3"),
+        (_frame(417, b"\xff\xfb\x90\x00") + b"no frame", "unknown", "binary"),
+        (b"ID3\x04\0\0\0\0\0\x02ab" + _frame(417, b"\xff\xfb\x90\x00") * 2, "audio", "mp3"),
+        (b"ID3\x04\0\0\0\0\0\x02abfLaC", "audio", "flac"),
+        (_frame(64, b"\xff\xf1\x50\x80\x08\x00") * 2, "audio", "aac"),
+        (b"\0\0\0\x18ftypM4A \0\0\0\0isomM4A ", "audio", "m4a"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image", "heic"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "image", "avif"),
+        (b"\0\0\0\x14ftypavif\0\0\0\0avif", "image", "avif"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "video", "mov"),
+        (b"\0\0\0\x08wide\0\0\0\0mdat", "video", "mov"),
+        (b"\0\0\0\x14ftyp3gp5\0\0\0\0isom", "video", "3gp"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomavif", "video", "mp4"),
+        (b"\x1aE\xdf\xa3\x9fB\x82\x84webm" + bytes(9) + b"V_VP9", "video", "webm"),
+        (b"\x1aE\xdf\xa3\x9fB\x82\x88matroska" + bytes(9) + b"V_AV1 A_OPUS", "video", "matroska"),
+        (b"\x1aE\xdf\xa3\x9fB\x82\x88matroska" + bytes(9) + b"A_OPUS", "audio", "matroska"),
+        (b"OggS" + bytes(24) + b"OpusHead", "audio", "opus"),
+        (b"OggS" + bytes(24) + b"\x01vorbis", "audio", "ogg"),
+        (b"OggS" + bytes(24) + b"\x80theora", "video", "ogg"),
+        (b"II+\0\x08\0\0\0", "image", "tiff"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image", "webp"),
+        (b"RIFF\0\0\0\0AVI LIST", "video", "avi"),
+        (b"BM\x9a\0\0\0\0\0\0\0\x36\0", "image", "bmp"),
+        (_frame(188, b"G\x40\0\x10") * 4, "video", "mpegts"),
+        (b"FLV\x01\x05\0\0\0\x09", "video", "flv"),
+        (b"\0\0\x01\xba\x21", "video", "mpeg"),
+        (b"\0\0\x01\0\x01\0\x10\x10", "image", "ico"),
+        (b"8BPS\0\x01" + bytes(6), "image", "psd"),
+        (b"FORM\0\0\0\0AIFFCOMM", "audio", "aiff"),
+    ],
+)
+def test_media_are_told_by_what_they_contain(content: bytes, kind: str, form: str) -> None:
+    found = detect(content, "file", whole=True)
+    assert (found.kind, found.format, found.encoding) == (kind, form, None)

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from mesh_assets.chunks.protocol import LocalModels
+from mesh_assets.chunks.registry import reading_settings
 from mesh_assets.chunks.sources import verified_sources
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.defs.partitions import slice_asset
@@ -10,6 +12,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.chunk_store import formats_of
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
@@ -26,13 +29,13 @@ def chunk_sets(
     Each chunk knows the exact bytes that it was cut from. A file that no chunker can cut is a reject.
     """
     dataset = SliceKey.parse(context.partition_key).dataset
-    tokens = settings.chunk_tokens
+    tokens, models = settings.chunk_tokens, LocalModels.of(settings.model_dump())
     attached = AttachedRows()
     return produce(
         context,
         lake,
         lambda outcome: chunk_batches(
-            verified_sources(drop_area.folder_of(dataset), dataset, raw_partitions.batches()),
+            verified_sources(drop_area.folder_of(dataset), dataset, raw_partitions.batches(), models=models),
             slice_key=context.partition_key,
             chunk_tokens=tokens,
             outcome=outcome,
@@ -41,6 +44,6 @@ def chunk_sets(
         upstream=[raw_partitions],
         total=raw_partitions.footer.rows,
         unit="files",
-        settings={"chunk_tokens": tokens},
+        settings={"chunk_tokens": tokens, **reading_settings(formats_of(raw_partitions), models)},
         attached=attached,
     )

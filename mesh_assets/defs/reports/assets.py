@@ -34,7 +34,10 @@ def slice_reports(
     key = context.partition_key
     dataset = SliceKey.parse(key).dataset
     report = slice_report(
-        report_inputs.facts(lake, dataset, [key]), slice_insights.batches(), report_inputs.rejects(lake, [key])
+        report_inputs.facts(lake, dataset, [key]),
+        slice_insights.batches(),
+        report_inputs.rejects(lake, [key]),
+        report_inputs.previews(lake, [key]),
     )
     before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
@@ -54,6 +57,7 @@ def dataset_reports(
         report_inputs.facts(lake, dataset, slices, not_done=progress.unfinished),
         report_inputs.insights(lake, slices),
         report_inputs.dataset_rejects(lake, dataset, slices),
+        report_inputs.previews(lake, slices),
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
