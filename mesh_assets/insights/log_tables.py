@@ -37,7 +37,7 @@ from mesh_assets.schemas.outcome import Outcome
 PLACE_COLUMNS = ("kind", "path")
 COLUMNS = (
     *("chunk_id", "dataset", "path", "kind", "text", "source_hash"),
-    *("byte_start", "byte_stop", "line_start", "time_stop"),
+    *("byte_start", "byte_stop", "line_start", "place", "time_stop"),
 )
 BATCH_ROWS = 8192
 # Shapes that the logs of a slice which are being read may remember together, beyond the share of each: about 30 MB.

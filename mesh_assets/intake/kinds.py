@@ -70,7 +70,7 @@ _ZIP_NAMES = {
     ".xlsx": "structured",
     ".ods": "structured",
 }
-# What an archive that is a document says of itself: first entry of OpenDocument and e-books, folder of Office documents.
+# What a document that is an archive says of itself: its first entry, or the folder that Office documents have.
 _ZIP_TYPES = {
     b"application/epub+zip": ".epub",
     b"application/vnd.oasis.opendocument.text": ".odt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 from mesh_assets.chunks.documents.blocks import Block, Item, Paragraph, Table
 from mesh_assets.chunks.protocol import Source
@@ -20,7 +21,7 @@ def rtf_blocks(source: Source) -> Iterator[Block | Reject]:
 
     with source.open() as stream:
         written = stream.read().decode("latin-1")
-    text = str(rtf_to_text(_HEXADECIMAL.sub(" ", written), errors="replace"))
+    text = str(cast("Any", rtf_to_text)(_HEXADECIMAL.sub(" ", written), errors="replace"))
     rows: list[list[str]] = []
     for line in text.split("\n"):
         words = line.strip()
