@@ -22,7 +22,7 @@ from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.errors import CorruptTableError
 from mesh_assets.insights.columns import column_of, equals
 from mesh_assets.insights.known_templates import KnownTemplates, Room
-from mesh_assets.insights.locators import relative_spans
+from mesh_assets.insights.locators import CHUNK_COLUMNS, relative_spans
 from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_reader import Events, LogReader, Witness, source_of
 from mesh_assets.insights.protocol import SliceBatch
@@ -35,10 +35,7 @@ from mesh_assets.schemas.outcome import Outcome
 
 # What is read of the chunks to see where each log ends, and to read it, and how many of them at once.
 PLACE_COLUMNS = ("kind", "path")
-COLUMNS = (
-    *("chunk_id", "dataset", "path", "kind", "text", "source_hash"),
-    *("byte_start", "byte_stop", "line_start", "place", "time_stop"),
-)
+COLUMNS = ("chunk_id", *CHUNK_COLUMNS, "time_stop")
 BATCH_ROWS = 8192
 # Shapes that the logs of a slice which are being read may remember together, beyond the share of each: about 30 MB.
 _SHAPES = 30_000

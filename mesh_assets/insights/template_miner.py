@@ -135,14 +135,16 @@ def _is_secret(key: str) -> bool:
 
 def shapes_of(messages: pl.Series) -> tuple[list[Shape], NDArray[np.int64]]:
     """The distinct shapes of `messages` (strings), and for each message the place of its shape in that list."""
-    masked = messages.str.replace_all(_QUOTED, '"$1 0"').str.replace_all(_WITH_DIGIT, "0")
-    # Statuses would be masked with the other numbers: messages that may hold one are left as they are.
-    may_hold_status = messages.str.contains(f"(?i){_BEFORE_STATUS}[1-5][0-9]{{2}}")
-    alike = masked.zip_with(~may_hold_status, messages).alias("alike")
-    distinct = alike.unique(maintain_order=True)
+    masked = messages.str.replace_all(_QUOTED, '"$1 x"').str.replace_all(_WITH_DIGIT, "0").alias("alike")
+    distinct = masked.unique(maintain_order=True)
+    # A status is masked with the other numbers: messages that may hold one are left as they are.
+    with_status = distinct.filter(distinct.str.contains(f"(?i){_BEFORE_STATUS}0"))
+    if len(with_status):
+        masked = masked.zip_with(~masked.is_in(with_status.implode()), messages).alias("alike")
+        distinct = masked.unique(maintain_order=True)
     found: dict[Shape, int] = {}
     numbers = [found.setdefault(shape_of(text), len(found)) for text in distinct.to_list()]
-    of = alike.replace_strict(distinct, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
+    of = masked.replace_strict(distinct, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
     return list(found), cast("NDArray[np.int64]", of.to_numpy())
 
 

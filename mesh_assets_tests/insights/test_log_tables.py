@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.errors import CorruptTableError
 from mesh_assets.insights import log_tables
-from mesh_assets.insights.log_tables import BATCH_ROWS, event_counts, log_event_batches, log_template_batches
+from mesh_assets.insights.log_tables import (
+    BATCH_ROWS,
+    COLUMNS,
+    PLACE_COLUMNS,
+    WORDING_COLUMNS,
+    event_counts,
+    log_event_batches,
+    log_template_batches,
+)
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets_tests.chunks.sources import source
@@ -47,7 +55,8 @@ def templates_of(cut: list[pa.RecordBatch], slice_key: str = "d.000001") -> list
 
 def _templates(cut: list[pa.RecordBatch], slice_key: str) -> tuple[list[dict], list[pa.RecordBatch]]:
     outcome = Outcome()
-    made = list(log_template_batches(cut, cut, dataset="d", slice_key=slice_key, outcome=outcome))
+    places, chunks = ([batch.select(columns) for batch in cut] for columns in (PLACE_COLUMNS, COLUMNS))
+    made = list(log_template_batches(places, chunks, dataset="d", slice_key=slice_key, outcome=outcome))
     assert outcome.done == sum(batch.num_rows for batch in cut)
     return [row for batch in made for row in batch.to_pylist()], made
 
@@ -55,7 +64,9 @@ def _templates(cut: list[pa.RecordBatch], slice_key: str) -> tuple[list[dict], l
 def events_of(cut: list[pa.RecordBatch], counts: Counter[str] | None = None) -> list[dict]:
     outcome = Outcome()
     templates = _templates(cut, "d.000001")[1]
-    made = list(log_event_batches(cut, templates, slice_key="d.000001", outcome=outcome, counts=counts))
+    chunks = [batch.select(COLUMNS) for batch in cut]
+    known = [batch.select(WORDING_COLUMNS) for batch in templates]
+    made = list(log_event_batches(chunks, known, slice_key="d.000001", outcome=outcome, counts=counts))
     assert outcome.done == sum(batch.num_rows for batch in cut)
     return [row for batch in made for row in batch.to_pylist()]
 
