@@ -70,7 +70,7 @@ _ZIP_NAMES = {
     ".xlsx": "structured",
     ".ods": "structured",
 }
-# What a document that is an archive says of itself: its first entry, or the folder that Office documents have.
+# What an archive that is a document says of itself: first entry of OpenDocument and e-books, folder of Office files.
 _ZIP_TYPES = {
     b"application/epub+zip": ".epub",
     b"application/vnd.oasis.opendocument.text": ".odt",
