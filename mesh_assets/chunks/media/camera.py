@@ -7,6 +7,7 @@ out, and the picture stays.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # What a library raises over damaged data beside a picture.
 DAMAGED = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, EOFError),
-    *(struct.error, RecursionError, AssertionError, NotImplementedError),
+    *(struct.error, zlib.error, RuntimeError, AssertionError),
 )
 _EXIF, _GPS = 0x8769, 0x8825
 _MAKE, _MODEL, _SOFTWARE, _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x010F, 0x0110, 0x0131, 0x010E, 0x013B, 0x8298

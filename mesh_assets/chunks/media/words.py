@@ -70,7 +70,10 @@ def _asked(model: str, task: str, *given: object, **more: object) -> object:
 def _load(model: str, task: str) -> _Pipeline | ModelError:
     """The pipeline, or why there is none: tried once, not for every file."""
     from transformers import pipeline
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         return cast("_Pipeline", pipeline(task, model=str(_snapshot(model)), device="cpu"))  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
     except Exception as error:  # noqa: BLE001  # as above

@@ -158,7 +158,8 @@ def test_a_scene_that_goes_on_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_keyframe_is_of_the_middle_of_its_scene() -> None:
     # A scene begins dark, as films do that fade in; each step is too small for a cut.
-    data = video_file([f"#{value:02x}{value:02x}{value:02x}" for value in range(0, 250, 6)], seconds=0.1)
+    greys = [f"#{value:02x}{value:02x}{value:02x}" for value in range(0, 250, 6)]
+    data = video_file(greys, seconds=0.1)
     (preview,) = previews_of(parts_of(data))
     with Image.open(io.BytesIO(preview["image"])) as seen:
         assert 40 < np.asarray(seen).mean() < 130
