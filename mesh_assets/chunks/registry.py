@@ -12,6 +12,11 @@ from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.protocol import Chunker, Source
 from mesh_assets.chunks.tables import TableChunker
+from mesh_assets.chunks.tabular.columnar import arrow_grids, parquet_grids
+from mesh_assets.chunks.tabular.grids import GridChunker
+from mesh_assets.chunks.tabular.sqlite import sqlite_grids
+from mesh_assets.chunks.tabular.workbooks import ods_grids, xls_grids, xlsx_grids
+from mesh_assets.chunks.tabular.xml_records import xml_grids
 from mesh_assets.chunks.text import TextChunker
 from mesh_assets.schemas.rejects import Reject
 
@@ -21,6 +26,13 @@ _TABLES: dict[str, Chunker] = {
     "jsonl": JsonLinesChunker(),
     "ndjson": JsonLinesChunker(),
     "json": JsonChunker(),
+    "parquet": GridChunker("Parquet file", parquet_grids),
+    "arrow": GridChunker("Arrow file", arrow_grids),
+    "sqlite": GridChunker("SQLite database", sqlite_grids),
+    "xlsx": GridChunker("XLSX workbook", xlsx_grids),
+    "xls": GridChunker("XLS workbook", xls_grids),
+    "ods": GridChunker("ODS spreadsheet", ods_grids),
+    "xml": GridChunker("XML file", xml_grids),
 }
 _BY_FORMAT: dict[str, dict[str, Chunker]] = {
     "text": {"markdown": TextChunker(), "rst": TextChunker(), "plain": TextChunker()},

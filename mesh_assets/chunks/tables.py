@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -49,6 +49,12 @@ class Dialect:
         # Numbers of ten digits are mostly no times.
         return cls(delimiter, _has_header(rows), parser if parser and parser.format != "epoch" else None)
 
+    @property
+    def span(self) -> Callable[[str, int, int], tuple[datetime, datetime] | None] | None:
+        """What tells the moments of rows; see `Frame`."""
+        parser = self.times
+        return (lambda text, first, stop: parser.span(text)) if parser else None
+
 
 class TableChunker:
     """Cuts texts whose format is csv or tsv."""
@@ -70,7 +76,7 @@ class TableChunker:
                     context = _header(head, dialect.delimiter, chunk_tokens)
                     row = 0 if source.start else -1
             ends = row_ends(text, dialect.delimiter, final=window.final)
-            row = yield from _row_pieces(window, ends, row, dialect.times, context, chunk_tokens)
+            row = yield from row_pieces(window, ends, row, Frame(context, dialect.span), chunk_tokens)
 
 
 def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
@@ -78,15 +84,26 @@ def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
     return fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
 
 
-def _row_pieces(
-    window: Window,
-    ends: list[int],
-    row: int,
-    parser: TimestampParser | None,
-    context: tuple[str, int],
-    limit: int,
-) -> Generator[Piece, None, int]:
-    """Pieces of the rows that end at `ends`; the first has the number `row`, -1 for the header. Returns the next."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What rows of a table stand in: the header as context with its tokens, the table's name.
+
+    `span` says the first and the last moment of rows by their text, the first's number and the last's plus one, `place`
+    where they are by the numbers.
+    """
+
+    context: tuple[str, int]
+    span: Callable[[str, int, int], tuple[datetime, datetime] | None] | None = None
+    place: Callable[[int, int], str] | None = None
+    symbol: str | None = None
+
+
+def row_pieces(window: Window, ends: Sequence[int], row: int, frame: Frame, limit: int) -> Generator[Piece, None, int]:
+    """Pieces of the rows that end at `ends`; the first has the number `row`, -1 for the header. Returns the next.
+
+    Where `window` is not the final one, rows at its end that others may join are held.
+    """
+    context = frame.context
     cutter = Cutter.of(window, "structured")
     for first, last in grouped(window.text, ends, 0, cutter.meter, limit - context[1]):
         if last == len(ends) and first > 0 and not window.final:
@@ -97,13 +114,14 @@ def _row_pieces(
         around = context if row + first >= 0 else ("", 0)
         rows = max(row + first, 0), row + last
         stop = ends[last - 1]
-        times = parser.span(window.text[cutter.start : stop]) if parser else None
+        times = frame.span(window.text[cutter.start : stop], *rows) if frame.span else None
+        place = frame.place(*rows) if frame.place else None
         room = limit - around[1]
         if cutter.meter.fits(cutter.start, stop, limit):
             left = limit - cutter.meter.tokens(cutter.start, stop)
             around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
         for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=around, rows=rows, times=times)
+            yield cutter.cut(cut, context=around, symbol=frame.symbol, rows=rows, times=times, place=place)
     return row + len(ends)
 
 

@@ -60,6 +60,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x1aE\xdf\xa3", "video", "matroska"),
     (0, b"PAR1", "structured", "parquet"),
     (0, b"ARROW1", "structured", "arrow"),
+    (0, b"\xff\xff\xff\xff", "structured", "arrow"),
     (0, b"SQLite format 3\0", "structured", "sqlite"),
     (0, b"%PDF-", "text", "pdf"),
     (0, b"{\\rtf", "text", "rtf"),
