@@ -6,7 +6,6 @@ How a table is written is told as the chunker told it.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.tables import SAMPLE, Dialect, row_ends
+from mesh_assets.chunks.tables import SAMPLE, Dialect, cells_of, row_ends
 from mesh_assets.insights.byte_text import gathered
 
 MAX_COLUMNS = 64
@@ -55,7 +54,7 @@ class TableReader:
         if self._names is None:
             skipped = self._learn(texts[0], context)
         names = self._names or []
-        if not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
+        if self._delimiter != " " and not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
             return _plain(texts, self._delimiter, names, skipped)
         return _collected(_quoted(texts, self._delimiter, names, skipped))
 
@@ -64,21 +63,12 @@ class TableReader:
         sample = f"{context}\n{text}" if context else text
         dialect = Dialect.of(sample[:SAMPLE], self._form)
         self._delimiter = dialect.delimiter
-        header = context or text[: next(iter(row_ends(text, dialect.delimiter)), 0)]
-        cells = [cell.strip() for cell in _cells(header.strip("\ufeff\r\n"), dialect.delimiter)]
-        is_named = dialect.header or bool(context)
-        self._names = [(is_named and cell) or f"column {i + 1}" for i, cell in enumerate(cells)]
-        return int(is_named and not context)
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    empty: list[str] = []
-    if '"' not in line:
-        return line.rstrip("\r").split(delimiter)
-    try:
-        return next(csv.reader([line.replace("\r", " ").replace("\n", " ")], delimiter=delimiter), empty)
-    except csv.Error:
-        return empty
+        header = context or dialect.header_of(text)
+        cells = [cell.strip() for cell in cells_of(header.strip("\ufeff\r\n"), dialect.delimiter)]
+        width = dialect.width or len(cells) or len(cells_of(text.split("\n", 1)[0], dialect.delimiter))
+        names = (cells + [""] * width)[:width]
+        self._names = [cell or f"column {i + 1}" for i, cell in enumerate(names)]
+        return 0 if context else dialect.top
 
 
 _Row = tuple[dict[str, str], int, int, int]  # cells by column, chunk, first and last character
@@ -168,7 +158,7 @@ def _quoted(texts: list[str], delimiter: str, names: list[str], skipped: int) ->
         starts = [0, *row_ends(text, delimiter)]
         for start, end in islice(pairwise(starts), 0 if chunk else skipped, None):
             line = text[start:end].rstrip("\r\n")
-            cells = _cells(line, delimiter)
+            cells = cells_of(line, delimiter)
             if line.strip() and len(cells) == len(names):
                 yield dict(zip(columns, cells, strict=False)), chunk, start, start + len(line)
 

@@ -27,6 +27,8 @@ BATCH_BYTES = 2 << 20
 MAX_BATCH_ROWS = 1 << 16
 # Bytes of a column that are read at once: the whole of it need not fit in memory.
 _BUFFER = 1 << 18
+# 0001-01-01 and 9999-12-31 in days since 1970.
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _STREAM_START = b"\xff\xff\xff\xff"
 # What libraries say of broken pages, and Python of texts that are none.
 _BROKEN = (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError)
@@ -42,11 +44,22 @@ def parquet_grids(source: Source) -> Iterator[Grid | Reject]:
 
     with seekable(source) as stream:
         opened = cast("IO[bytes]", stream)
-        schema = pq.ParquetFile(opened, pre_buffer=False).schema_arrow
-        texts = [name for name, kind in _fields(schema) if pt.is_string(kind) or pt.is_binary(kind)]
-        # Equal texts stay one in memory, as they are one in the file.
-        file = pq.ParquetFile(opened, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
+        file = pq.ParquetFile(opened, pre_buffer=False)
+        schema = file.schema_arrow
+        file = pq.ParquetFile(opened, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=_repeated(file))
         yield _grid(schema, _row_groups(source, file), file.metadata.num_rows)
+
+
+def _repeated(file: pyarrow.parquet.ParquetFile) -> list[str]:
+    """Columns of texts that take fewer bytes than their lengths alone would: few texts, which stay few in memory."""
+    found: set[str] = set()
+    for group in range(file.metadata.num_row_groups):
+        columns = file.metadata.row_group(group)
+        for at in range(columns.num_columns):
+            column = columns.column(at)
+            if column.physical_type == "BYTE_ARRAY" and column.total_uncompressed_size < 4 * column.num_values:
+                found.add(column.path_in_schema)
+    return sorted(found)
 
 
 def _row_groups(source: Source, file: pyarrow.parquet.ParquetFile) -> Iterator[Rows | Reject]:
@@ -191,18 +204,33 @@ def _texts(column: pa.Array[Any]) -> pl.Series:
     if pt.is_boolean(kind) or pt.is_integer(kind) or pt.is_float32(kind) or pt.is_float64(kind):
         return _series(column)
     if pt.is_timestamp(kind):
-        zone = "Z" if kind.tz else ""
-        moments = _series(column.cast(pa.timestamp("us"), safe=False))
-        return moments.dt.to_string(f"%Y-%m-%dT%H:%M:%S%.f{zone}")
+        moments = column.cast(pa.timestamp("us"), safe=False)
+        return _moments(moments, pl.Datetime("us"), f"%Y-%m-%dT%H:%M:%S%.f{'Z' if kind.tz else ''}", 86_400_000_000)
     if pt.is_date(kind):
-        return _series(column.cast(pa.date32(), safe=False)).dt.to_string("%Y-%m-%d")
+        return _moments(column.cast(pa.date32(), safe=False), pl.Date(), "%Y-%m-%d", 1)
     if any(fits(kind) for fits in _TEXTS):
         try:
             column.validate(full=True)
             return _plain(_series(column))
         except pa.ArrowInvalid:  # no UTF-8, whatever the file says
             column = column.cast(pa.large_binary())
-    return pl.Series([None if value is None else _said(value) for value in column.to_pylist()], dtype=pl.String)
+    return pl.Series([_each(scalar) for scalar in column], dtype=pl.String)
+
+
+def _each(scalar: Any) -> str | None:  # noqa: ANN401  scalars of Arrow have no common type
+    try:
+        value = scalar.as_py()
+    except (ValueError, OverflowError):  # no time of a day, or longer than any: the number that it is
+        return cell_text(str(scalar.value))
+    return None if value is None else _said(value)
+
+
+def _moments(column: object, kind: pl.DataType, form: str, day: int) -> pl.Series:
+    """Moments or dates as texts; `day` is how much a day counts. Those of no year of four digits are their numbers."""
+    numbers = _series(cast(Any, column).view(pa.int32() if day == 1 else pa.int64()))
+    fits = numbers.is_between(_FIRST_DAY * day, (_LAST_DAY + 1) * day - 1)
+    texts = numbers.set(~fits, 0).cast(kind).dt.to_string(form)
+    return texts.zip_with(fits | numbers.is_null(), numbers.cast(pl.String))
 
 
 def _series(column: object) -> pl.Series:

@@ -139,15 +139,15 @@ class _Reading:
     ) -> Iterator[Piece]:
         """`text` cut by lines, in windows that fit in memory."""
         for start in range(0, len(text), WINDOW_BYTES):
-            window = self._window(text[start : start + WINDOW_BYTES], final=True)
+            window = self._window(text[start : start + WINDOW_BYTES])
             cutter = Cutter.of(window, "structured")
             for cut in line_cuts(window.text, cutter.meter, 0, len(window.text), self.limit):
                 yield cutter.cut(cut, symbol=symbol, place=place, rows=rows)
             self._advance(window)
 
-    def _window(self, text: str, *, final: bool) -> Window:
+    def _window(self, text: str) -> Window:
         size = len(text) if text.isascii() else len(text.encode())
-        return Window(text, self.byte, self.byte + size, self.line, _UTF8, final)
+        return Window(text, self.byte, self.byte + size, self.line, _UTF8, final=True)
 
     def _advance(self, window: Window) -> None:
         """What of `window` is not held has been given."""
@@ -195,10 +195,11 @@ class _Reading:
         text = "".join(waiting.texts)
         if not text:
             return
-        window = self._window(text, final=final)
+        window = self._window(text)
         ends = [match.end() for match in _LINE_BREAK.finditer(text)]
         frame = Frame(waiting.context, waiting.span(), waiting.place, waiting.grid.symbol)
-        row = yield from row_pieces(window, ends, waiting.row, frame, self.limit)
+        cutter = Cutter.of(window, "structured")
+        row = yield from row_pieces(cutter, ends, waiting.row, frame, self.limit, is_open=not final)
         self._advance(window)
         waiting.drop(row - waiting.row, held=text[len(text) - window.held :] if window.held else "")
 
