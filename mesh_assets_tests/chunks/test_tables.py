@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from mesh_assets.chunks import json_text, tables
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.chunks.tables import Dialect, row_ends
+from mesh_assets.chunks.tokens import TokenMeter
 from mesh_assets.chunks.windows import WINDOW_BYTES
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.chunks.sources import checked, cut, source
@@ -128,8 +130,69 @@ def test_a_json_document_is_cut_between_its_elements() -> None:
     pieces = cut(json.dumps(records, indent=1), "structured", "json", tokens=128)
     assert all(piece.context == "name, values" for piece in pieces)
     assert pieces[-1].row_stop == 40
+    assert pieces[0].symbol == f"$[0:{pieces[0].row_stop}]"
     table = {f"key{n}": {"a": n} for n in range(40)}
-    assert cut(json.dumps(table), "structured", "json", tokens=128)[0].symbol == "key0"
+    assert cut(json.dumps(table), "structured", "json", tokens=128)[0].symbol == "$.key0"
+
+
+def test_what_does_not_fit_is_entered_and_says_its_path() -> None:
+    orders = [{"id": n, "items": [{"sku": f"s{n}-{m}", "price": m} for m in range(9)]} for n in range(5)]
+    pieces = cut(json.dumps({"shop": {"first name": "A", "orders": orders}}, indent=1), "structured", "json", tokens=64)
+    symbols = [piece.symbol for piece in pieces]
+    assert symbols[0] == '$.shop["first name"]'
+    of_third = [piece for piece in pieces if (piece.symbol or "").startswith("$.shop.orders[3].items[")]
+    assert of_third[0].symbol is not None and of_third[0].symbol.startswith("$.shop.orders[3].items[0:")
+    assert {piece.context for piece in of_third} == {"sku, price"}
+    assert all(piece.text.strip(" \n[]{},") for piece in pieces)
+    whole = cut(json.dumps({"shop": {"orders": orders}}), "structured", "json", tokens=512)
+    assert [piece.symbol for piece in whole][:2] == ["$.shop.orders[0:2]", "$.shop.orders[2:4]"]
+
+
+def spans(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """Where each value from `at` on in a JSON text begins and ends, those in others too."""
+    decoder = json.JSONDecoder()
+    while text[at] in " \n":
+        at += 1
+    value, stop = decoder.raw_decode(text, at)
+    yield at, stop
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    at += 1
+    for _ in inner:
+        while text[at] in " \n,":
+            at += 1
+        if isinstance(value, dict):
+            at = text.index(":", decoder.raw_decode(text, at)[1]) + 1
+        for span in spans(text, at):
+            yield span
+            at = max(at, span[1])
+
+
+documents = st.recursive(
+    st.text(max_size=30) | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(document=documents, indent=st.sampled_from([None, 0, 2]), ascii_only=st.booleans())
+def test_a_json_value_that_fits_is_never_split(document: object, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
+    pieces = cut(text, "structured", "json", tokens=32)
+    ends = list(accumulate(len(piece.text) for piece in pieces))
+    meter = TokenMeter(text, "structured")
+    if text[0] in "[{":
+        for start, stop in spans(text, 0):
+            if meter.fits(start, stop, 16):  # beside its key and context
+                assert not any(start < end < stop for end in ends)
+
+
+@pytest.mark.parametrize(
+    "text", ["[,]", "[1,]", "{,,}", "[[],[[]]]", "[" * 500 + "1" + "]" * 500, '{"a":[{"b":"\\\\"}]}', "[}"]
+)
+def test_odd_json_is_covered_too(text: str) -> None:
+    cut(text * 3, "structured", "json", tokens=8)
+    cut(text, "structured", "json", tokens=8)
 
 
 @pytest.mark.parametrize(
