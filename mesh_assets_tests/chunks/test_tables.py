@@ -169,7 +169,7 @@ def spans(text: str, at: int) -> Iterator[tuple[int, int]]:
 
 documents = st.recursive(
     st.text(max_size=30) | st.integers() | st.none(),
-    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text("abc", max_size=5), inner, max_size=4),
     max_leaves=60,
 )
 
