@@ -26,13 +26,6 @@ _TABLES: dict[str, Chunker] = {
     "jsonl": JsonLinesChunker(),
     "ndjson": JsonLinesChunker(),
     "json": JsonChunker(),
-    "parquet": GridChunker("Parquet file", parquet_grids),
-    "arrow": GridChunker("Arrow file", arrow_grids),
-    "sqlite": GridChunker("SQLite database", sqlite_grids),
-    "xlsx": GridChunker("XLSX workbook", xlsx_grids),
-    "xls": GridChunker("XLS workbook", xls_grids),
-    "ods": GridChunker("ODS spreadsheet", ods_grids),
-    "xml": GridChunker("XML file", xml_grids),
 }
 _BY_FORMAT: dict[str, dict[str, Chunker]] = {
     "text": {"markdown": TextChunker(), "rst": TextChunker(), "plain": TextChunker()},
@@ -47,6 +40,15 @@ _REMEDY = (
 # Read in a child process. Their pieces are of a reading, but for archives, of which each file has its own way.
 _CONFINED: dict[str, dict[str, Chunker]] = {
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
+    "structured": {
+        "parquet": GridChunker("Parquet file", parquet_grids),
+        "arrow": GridChunker("Arrow file", arrow_grids),
+        "sqlite": GridChunker("SQLite database", sqlite_grids),
+        "xlsx": GridChunker("XLSX workbook", xlsx_grids),
+        "xls": GridChunker("XLS workbook", xls_grids),
+        "ods": GridChunker("ODS spreadsheet", ods_grids),
+        "xml": GridChunker("XML file", xml_grids),
+    },
 }
 # Kinds of which every format can be read.
 _BY_KIND: dict[str, Chunker] = {"code": LineChunker(), "log": LogChunker()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from typing import IO, cast
 
 import numpy as np
@@ -20,9 +20,37 @@ from numpy.typing import NDArray
 
 from mesh_assets.chunks.tables import SAMPLE, Dialect, cells_of, row_ends
 from mesh_assets.insights.byte_text import gathered
+from mesh_assets.insights.protocol import SliceBatch
 
 MAX_COLUMNS = 64
+# Formats of tables, and how the texts of their chunks are written.
+TABLE_FORMS = {
+    **{form: form for form in ("csv", "tsv", "jsonl")},
+    **dict.fromkeys(("parquet", "arrow", "sqlite", "xlsx", "xls", "ods"), "csv"),
+    "xml": "jsonl",
+}
+# Formats whose chunks are all rows; of the others, descriptions and remarks are none.
+_PLAIN = frozenset({"csv", "tsv", "jsonl"})
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
+
+
+def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str], list[int]]]:
+    """Path and name of each table of a batch with its neighbouring chunks that hold rows.
+
+    The name is that of a table or sheet in its file, where that has several; nothing for CSV and the like.
+    """
+    candidates = batch.rows_of(*kinds)
+    if not candidates:
+        return
+    forms, paths = batch.strings("format"), batch.strings("path")
+    symbols, firsts, stops = batch.column("symbol"), batch.column("row_start"), batch.column("row_stop")
+    rows = [
+        row
+        for row in candidates
+        if forms[row] in TABLE_FORMS and (forms[row] in _PLAIN if firsts[row] is None else firsts[row] != stops[row])
+    ]
+    for key, group in groupby(rows, key=lambda row: (paths[row], symbols[row] if forms[row] not in _PLAIN else None)):
+        yield (key[0], cast(str, key[1] or "")), list(group)
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,11 @@ class TableReader:
         if self._delimiter != " " and not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
             return _plain(texts, self._delimiter, names, skipped)
         return _collected(_quoted(texts, self._delimiter, names, skipped))
+
+    @property
+    def may_have_comma_numbers(self) -> bool:
+        """Whether a comma in a cell may be the point of a number: it separates no cells."""
+        return self._form != "jsonl" and self._delimiter != ","
 
     def _learn(self, text: str, context: str) -> int:
         """Delimiter and names as the chunker saw them; the number of rows of `text` that are the header."""

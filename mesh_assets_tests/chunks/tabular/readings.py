@@ -6,7 +6,7 @@ import csv
 import io
 
 from mesh_assets.chunks.protocol import Piece
-from mesh_assets.chunks.registry import chunker_for
+from mesh_assets.chunks.registry import direct_chunker
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.chunks.sources import source
 
@@ -21,7 +21,7 @@ def parts(data: bytes, form: str, *, tokens: int = 64) -> list[Piece | Reject]:
 
 def cut(data: bytes, form: str, tokens: int) -> list[Piece | Reject]:
     """The parts, after checking that each piece begins where the one before it ended, in bytes and in lines."""
-    chunker = chunker_for("structured", form)
+    chunker = direct_chunker("structured", form)
     assert chunker is not None
     found = list(chunker.chunk(source(data, "structured", form), chunk_tokens=tokens))
     at, lines = 0, 1

@@ -95,10 +95,10 @@ def test_what_is_before_a_broken_place_is_kept() -> None:
 
 
 def _gather(data: bytes, into: list[object]) -> None:
-    from mesh_assets.chunks.registry import chunker_for
+    from mesh_assets.chunks.registry import direct_chunker
     from mesh_assets_tests.chunks.sources import source
 
-    chunker = chunker_for("structured", "xml")
+    chunker = direct_chunker("structured", "xml")
     assert chunker is not None
     for part in chunker.chunk(source(data, "structured", "xml"), chunk_tokens=64):
         into.append(part)
