@@ -112,7 +112,7 @@ class Column:
             "type": self.kind,
             "missing": missing,
             "filled": round(1 - missing / rows, 4) if rows else 0.0,
-            "distinct": self.distinct.distinct,
+            "distinct": min(self.distinct.distinct, self.filled),
             "exact": self.distinct.is_exact,
         }
         if self.lowest and self.highest and 2 * self.numbers >= max(self.filled, 1):

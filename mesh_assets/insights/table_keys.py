@@ -60,6 +60,14 @@ class RowHashes:
         else:
             self._parts.append(np.column_stack([hashes_of(text.to_series(at)) for at in range(len(names))]))
 
+    def is_unique(self, name: str) -> bool | None:
+        """Whether no value of a column repeats; None where not all rows are held."""
+        if not self.is_complete or not self._parts or name not in self.names:
+            return None
+        at = self.names.index(name)
+        values = np.concatenate([part[:, at] for part in self._parts])
+        return len(np.unique(values)) == len(values)
+
     def pairs(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Pairs of these columns that tell all rows apart."""
         if not self.is_complete or not self._parts:
@@ -92,9 +100,13 @@ class Join:
     alike: bool
 
 
-def single_keys(columns: dict[str, Column], rows: int) -> list[str]:
-    """Columns whose values never repeat, as far as their sketches show."""
-    return [name for name, column in columns.items() if rows >= LEAST_ROWS and is_key(column, rows)]
+def single_keys(columns: dict[str, Column], rows: int, hashes: RowHashes) -> Iterator[tuple[str, bool]]:
+    """Columns whose values never repeat, and whether that is certain: of many rows only a sketch tells it."""
+    for name, column in columns.items():
+        if rows >= LEAST_ROWS and is_key(column, rows):
+            known = hashes.is_unique(name)
+            if known is not False:
+                yield name, known is True or column.distinct.is_exact
 
 
 def is_key(column: Column, rows: int) -> bool:

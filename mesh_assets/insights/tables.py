@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 import numpy as np
@@ -165,16 +166,16 @@ def _profile(table: _Table) -> Insight:
 
 def _keys(table: _Table) -> Iterator[Insight]:
     """What tells the rows apart: columns, else pairs of them."""
-    names = single_keys(table.columns, table.rows)[:_MAX_KEYS]
-    is_sampled = any(not table.columns[name].distinct.is_exact for name in names)
-    keys: list[tuple[str, ...]] = [(name,) for name in names]
+    single = list(islice(single_keys(table.columns, table.rows, table.hashes), _MAX_KEYS))
+    is_sampled = not all(is_certain for _, is_certain in single)
+    keys: list[tuple[str, ...]] = [(name,) for name, _ in single]
     if not keys and table.rows >= LEAST_ROWS:
         pairing = [name for name, column in table.columns.items() if column.kind not in ("number", "empty")]
         keys = list(table.hashes.pairs(pairing))[:_MAX_KEYS]
     if not keys:
         return
     shown = [" with ".join(mask(name) for name in key) for key in keys]
-    said = f"{shown[0]} alone tells" if len(keys[0]) == 1 else f"The pair {shown[0]} tells"
+    said = f"{shown[0]} alone tells" if len(keys[0]) == 1 else f"the pair {shown[0]} tells"
     also = f", and so does {' or '.join(shown[1:])}" if len(shown) > 1 else ""
     told = " (as far as a sample of its values shows)" if is_sampled else ""
     yield Insight(
