@@ -60,6 +60,8 @@ STAGES: tuple[Stage, ...] = (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
             _asset("slice_insights", "parquet", version="3"),
+            _asset("series", "parquet"),
+            _asset("series_points", "parquet"),
         ),
     ),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),

@@ -34,6 +34,16 @@ _PLAIN = frozenset({"csv", "tsv", "jsonl"})
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
 
 
+# A number with a comma for its point, and perhaps points between its thousands.
+_COMMA_NUMBER = r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$"
+
+
+def comma_numbers(texts: pl.Expr) -> pl.Expr:
+    """Cells with those that are such numbers as programs write them."""
+    plain = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return pl.when(texts.str.contains(_COMMA_NUMBER)).then(plain).otherwise(texts)
+
+
 def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str], list[int]]]:
     """Path and name of each table of a batch with its neighbouring chunks that hold rows.
 

@@ -28,7 +28,7 @@ from mesh_assets.insights.table_keys import (
     joins,
     single_keys,
 )
-from mesh_assets.insights.table_rows import MAX_COLUMNS, TABLE_FORMS, Cells, TableReader, tables_of
+from mesh_assets.insights.table_rows import MAX_COLUMNS, TABLE_FORMS, Cells, TableReader, comma_numbers, tables_of
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
 
@@ -44,8 +44,6 @@ _LARGEST = 1e300
 _MAX_OUTLIERS = 5
 # Keys of one table that are said.
 _MAX_KEYS = 4
-# A number with a comma for its point, and perhaps points between its thousands.
-_COMMA_NUMBER = r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$"
 
 
 @dataclass(slots=True)
@@ -89,8 +87,7 @@ class _Table:
 
     def _numbers(self, text: pl.DataFrame) -> NDArray[np.float64]:
         if self.reader.may_have_comma_numbers:
-            plain = pl.all().str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-            text = text.select(pl.when(pl.all().str.contains(_COMMA_NUMBER)).then(plain).otherwise(pl.all()))
+            text = text.select(comma_numbers(pl.all()))
         return text.select(pl.all().cast(pl.Float64, strict=False).fill_null(math.nan)).to_numpy()
 
 

@@ -34,6 +34,7 @@ _SECTIONS = (
     ("events", "What happened together", "event"),
     ("topics", "Topics", "topic"),
     ("logs", "Logs", "log"),
+    ("series", "Time series", "series"),
     ("tables", "Tables", "table"),
     ("code", "Code", "code"),
     ("entities", "Names and identifiers", "entit"),

@@ -12,6 +12,7 @@ from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
+from mesh_assets.schemas.series_points import SERIES, SERIES_POINTS
 from mesh_assets.schemas.statistics import STATISTICS
 from mesh_assets.schemas.symbols import SYMBOLS
 from mesh_assets.schemas.table import Table
@@ -24,6 +25,8 @@ TABLES: dict[str, Table] = {
     "chunk_insights": CHUNK_INSIGHTS,
     "chunk_relations": RELATIONS,
     "slice_insights": INSIGHTS,
+    "series": SERIES,
+    "series_points": SERIES_POINTS,
     "vector_index": INDEX_STATES,
     "fulltext_index": INDEX_STATES,
     "slice_reports": REPORTS,
