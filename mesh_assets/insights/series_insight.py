@@ -25,8 +25,6 @@ from mesh_assets.schemas.citations import Citation
 
 # Series that are watched, and points that are held of each: with the texts they are cited from, about 2 MB.
 MAX_SERIES, MAX_POINTS = 64, 6144
-# Points, times the stride, that are taken in at once.
-PART = 512
 # Insights of a slice, and anomalies of one series.
 MAX_PROFILES, MAX_ANOMALIES, MAX_OF_SERIES = 12, 8, 3
 # Points of a chart, and those that it shows on each side of an anomaly, at least.
@@ -40,9 +38,9 @@ _Place = tuple[ChunkText, int, int] | Citation
 
 @dataclass(slots=True)
 class _Trace:
-    """One series: its points as they come, thinned out where there are too many.
+    """One series: its points as they come. Of every `stride` neighbours the one furthest from the mean is held.
 
-    Of `stride` neighbours one is held. Those of the last group, which is not complete, are the `waiting` last ones.
+    `best` is that of the last group, which has only `count` points yet.
     """
 
     path: str
@@ -54,45 +52,62 @@ class _Trace:
     seen: int = 0
     total: float = 0.0
     stride: int = 1
-    waiting: int = 0
+    best: tuple[int, float, _Place] | None = None
+    count: int = 0
 
     def add(self, times: NDArray[np.int64], values: NDArray[np.float64], places: Sequence[_Place]) -> None:
-        """More points; a part of them at a time, so that all is the same whatever the batches are."""
+        """More points."""
         at = 0
         while at < len(values):
-            stop = at + self.stride * PART - self.seen % (self.stride * PART)
-            part = values[at:stop]
-            self.seen += len(part)
-            self.total += float(part.sum())
-            self.times += times[at:stop].tolist()
-            self.values += part.tolist()
-            self.places += places[at:stop]
-            self.waiting += len(part)
-            if self.stride > 1 and self.seen % (self.stride * PART) == 0:
-                self._thin(self.waiting, self.stride)
-                self.waiting = 0
-            elif self.stride == 1:
-                self.waiting = 0
-            if len(self.values) >= MAX_POINTS and not self.waiting:
-                self._thin(len(self.values), 2)
-                self.stride *= 2
+            stop = at + (MAX_POINTS - len(self.values)) * self.stride - self.count
+            self.seen += len(values[at:stop])
+            self.total += float(values[at:stop].sum())
+            if self.stride == 1:
+                self.times += times[at:stop].tolist()
+                self.values += values[at:stop].tolist()
+                self.places += places[at:stop]
+            else:
+                self._pick(times[at:stop], values[at:stop], places[at:stop])
+            if len(self.values) >= MAX_POINTS:
+                self._halve()
             at = stop
 
-    def _thin(self, count: int, group: int) -> None:
-        """Of the last `count` points hold one of each `group` neighbours: the one furthest from the mean."""
-        first = len(self.values) - count
-        whole = count // group * group
-        values = np.array(self.values[first : first + whole]).reshape(-1, group)
-        picked = np.abs(values - self.total / self.seen).argmax(axis=1) + np.arange(len(values)) * group
-        kept = [first + at for at in picked.tolist()]
-        for held in (self.times, self.values, self.places):
-            held[first:] = [held[at] for at in kept] + held[first + whole :]
-        self.places[first:] = [_cited(place) for place in self.places[first:]]
+    def _pick(self, times: NDArray[np.int64], values: NDArray[np.float64], places: Sequence[_Place]) -> None:
+        """Hold of each group of points the one furthest from the mean of all so far."""
+        mean = self.total / self.seen
+        far = np.abs(values - mean)
+        start = 0
+        while start < len(values):
+            stop = min(start + self.stride - self.count, len(values))
+            at = start + int(far[start:stop].argmax())
+            if self.best is None or far[at] > abs(self.best[1] - mean):
+                self.best = int(times[at]), float(values[at]), _cited(places[at])
+            self.count += stop - start
+            if self.count == self.stride:
+                self._close()
+            start = stop
+
+    def _close(self) -> None:
+        """The last group has no more points."""
+        if self.best is not None:
+            time, value, place = self.best
+            self.times.append(time)
+            self.values.append(value)
+            self.places.append(place)
+        self.best, self.count = None, 0
+
+    def _halve(self) -> None:
+        """Hold only one of each two neighbours."""
+        far = np.abs(np.array(self.values) - self.total / self.seen)
+        kept = [at if far[at] > far[at + 1] else at + 1 for at in range(0, len(far) - 1, 2)]
+        self.times = [self.times[at] for at in kept]
+        self.values = [self.values[at] for at in kept]
+        self.places = [_cited(self.places[at]) for at in kept]
+        self.stride *= 2
 
     def ordered(self) -> tuple[NDArray[np.int64], NDArray[np.float64], list[_Place]]:
         """All that is held, by time."""
-        if self.waiting >= self.stride > 1:
-            self._thin(self.waiting, self.stride)
+        self._close()
         times = np.array(self.times, np.int64)
         order = np.argsort(times, kind="stable")
         return times[order], np.array(self.values)[order], [self.places[at] for at in order.tolist()]

@@ -26,7 +26,7 @@ _MAX_LABELS = 200
 # A column of words with more of them in a table that is not called a metric makes it a table of records.
 _FEW_WORDS = 24
 # Rows that show what a table is.
-_LEAST_ROWS = 3
+_LEAST_ROWS, _SHOWN_ROWS = 3, 5000
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 
 # The notations of moments that are tried, those that say more first.
@@ -89,7 +89,7 @@ class SeriesTable:
             frame = frame.select(comma_numbers(pl.all()))
         if not self._is_known and frame.height >= _LEAST_ROWS:
             self._is_known = True
-            self.layout = layout_of(frame, is_metric=self._kind == "metric")
+            self.layout = layout_of(frame.head(_SHOWN_ROWS), is_metric=self._kind == "metric")
         layout = self.layout
         if layout is None or layout.time not in frame.columns:
             return None
