@@ -62,6 +62,8 @@ STAGES: tuple[Stage, ...] = (
             _asset("slice_insights", "parquet", version="4"),
             _asset("log_templates", "parquet"),
             _asset("log_events", "parquet"),
+            _asset("series", "parquet"),
+            _asset("series_points", "parquet"),
         ),
     ),
     Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),

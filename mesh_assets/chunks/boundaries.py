@@ -6,7 +6,6 @@ and into how many extents, belongs to `intake.parts`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import BinaryIO
 
 from mesh_assets.chunks.log_records import SAMPLE as LOG_SAMPLE
 from mesh_assets.chunks.tables import SAMPLE as TABLE_SAMPLE
-from mesh_assets.chunks.tables import Dialect, row_ends
+from mesh_assets.chunks.tables import Dialect, cells_of, row_ends
 from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.errors import SourceError
 from mesh_assets.intake.extents import Extent
@@ -56,9 +55,8 @@ class Records:
             parser = TimestampParser.detect(sample, latest=latest)
             return None if parser is None else cls("log", parser=parser)
         if found.format in ("csv", "tsv"):
-            delimiter = Dialect.of(text[:TABLE_SAMPLE], found.format, latest=latest).delimiter
-            width = _width(text[: next(iter(row_ends(text, delimiter)), 0)], delimiter)
-            return cls(found.format, delimiter=delimiter, width=width) if width > 1 else None
+            dialect = Dialect.of(text[:TABLE_SAMPLE], found.format, latest=latest)
+            return cls(found.format, delimiter=dialect.delimiter, width=dialect.width) if dialect.width else None
         return cls(found.format)
 
     def starts(self, block: bytes, *, is_first: bool) -> list[int]:
@@ -95,7 +93,7 @@ class Records:
         # What is behind the text belongs to its last row where that is not complete.
         ends = row_ends(f"{shown}-", self.delimiter, final=False)[:-1]
         starts = [0, *ends] if is_first else ends
-        widths = [_width(shown[start:stop], self.delimiter) for start, stop in pairwise(starts)]
+        widths = [len(cells_of(shown[start:stop], self.delimiter)) for start, stop in pairwise(starts)]
         fitting = sum(width == self.width for width in widths)
         if not is_first and (len(widths) < _MIN_ROWS or fitting < _ROW_SHARE * len(widths)):
             return []
@@ -107,16 +105,6 @@ def _finds(block: bytes, what: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = block.find(what, at + 1)
-
-
-def _width(row: str, delimiter: str) -> int:
-    if '"' not in row:
-        return row.count(delimiter) + 1
-    empty: list[str] = []
-    try:
-        return len(next(csv.reader([row.replace("\r", " ").replace("\n", " ")], delimiter=delimiter), empty))
-    except csv.Error:
-        return 0
 
 
 class FileSplitter:

@@ -1,19 +1,20 @@
-"""JSON lines, one object a line, and JSON documents by their top-level elements.
+"""JSON lines, one object a line, and JSON documents by their elements.
 
 A line that is no JSON is a reject, up to a number of them. What is too large to parse is cut as text, and so is a
-document that does not parse.
+document whose brackets do not match.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from datetime import datetime
+from itertools import groupby
 from typing import cast
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.json_structure import Run, Structure, object_keys
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.timestamps import TimestampParser
@@ -25,14 +26,7 @@ MAX_PARSED_BYTES = 16 << 20
 # Rejects of one extent, each ending a chunk: with more it is no damaged file but one of another format, and its
 # further lines are text.
 MAX_REJECTS = 1000
-# Keys of the first object that are said as context.
-MAX_KEYS = 40
-# Characters of a key that are kept as symbol.
-MAX_KEY = 120
 
-_SPACE = re.compile(r"[ \t\r\n\ufeff]*")
-_COMMA = re.compile(r"[ \t\r\n]*(,?)[ \t\r\n]*")
-_COLON = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
 _NOTHING = object()
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -67,7 +61,7 @@ class JsonLinesChunker:
             ends, good = _lines(text, start, left)
             if not context[0] and True in good:
                 index = good.index(True)
-                keys = _keys(_value(text[ends[index - 1] if index else start : ends[index]]))
+                keys = object_keys(_value(text[ends[index - 1] if index else start : ends[index]]))
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
             for first, last in _runs(good):
                 if good[first]:
@@ -83,26 +77,62 @@ class JsonChunker:
     """Cuts texts whose format is json."""
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
-        """Groups of elements. `symbol` is the first one's key, `context` the keys of a list's first object."""
+        """Groups of elements of one list or object, as deep as they must be to fit.
+
+        `symbol` is their path, as `$.orders[3:7]` or `$.shop.name`, `context` the keys of a list's first object. Rows
+        are elements of a document that is a list.
+        """
         if source.stop - source.start > MAX_PARSED_BYTES:
             for window in text_windows(source):
                 yield from _by_lines(Cutter.of(window, "structured"), chunk_tokens)
             return
         for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
             cutter = Cutter.of(window, "structured")
-            rows = _elements(window.text, chunk_tokens)
-            yield from _by_lines(cutter, chunk_tokens) if rows is None else _pieces(cutter, rows, chunk_tokens)
+            structure = Structure(window.text, cutter.meter)
+            if not structure.is_whole():
+                yield from _by_lines(cutter, chunk_tokens)
+                continue
+            for run in structure.runs(chunk_tokens):
+                yield from _run_pieces(cutter, run, chunk_tokens)
+
+
+def _run_pieces(cutter: Cutter, run: Run, limit: int) -> Iterator[Piece]:
+    text = cutter.window.text
+    context = fitted_context(run.context, limit // CONTEXT_SHARE, "structured")
+    for first, last in grouped(text, run.ends, cutter.start, cutter.meter, limit - context[1]):
+        numbers = (run.numbers[first], run.numbers[last - 1] + 1)
+        rows = numbers if run.is_table else None
+        symbol = run.path(first, last)
+        yield from _group(cutter, run.ends[last - 1], context, limit, symbol=symbol, rows=rows)
+
+
+def _group(
+    cutter: Cutter,
+    stop: int,
+    context: tuple[str, int],
+    limit: int,
+    *,
+    symbol: str | None = None,
+    rows: tuple[int, int] | None = None,
+    times: tuple[datetime, datetime] | None = None,
+) -> Iterator[Piece]:
+    """The piece up to the character `stop`; more of them where it does not fit. The context gives way to content."""
+    room = limit - context[1]
+    if cutter.meter.fits(cutter.start, stop, limit):
+        left = limit - cutter.meter.tokens(cutter.start, stop)
+        room, context = limit, context if context[1] <= left else fitted_context(context[0], left, "structured")
+    for cut in line_cuts(cutter.window.text, cutter.meter, cutter.start, stop, room):
+        yield cutter.cut(cut, context=context, symbol=symbol, rows=rows, times=times)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Elements that end at the characters `ends`; the first has the number `first`, in an object each has its key."""
+    """Lines that end at the characters `ends`; the first has the number `first`."""
 
     ends: list[int]
     first: int
     context: tuple[str, int]
     times: TimestampParser | None = None
-    keys: tuple[str, ...] = ()
 
 
 def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
@@ -111,13 +141,7 @@ def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
         stop = rows.ends[last - 1]
         numbers = (rows.first + first, rows.first + last)
         times = rows.times.span(text[cutter.start : stop]) if rows.times else None
-        symbol = rows.keys[first] if rows.keys else None
-        context, room = rows.context, limit - rows.context[1]
-        if cutter.meter.fits(cutter.start, stop, limit):
-            room = limit
-            context = fitted_context(context[0], limit - cutter.meter.tokens(cutter.start, stop), "structured")
-        for cut in line_cuts(text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=context, symbol=symbol, rows=None if rows.keys else numbers, times=times)
+        yield from _group(cutter, stop, rows.context, limit, rows=numbers, times=times)
 
 
 def _by_lines(cutter: Cutter, limit: int) -> Iterator[Piece]:
@@ -164,48 +188,6 @@ def _value(text: str) -> object:
         return cast("object", _DECODER.decode(text.strip("\ufeff \t\r\n")))
     except (ValueError, RecursionError):
         return _NOTHING
-
-
-def _keys(value: object) -> str:
-    """The keys of an object, as context; nothing for any other value."""
-    if not isinstance(value, dict):
-        return ""
-    return ", ".join(islice(cast("dict[str, object]", value), MAX_KEYS))
-
-
-def _elements(text: str, limit: int) -> _Rows | None:
-    """The top-level elements of a document, None where it is no list and no object, or does not parse."""
-    at = cast("re.Match[str]", _SPACE.match(text)).end()
-    close = {"[": "]", "{": "}"}.get(text[at : at + 1])
-    if close is None:
-        return None
-    ends: list[int] = []
-    keys: list[str] = []
-    context = ("", 0)
-    try:
-        at = cast("re.Match[str]", _SPACE.match(text, at + 1)).end()
-        while text[at : at + 1] != close:
-            if close == "}":
-                key, at = _DECODER.raw_decode(text, at)
-                keys.append(str(key)[:MAX_KEY])
-                colon = _COLON.match(text, at)
-                if colon is None:
-                    return None
-                at = colon.end()
-            value, at = _DECODER.raw_decode(text, at)
-            if not ends and close == "]":
-                context = fitted_context(_keys(value), limit // CONTEXT_SHARE, "structured")
-            comma = cast("re.Match[str]", _COMMA.match(text, at))
-            at = comma.end()
-            ends.append(at)
-            if not comma[1] and text[at : at + 1] != close:
-                return None
-    except (ValueError, RecursionError):
-        return None
-    if not ends or text[at + 1 :].strip():
-        return None
-    ends[-1] = len(text)
-    return _Rows(ends, 0, context, keys=tuple(keys))
 
 
 def _bad_lines(cutter: Cutter, path: str, stop: int, *, is_last: bool) -> Reject:

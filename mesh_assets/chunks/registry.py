@@ -30,6 +30,11 @@ from mesh_assets.chunks.media.recorded import RecordingChunker
 from mesh_assets.chunks.media.recordings import SOUND_FORMATS, VIDEO_FORMATS
 from mesh_assets.chunks.protocol import OFF, Chunker, LocalModels, Source
 from mesh_assets.chunks.tables import TableChunker
+from mesh_assets.chunks.tabular.columnar import arrow_grids, parquet_grids
+from mesh_assets.chunks.tabular.grids import GridChunker
+from mesh_assets.chunks.tabular.sqlite import sqlite_grids
+from mesh_assets.chunks.tabular.workbooks import ods_grids, xls_grids, xlsx_grids
+from mesh_assets.chunks.tabular.xml_records import xml_grids
 from mesh_assets.chunks.text import TextChunker
 from mesh_assets.schemas.rejects import Reject
 
@@ -68,6 +73,15 @@ _CONFINED: dict[str, dict[str, Chunker]] = {
     "image": {**dict.fromkeys(IMAGE_FORMATS, ImageChunker()), "svg": DrawingChunker()},
     "audio": dict.fromkeys(SOUND_FORMATS, RecordingChunker()),
     "video": dict.fromkeys(VIDEO_FORMATS, RecordingChunker()),
+    "structured": {
+        "parquet": GridChunker("Parquet file", parquet_grids),
+        "arrow": GridChunker("Arrow file", arrow_grids),
+        "sqlite": GridChunker("SQLite database", sqlite_grids),
+        "xlsx": GridChunker("XLSX workbook", xlsx_grids),
+        "xls": GridChunker("XLS workbook", xls_grids),
+        "ods": GridChunker("ODS spreadsheet", ods_grids),
+        "xml": GridChunker("XML file", xml_grids),
+    },
 }
 # Kinds of which every format can be read.
 _BY_KIND: dict[str, Chunker] = {"code": LineChunker(), "log": LogChunker()}

@@ -1,7 +1,7 @@
 """Tables as text: CSV and TSV, in groups of rows with their header as context.
 
-A row is never split where it fits, also where a quoted cell holds line breaks. The header's own bytes belong to the
-first chunk. JSON lines and documents belong to `json_text`.
+A row is never split where it fits, also where a quoted cell holds line breaks. The header's own bytes, and what is
+above it, belong to the first chunk. JSON lines and documents belong to `json_text`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
-from mesh_assets.chunks.windows import Window, head_text, text_windows
+from mesh_assets.chunks.windows import head_text, text_windows
+from mesh_assets.schemas.rejects import Reject
 
 # Characters that show the dialect, the header and the times of a table.
 SAMPLE = 1 << 14
@@ -26,6 +30,16 @@ MAX_QUOTED = 1 << 16
 DELIMITERS = ",;\t|"
 # A longer cell is no name of a column.
 MAX_NAME = 80
+# Rows that show the dialect, and rows above a table that are none of it.
+SAMPLE_ROWS = 50
+MAX_PREAMBLE = 20
+# Rejects of one extent, each ending a chunk: with more it is no damaged table but one of rows that differ.
+MAX_REJECTS = 1000
+# The share of rows that have as many cells as the others, from which on those that do not are bad ones.
+_WIDTH_SHARE = 0.9
+# Where a delimiter cuts fewer rows into the same number of cells, spaces may align the columns of more rows than this.
+_ALIGNED_BELOW, _LEAST_ALIGNED = 0.5, 2
+_SAID_DELIMITER = re.compile("\ufeff?sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 _LINE_BREAK = re.compile("\n")
 _DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
@@ -33,77 +47,179 @@ _DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a table is written: what separates its cells, whether its first row names its columns, how its times read."""
+    """How a table is written: what separates its cells, what is above its rows, how its times read.
+
+    The delimiter is a space where columns are aligned by them. `header` says whether a row names the columns, behind
+    `preamble` rows that are none: comments, a title, Excel's `sep=;`. `width` is how many cells a row has, 0 where rows
+    differ.
+    """
 
     delimiter: str
     header: bool
     times: TimestampParser | None
+    preamble: int = 0
+    width: int = 0
 
     @classmethod
     def of(cls, sample: str, form: str, *, latest: datetime | None = None) -> Dialect:
         """The dialect of the table that `sample` begins; `latest` is as `TimestampParser.detect` reads it."""
-        delimiter = "\t" if form == "tsv" else _delimiter(sample)
+        said = _SAID_DELIMITER.match(sample)
+        delimiter = said[1] if said else "\t" if form == "tsv" else _delimiter(sample)
         rows = _sample_rows(sample, delimiter)
-        lines = sample.splitlines()
+        preamble = _preamble(rows, is_said=said is not None)
+        header = _has_header(rows[preamble:])
+        width = _width(rows[preamble:], header=header)
+        lines = sample.splitlines()[preamble:]
         parser = TimestampParser.detect(lines[1:] or lines, latest=latest)
         # Numbers of ten digits are mostly no times.
-        return cls(delimiter, _has_header(rows), parser if parser and parser.format != "epoch" else None)
+        return cls(delimiter, header, parser if parser and parser.format != "epoch" else None, preamble, width)
+
+    @property
+    def top(self) -> int:
+        """Rows of the file before its first data row."""
+        return self.preamble + self.header
+
+    def header_of(self, head: str) -> str:
+        """The row of `head`, the start of the file, that names the columns; nothing where none does."""
+        if not self.header:
+            return ""
+        ends = [0, *islice(row_ends(head, self.delimiter), self.top), len(head)]
+        return head[ends[self.preamble] : ends[self.preamble + 1]].strip(" \t\r\n\ufeff")
+
+    def bad_rows(self, text: str, ends: Sequence[int], codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which rows of `text` have more or fewer cells than the table; `codes` are its characters, a byte each.
+
+        A blank row is none of them, nor is one with a delimiter too many at its end.
+        """
+        stops = np.array(ends, np.int64)
+        if not self.width or self.delimiter == " " or not len(stops):
+            return np.zeros(len(stops), np.bool_)
+        starts = np.concatenate(([0], stops[:-1]))
+        found = np.flatnonzero(codes == ord(self.delimiter))
+        counts = np.searchsorted(found, stops) - np.searchsorted(found, starts)
+        if '"' in text:
+            quotes = np.flatnonzero(codes == ord('"'))
+            row_of = np.repeat(np.arange(len(stops)), counts)
+            inside = (np.searchsorted(quotes, found) - np.searchsorted(quotes, starts)[row_of]) % 2
+            counts = counts - np.bincount(row_of, weights=inside, minlength=len(stops)).astype(np.int64)
+        bad = counts != self.width - 1
+        for row in np.flatnonzero(bad).tolist():
+            bad[row] = self._is_bad(text[starts[row] : stops[row]])
+        return bad
+
+    def _is_bad(self, row: str) -> bool:
+        cells = cells_of(row, self.delimiter)
+        if len(cells) == self.width + 1 and not cells[-1].strip():
+            return False
+        return len(cells) != self.width and bool(row.strip())
+
+    @property
+    def span(self) -> Callable[[str, int, int], tuple[datetime, datetime] | None] | None:
+        """What tells the moments of rows; see `Frame`."""
+        parser = self.times
+        return (lambda text, first, stop: parser.span(text)) if parser else None
 
 
 class TableChunker:
     """Cuts texts whose format is csv or tsv."""
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
-        """Groups of rows. `row_start` and `row_stop` count data rows of the extent; the header is none.
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+        """Groups of rows. `row_start` and `row_stop` count data rows of the extent; what is above them is none.
 
-        An extent that starts later in its file has the header of the file's head as context.
+        An extent that starts later in its file has the header of the file's head as context. A row that has more or
+        fewer cells than all others is a reject; after `MAX_REJECTS` of them such rows are kept.
         """
         dialect = Dialect(",", header=False, times=None)
         context = ("", 0)
-        row = 0
+        row, left = 0, MAX_REJECTS
         for window in text_windows(source):
             text = window.text
+            top = 0
             if window.byte_start == 0:
                 head = head_text(source) if source.start else text
                 dialect = Dialect.of(head[:SAMPLE], source.format, latest=source.modified)
-                if dialect.header:
-                    context = _header(head, dialect.delimiter, chunk_tokens)
-                    row = 0 if source.start else -1
+                context = fitted_context(dialect.header_of(head), chunk_tokens // CONTEXT_SHARE, "structured")
+                top = 0 if source.start else dialect.top
+                row = -top
+            cutter = Cutter.of(window, "structured")
             ends = row_ends(text, dialect.delimiter, final=window.final)
-            row = yield from _row_pieces(window, ends, row, dialect.times, context, chunk_tokens)
+            bad = dialect.bad_rows(text, ends, cutter.meter.codes) if left else np.zeros(len(ends), np.bool_)
+            bad[:top] = False
+            bad[len(ends) - (not window.final) :] = False  # the last row may go on
+            frame = Frame(context, dialect.span)
+            for first, stop in _runs(bad):
+                if bad[first] and left:
+                    left -= 1
+                    found = (stop - first, dialect.width)
+                    yield _bad_rows(cutter, source.path, ends[stop - 1], found, is_last=not left)
+                    continue
+                is_open = stop == len(ends) and not window.final
+                row = yield from row_pieces(cutter, ends[first:stop], row, frame, chunk_tokens, is_open=is_open)
 
 
-def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
-    header = head[: next(iter(row_ends(head, delimiter)), 0)].strip(" \t\r\n\ufeff")
-    return fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
+def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Runs of equal flags: (first, stop) of each."""
+    edges: list[int] = [0, *(np.flatnonzero(flags[1:] != flags[:-1]) + 1).tolist(), len(flags)]
+    return pairwise(edges) if len(flags) else iter(())
 
 
-def _row_pieces(
-    window: Window,
-    ends: list[int],
-    row: int,
-    parser: TimestampParser | None,
-    context: tuple[str, int],
-    limit: int,
+def _bad_rows(cutter: Cutter, path: str, stop: int, found: tuple[int, int], *, is_last: bool) -> Reject:
+    """One reject for all rows up to the character `stop`: so many, where a row should have so many cells."""
+    line, start = cutter.line, cutter.byte
+    last = line + cutter.skip(stop).rstrip().count("\n")
+    where = f"line {line}" if last == line else f"lines {line} to {last}"
+    rows, width = found
+    detail = f"{where}: {'a row' if rows == 1 else f'{rows:,} rows'} without {width} cells"
+    return Reject(
+        path=path,
+        reason="row with too many or too few cells",
+        remedy="Correct it, or quote cells that hold the delimiter; the other rows of the file are used.",
+        detail=f"{detail}; further ones are kept" if is_last else detail,
+        byte_start=start,
+        byte_stop=cutter.byte,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What rows of a table stand in: the header as context with its tokens, the table's name.
+
+    `span` says the first and the last moment of rows by their text, the first's number and the last's plus one, `place`
+    where they are by the numbers.
+    """
+
+    context: tuple[str, int]
+    span: Callable[[str, int, int], tuple[datetime, datetime] | None] | None = None
+    place: Callable[[int, int], str] | None = None
+    symbol: str | None = None
+
+
+def row_pieces(
+    cutter: Cutter, ends: Sequence[int], row: int, frame: Frame, limit: int, *, is_open: bool
 ) -> Generator[Piece, None, int]:
-    """Pieces of the rows that end at `ends`; the first has the number `row`, -1 for the header. Returns the next."""
-    cutter = Cutter.of(window, "structured")
-    for first, last in grouped(window.text, ends, 0, cutter.meter, limit - context[1]):
-        if last == len(ends) and first > 0 and not window.final:
+    """Pieces of the rows from where `cutter` is that end at `ends`; the first has the number `row`. Returns the next.
+
+    Rows above the first data row have negative numbers. With `is_open`, rows at the end of the window that others may
+    join are held.
+    """
+    window, context = cutter.window, frame.context
+    for first, last in grouped(window.text, ends, cutter.start, cutter.meter, limit - context[1]):
+        if last == len(ends) and cutter.start > 0 and is_open:
             # The last row may go on in the next window, or others may join it.
             window.held = len(window.text) - cutter.start
             return row + first
         # The chunk that holds the header needs no context.
         around = context if row + first >= 0 else ("", 0)
-        rows = max(row + first, 0), row + last
+        rows = max(row + first, 0), max(row + last, 0)
         stop = ends[last - 1]
-        times = parser.span(window.text[cutter.start : stop]) if parser else None
+        times = frame.span(window.text[cutter.start : stop], *rows) if frame.span else None
+        place = frame.place(*rows) if frame.place else None
         room = limit - around[1]
         if cutter.meter.fits(cutter.start, stop, limit):
             left = limit - cutter.meter.tokens(cutter.start, stop)
             around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
         for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=around, rows=rows, times=times)
+            yield cutter.cut(cut, context=around, symbol=frame.symbol, rows=rows, times=times, place=place)
     return row + len(ends)
 
 
@@ -159,28 +275,66 @@ def _stays_open(text: str, start: int, stop: int, delimiter: str, *, is_open: bo
 def _delimiter(sample: str) -> str:
     """The delimiter that cuts most rows into the same number of cells, of those the one that makes more cells.
 
-    Not csv.Sniffer: its expressions take quadratic time, and it takes letters and spaces for delimiters.
+    Not csv.Sniffer: its expressions take quadratic time, and it takes letters and spaces for delimiters. A space is one
+    only where no other is, and every row has as many words.
     """
     best = (0.0, 0, ",")
     for delimiter in DELIMITERS:
-        widths = Counter(len(row) for row in _sample_rows(sample, delimiter))
+        widths = Counter(len(row) for row in _sample_rows(sample, delimiter) if row)
         width, count = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(0, 0))
         if width > 1:
             best = max(best, (count / widths.total(), width, delimiter), key=lambda found: found[:2])
+    if best[0] < _ALIGNED_BELOW:
+        widths = Counter(len(row) for row in _sample_rows(sample, " ") if row)
+        if len(widths) == 1 and widths.total() > _LEAST_ALIGNED and 1 not in widths:
+            return " "
     return best[2]
+
+
+def cells_of(row: str, delimiter: str) -> list[str]:
+    """The cells of one row; none where it is blank, or cannot be read."""
+    if delimiter == " ":
+        return row.split()
+    row = row.strip("\r\n")
+    if '"' not in row:
+        return row.split(delimiter) if row else []
+    empty: list[str] = []
+    try:
+        return next(csv.reader([row.replace("\r", " ").replace("\n", " ")], delimiter=delimiter), empty)
+    except csv.Error:
+        return empty
 
 
 def _sample_rows(sample: str, delimiter: str) -> list[list[str]]:
     """The first rows of the sample, without a last one that the sample cuts."""
-    ends = row_ends(sample, delimiter)
-    parts = [sample[start:stop].strip("\r\n\ufeff") for start, stop in pairwise([0, *ends[:20]])]
-    rows: list[list[str]] = []
-    for part in parts:
-        try:
-            rows += csv.reader([part.replace("\n", " ").replace("\r", " ")], delimiter=delimiter)
-        except csv.Error:
-            continue
-    return rows
+    ends = [0, *row_ends(sample, delimiter)[:SAMPLE_ROWS]]
+    return [cells_of(sample[start:stop].strip("\ufeff"), delimiter) for start, stop in pairwise(ends)]
+
+
+def _preamble(rows: Sequence[Sequence[str]], *, is_said: bool) -> int:
+    """How many rows are above the table: what has one cell, or is a comment, where the rows below have more."""
+    widths = Counter(len(row) for row in rows if row)
+    usual = max(widths, key=lambda width: (widths[width], width), default=0)
+    at = int(is_said)
+    while usual > 1 and at < min(len(rows) - 1, MAX_PREAMBLE):
+        row, below = rows[at], rows[at + 1]
+        is_comment = bool(row) and row[0].lstrip().startswith("#")
+        # A header may begin with that sign too: it has the cells of a row, and is followed by one.
+        is_header = len(row) == usual and not (below and below[0].lstrip().startswith("#"))
+        if len(row) > 1 and (not is_comment or is_header):
+            return at
+        at += 1
+    return int(is_said)
+
+
+def _width(rows: Sequence[Sequence[str]], *, header: bool) -> int:
+    """How many cells a row has, by those that most have; 0 where too many have others."""
+    widths = Counter(len(row) for row in rows[header:] if row)
+    if not widths:
+        return 0
+    width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+    is_named = len(rows[0]) == width and 2 * count > widths.total()
+    return width if width > 1 and (is_named or count >= _WIDTH_SHARE * widths.total()) else 0
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -76,6 +76,7 @@ class TokenMeter:
         codes = text.encode("latin-1", "replace")
         self._worths = codes.translate(_table(kind))
         self._sums = _block_sums(self._worths)
+        self._words: NDArray[np.uint64] | None = None
         # One byte for each character, for whoever looks for structure in the same text: Latin-1, other characters `?`.
         self.codes = np.frombuffer(codes, np.uint8)
         self._length = len(codes)
@@ -94,7 +95,9 @@ class TokenMeter:
         """The same as an array."""
         blocks = places >> 3
         # What a block has before a place: its bytes up to there, added up as in `_block_sums`.
-        words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))[blocks] & _FIRST_BYTES[places & 7]
+        if self._words is None:
+            self._words = np.frombuffer(self._worths + bytes(_BLOCK), "<u8", len(self._sums))
+        words = self._words[blocks] & _FIRST_BYTES[places & 7]
         return np.asarray(self._sums)[blocks] + _added(words)
 
     def tokens(self, start: int, stop: int) -> int:

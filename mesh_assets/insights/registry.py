@@ -11,6 +11,7 @@ from mesh_assets.insights.logs import LogInsight
 from mesh_assets.insights.media import MediaInsight
 from mesh_assets.insights.overview import OverviewInsight
 from mesh_assets.insights.protocol import SliceInsight
+from mesh_assets.insights.series_insight import SeriesInsight
 from mesh_assets.insights.summary import SummaryInsight
 from mesh_assets.insights.tables import TableInsight
 from mesh_assets.insights.topics import TopicInsight
@@ -22,6 +23,7 @@ SLICE_INSIGHTS: tuple[Callable[[], SliceInsight], ...] = (
     EntityInsight,
     LogInsight,
     TableInsight,
+    SeriesInsight,
     CodeInsight,
     MediaInsight,
     DuplicateInsight,

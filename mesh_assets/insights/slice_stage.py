@@ -20,6 +20,7 @@ from mesh_assets.schemas.outcome import Outcome
 COLUMNS = (
     *("chunk_id", "dataset", "path", "kind", "format", "language", "symbol", "context", "text", "source_hash"),
     *("byte_start", "byte_stop", "line_start", "line_stop", "place", "time_start", "time_stop"),
+    *("row_start", "row_stop"),
 )
 BATCH_ROWS = 8192
 

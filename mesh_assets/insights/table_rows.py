@@ -6,11 +6,10 @@ How a table is written is told as the chunker told it.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from typing import IO, cast
 
 import numpy as np
@@ -19,11 +18,49 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.tables import SAMPLE, Dialect, row_ends
+from mesh_assets.chunks.tables import SAMPLE, Dialect, cells_of, row_ends
 from mesh_assets.insights.byte_text import gathered
+from mesh_assets.insights.protocol import SliceBatch
 
 MAX_COLUMNS = 64
+# Formats of tables, and how the texts of their chunks are written.
+TABLE_FORMS = {
+    **{form: form for form in ("csv", "tsv", "jsonl")},
+    **dict.fromkeys(("parquet", "arrow", "sqlite", "xlsx", "xls", "ods"), "csv"),
+    "xml": "jsonl",
+}
+# Formats whose chunks are all rows; of the others, descriptions and remarks are none.
+_PLAIN = frozenset({"csv", "tsv", "jsonl"})
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
+
+
+# A number with a comma for its point, and perhaps points between its thousands.
+_COMMA_NUMBER = r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$"
+
+
+def comma_numbers(texts: pl.Expr) -> pl.Expr:
+    """Cells with those that are such numbers as programs write them."""
+    plain = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return pl.when(texts.str.contains(_COMMA_NUMBER)).then(plain).otherwise(texts)
+
+
+def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str], list[int]]]:
+    """Path and name of each table of a batch with its neighbouring chunks that hold rows.
+
+    The name is that of a table or sheet in its file, where that has several; nothing for CSV and the like.
+    """
+    candidates = batch.rows_of(*kinds)
+    if not candidates:
+        return
+    forms, paths = batch.strings("format"), batch.strings("path")
+    symbols, firsts, stops = batch.column("symbol"), batch.column("row_start"), batch.column("row_stop")
+    rows = [
+        row
+        for row in candidates
+        if forms[row] in TABLE_FORMS and (forms[row] in _PLAIN if firsts[row] is None else firsts[row] != stops[row])
+    ]
+    for key, group in groupby(rows, key=lambda row: (paths[row], symbols[row] if forms[row] not in _PLAIN else None)):
+        yield (key[0], cast(str, key[1] or "")), list(group)
 
 
 @dataclass(frozen=True)
@@ -55,30 +92,26 @@ class TableReader:
         if self._names is None:
             skipped = self._learn(texts[0], context)
         names = self._names or []
-        if not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
+        if self._delimiter != " " and not any('"' in text or text.count("\r") != text.count("\r\n") for text in texts):
             return _plain(texts, self._delimiter, names, skipped)
         return _collected(_quoted(texts, self._delimiter, names, skipped))
+
+    @property
+    def may_have_comma_numbers(self) -> bool:
+        """Whether a comma in a cell may be the point of a number: it separates no cells."""
+        return self._form != "jsonl" and self._delimiter != ","
 
     def _learn(self, text: str, context: str) -> int:
         """Delimiter and names as the chunker saw them; the number of rows of `text` that are the header."""
         sample = f"{context}\n{text}" if context else text
         dialect = Dialect.of(sample[:SAMPLE], self._form)
         self._delimiter = dialect.delimiter
-        header = context or text[: next(iter(row_ends(text, dialect.delimiter)), 0)]
-        cells = [cell.strip() for cell in _cells(header.strip("\ufeff\r\n"), dialect.delimiter)]
-        is_named = dialect.header or bool(context)
-        self._names = [(is_named and cell) or f"column {i + 1}" for i, cell in enumerate(cells)]
-        return int(is_named and not context)
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    empty: list[str] = []
-    if '"' not in line:
-        return line.rstrip("\r").split(delimiter)
-    try:
-        return next(csv.reader([line.replace("\r", " ").replace("\n", " ")], delimiter=delimiter), empty)
-    except csv.Error:
-        return empty
+        header = context or dialect.header_of(text)
+        cells = [cell.strip() for cell in cells_of(header.strip("\ufeff\r\n"), dialect.delimiter)]
+        width = dialect.width or len(cells) or len(cells_of(text.split("\n", 1)[0], dialect.delimiter))
+        names = (cells + [""] * width)[:width]
+        self._names = [cell or f"column {i + 1}" for i, cell in enumerate(names)]
+        return 0 if context else dialect.top
 
 
 _Row = tuple[dict[str, str], int, int, int]  # cells by column, chunk, first and last character
@@ -168,7 +201,7 @@ def _quoted(texts: list[str], delimiter: str, names: list[str], skipped: int) ->
         starts = [0, *row_ends(text, delimiter)]
         for start, end in islice(pairwise(starts), 0 if chunk else skipped, None):
             line = text[start:end].rstrip("\r\n")
-            cells = _cells(line, delimiter)
+            cells = cells_of(line, delimiter)
             if line.strip() and len(cells) == len(names):
                 yield dict(zip(columns, cells, strict=False)), chunk, start, start + len(line)
 

@@ -1,30 +1,38 @@
-"""Tables: what each holds, column by column, and the values that stand apart from all others of their column."""
+"""Tables: what each holds, column by column, what tells its rows apart, and the values that stand apart.
+
+Files of tables that are no text come as CSV lines or JSON lines too (see `chunks.tabular`), so all are read here alike.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mesh_assets.insights.columns import counted
 from mesh_assets.insights.protocol import Insight, SliceBatch
-from mesh_assets.insights.sampling import NumberSample
 from mesh_assets.insights.secrets import mask
-from mesh_assets.insights.table_rows import MAX_COLUMNS, Cells, TableReader
+from mesh_assets.insights.table_columns import Column
+from mesh_assets.insights.table_keys import (
+    LEAST_ROWS,
+    MAX_CELLS,
+    MAX_JOINS,
+    Join,
+    Named,
+    RowHashes,
+    joins,
+    single_keys,
+)
+from mesh_assets.insights.table_rows import MAX_COLUMNS, TABLE_FORMS, Cells, TableReader, comma_numbers, tables_of
 from mesh_assets.insights.wording import amount, plural, share
 from mesh_assets.schemas.citations import Citation
 
-FORMATS = frozenset({"csv", "tsv", "jsonl"})
 MAX_TABLES = 200
-_SAMPLE = 1000  # numbers of a column: the median is then within two percentiles
-_MAX_CATEGORIES = 200
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
 # An outlier lies this many robust standard deviations from the median ...
 _FAR = 10.0
@@ -34,53 +42,25 @@ _LEAST_NUMBERS = 50
 # Larger numbers are names of something, or faults.
 _LARGEST = 1e300
 _MAX_OUTLIERS = 5
-
-
-@dataclass(slots=True)
-class _Column:
-    """What is kept of one column: counts, a sample of its numbers, its extremes with their rows, its categories."""
-
-    cells: int = 0
-    missing: int = 0
-    numbers: int = 0
-    sample: NumberSample = field(default_factory=lambda: NumberSample(_SAMPLE))
-    lowest: tuple[float, Citation] | None = None
-    highest: tuple[float, Citation] | None = None
-    categories: Counter[str] = field(default_factory=Counter[str])
-
-    def add_numbers(self, values: NDArray[np.float64], cite: Callable[[int], Citation]) -> None:
-        """Take in the numbers of some rows, NaN where a cell is none; `cite` gives the citation of a row."""
-        rows = np.flatnonzero(~np.isnan(values))
-        if not len(rows):
-            return
-        self.numbers += len(rows)
-        self.sample.add(values[rows])
-        low, high = int(rows[np.argmin(values[rows])]), int(rows[np.argmax(values[rows])])
-        if self.lowest is None or values[low] < self.lowest[0]:
-            self.lowest = float(values[low]), cite(low)
-        if self.highest is None or values[high] > self.highest[0]:
-            self.highest = float(values[high]), cite(high)
-
-    def add_words(self, words: pl.Series) -> None:
-        """Count cells that are no numbers."""
-        unnamed = words.alias("")  # a header may hold a zero byte, which no name of an Arrow column can
-        for word, count in counted(cast(object, unnamed.to_arrow())):
-            text = word[:80]
-            if len(self.categories) < _MAX_CATEGORIES or text in self.categories:
-                self.categories[text] += count
+# Keys of one table that are said.
+_MAX_KEYS = 4
 
 
 @dataclass(slots=True)
 class _Table:
+    """One table as its rows stream by. `title` is its path, with the name of the table or sheet in it."""
+
     path: str
+    title: str
     kind: str
     reader: TableReader
     first: Citation
     rows: int = 0
-    columns: dict[str, _Column] = field(default_factory=dict[str, _Column])
+    columns: dict[str, Column] = field(default_factory=dict[str, Column])
+    hashes: RowHashes = field(default_factory=RowHashes)
 
-    def add(self, cells: Cells, cite: Callable[[int], Citation]) -> None:
-        """Take in rows; `cite` gives the citation of one."""
+    def add(self, cells: Cells, cite: Callable[[int], Citation], *, room: int) -> None:
+        """Take in rows; `cite` gives the citation of one, `room` says how many hashes may be held of all tables."""
         self.rows += cells.frame.height
         known = [name for name in cells.frame.columns if name in self.columns]
         new = [name for name in cells.frame.columns if name not in self.columns]
@@ -90,16 +70,25 @@ class _Table:
         text = cells.frame.select(pl.col(names).str.strip_chars())
         held = text.select(pl.all().is_not_null()).to_numpy()
         missing = text.select(pl.all().str.to_lowercase().is_in(sorted(_MISSING))).fill_null(value=False).to_numpy()
-        numbers = text.select(pl.all().cast(pl.Float64, strict=False).fill_null(math.nan)).to_numpy()
+        numbers = self._numbers(text)
         numbers = np.where(missing | ~(np.abs(numbers) < _LARGEST), math.nan, numbers)
         is_word = held & ~missing & np.isnan(numbers)
         for at, name in enumerate(names):
-            column = self.columns.setdefault(name, _Column())
+            column = self.columns.setdefault(name, Column())
             column.cells += int(held[:, at].sum())
             column.missing += int(missing[:, at].sum())
+            is_said = held[:, at] & ~missing[:, at]
+            said = text.to_series(at)
+            column.distinct.add_texts(said if is_said.all() else said.filter(pl.Series(is_said)))
             column.add_numbers(numbers[:, at], cite)
             if is_word[:, at].any():
-                column.add_words(text.to_series(at).filter(pl.Series(is_word[:, at])))
+                column.add_words(said if is_word[:, at].all() else said.filter(pl.Series(is_word[:, at])))
+        self.hashes.add(text, room=room)
+
+    def _numbers(self, text: pl.DataFrame) -> NDArray[np.float64]:
+        if self.reader.may_have_comma_numbers:
+            text = text.select(comma_numbers(pl.all()))
+        return text.select(pl.all().cast(pl.Float64, strict=False).fill_null(math.nan)).to_numpy()
 
 
 def _cite(batch: SliceBatch, chunks: list[int], cells: Cells, row: int) -> Citation:
@@ -111,57 +100,59 @@ class TableInsight:
     """Profiles each table of the slice."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, _Table] = {}
+        self._tables: dict[tuple[str, str], _Table] = {}
+        self._room = MAX_CELLS
 
     def observe(self, batch: SliceBatch) -> None:
         """Read the rows of the chunks of tables."""
-        forms = batch.strings("format")
-        rows = [row for row in batch.rows_of("structured", "metric") if forms[row] in FORMATS]
-        paths = batch.strings("path")
-        for path, group in groupby(rows, key=lambda row: paths[row]):
-            chunks = list(group)
-            table = self._tables.get(path)
+        for key, chunks in tables_of(batch, "structured", "metric"):
+            table = self._tables.get(key)
             if table is None:
                 if len(self._tables) >= MAX_TABLES:
                     continue
                 first = batch.chunk(chunks[0])
-                table = _Table(path, first.kind, TableReader(forms[chunks[0]]), first.cite_opening())
-                self._tables[path] = table
+                title = f"{key[0]}, {key[1]}" if key[1] else key[0]
+                reader = TableReader(TABLE_FORMS[batch.strings("format")[chunks[0]]])
+                table = _Table(key[0], title, first.kind, reader, first.cite_opening())
+                self._tables[key] = table
             texts = batch.strings("text")
             cells = table.reader.cells([texts[row] for row in chunks], batch.strings("context")[chunks[0]])
-            table.add(cells, lambda row, cells=cells, chunks=chunks: _cite(batch, chunks, cells, row))
+            before = table.hashes.cells
+            table.add(cells, lambda row, cells=cells, chunks=chunks: _cite(batch, chunks, cells, row), room=self._room)
+            self._room -= table.hashes.cells - before
 
     def conclude(self) -> Iterable[Insight]:
-        """A profile of each table, and its outliers as findings, the most extreme of the slice only."""
+        """A profile of each table and its keys, columns that join, and outliers: the most extreme of the slice only."""
         outliers: list[Insight] = []
-        for table in self._tables.values():
-            if table.rows:
-                yield _profile(table)
-                for name, column in table.columns.items():
-                    outliers.extend(_outliers(table, name, column))
+        tables = [table for table in self._tables.values() if table.rows]
+        for table in tables:
+            yield _profile(table)
+            yield from _keys(table)
+            for name, column in table.columns.items():
+                outliers.extend(_outliers(table, name, column))
+        yield from _joins(tables)
         outliers.sort(key=lambda insight: (-insight.score, insight.title))
         yield from outliers[:_MAX_OUTLIERS]
 
 
 def _profile(table: _Table) -> Insight:
-    columns = {mask(name): _described(column, table.rows) for name, column in table.columns.items()}
-    numeric = [name for name, described in columns.items() if "median" in described]
+    columns = [column.described(name, table.rows) for name, column in table.columns.items()]
+    numeric = [column for column in columns if "median" in column]
     gaps = sorted(
         ((column.missing / column.cells, mask(name)) for name, column in table.columns.items() if column.missing),
         reverse=True,
     )
-    listed = ", ".join(list(columns)[:10])
-    said = [f"{table.path} has {plural(table.rows, 'row')} and {plural(len(columns), 'column')}: {listed}"]
+    listed = ", ".join(str(column["name"]) for column in columns[:10])
+    said = [f"{table.title} has {plural(table.rows, 'row')} and {plural(len(columns), 'column')}: {listed}"]
     if numeric:
-        name = numeric[0]
-        low, middle, high = (amount(cast(float, columns[name][key])) for key in ("min", "median", "max"))
-        said.append(f"{name} lies between {low} and {high}, with a median of {middle}")
+        low, middle, high = (amount(cast(float, numeric[0][key])) for key in ("min", "median", "max"))
+        said.append(f"{numeric[0]['name']} lies between {low} and {high}, with a median of {middle}")
     if gaps and gaps[0][0] >= 0.01:
         said.append(f"{gaps[0][1]} is missing in {share(gaps[0][0], 1)} of the rows")
     return Insight(
         kind=table.kind,
         type="table_profile",
-        title=f"Columns of {table.path}",
+        title=f"Columns of {table.title}",
         statement=". ".join(sentence[:1].upper() + sentence[1:] if i else sentence for i, sentence in enumerate(said))
         + ".",
         score=0.25,
@@ -170,20 +161,56 @@ def _profile(table: _Table) -> Insight:
     )
 
 
-def _described(column: _Column, rows: int) -> dict[str, object]:
-    described: dict[str, object] = {"missing": column.missing + max(rows - column.cells, 0)}
-    if column.lowest and column.highest and column.numbers >= 0.5 * max(column.cells - column.missing, 1):
-        described |= {
-            "min": column.lowest[0],
-            "median": float(np.median(column.sample.values)),
-            "max": column.highest[0],
-        }
-    elif column.categories:
-        described["top"] = {mask(text): count for text, count in column.categories.most_common(5)}
-    return described
+def _keys(table: _Table) -> Iterator[Insight]:
+    """What tells the rows apart: columns, else pairs of them."""
+    single = list(islice(single_keys(table.columns, table.rows, table.hashes), _MAX_KEYS))
+    is_sampled = not all(is_certain for _, is_certain in single)
+    keys: list[tuple[str, ...]] = [(name,) for name, _ in single]
+    if not keys and table.rows >= LEAST_ROWS:
+        pairing = [name for name, column in table.columns.items() if column.kind not in ("number", "empty")]
+        keys = list(table.hashes.pairs(pairing))[:_MAX_KEYS]
+    if not keys:
+        return
+    shown = [" with ".join(mask(name) for name in key) for key in keys]
+    said = f"{shown[0]} alone tells" if len(keys[0]) == 1 else f"the pair {shown[0]} tells"
+    also = f", and so does {' or '.join(shown[1:])}" if len(shown) > 1 else ""
+    told = " (as far as a sample of its values shows)" if is_sampled else ""
+    yield Insight(
+        kind=table.kind,
+        type="table_key",
+        title=f"Keys of {table.title}",
+        statement=f"In {table.title}, {said} all {plural(table.rows, 'row')} apart{told}{also}.",
+        score=0.2,
+        value={"keys": shown, "rows": table.rows},
+        evidence=(table.first,),
+    )
 
 
-def _outliers(table: _Table, name: str, column: _Column) -> Iterator[Insight]:
+def _joins(tables: list[_Table]) -> Iterator[Insight]:
+    named = [Named(table.title, name, column, table.rows) for table in tables for name, column in table.columns.items()]
+    first = {table.title: table for table in tables}
+    for join in joins(named)[:MAX_JOINS]:
+        yield _join(join, first[join.one.table], first[join.other.table])
+
+
+def _join(join: Join, one: _Table, other: _Table) -> Insight:
+    own, others = mask(join.one.name), mask(join.other.name)
+    held = join.one.column.distinct
+    about = "" if held.is_exact else "about "
+    what = "all" if join.share == 1 and held.is_exact else share(join.share, 1)
+    return Insight(
+        kind=one.kind,
+        type="table_join",
+        title=f"{own} of {one.title} joins {others} of {other.title}",
+        statement=f"Of {about}{plural(held.distinct, 'distinct value')} of {own} in {one.title}, {what} "
+        f"occur as {others} in {other.title}, where each is one row.",
+        score=0.4 if join.alike else 0.3,
+        value={"share": round(join.share, 4), "distinct": held.distinct, "names alike": "yes" if join.alike else "no"},
+        evidence=(one.first, other.first),
+    )
+
+
+def _outliers(table: _Table, name: str, column: Column) -> Iterator[Insight]:
     """The lowest and the highest value, where they stand apart."""
     if column.numbers < max(_LEAST_NUMBERS, 0.9 * (column.cells - column.missing)):
         return
@@ -207,8 +234,8 @@ def _outliers(table: _Table, name: str, column: _Column) -> Iterator[Insight]:
             yield Insight(
                 kind=table.kind,
                 type="table_outlier",
-                title=f"Outlier in {shown} of {table.path}, {word}",
-                statement=f"In {table.path}, {shown} is {amount(value)} in one row, where {amount(median)} is usual "
+                title=f"Outlier in {shown} of {table.title}, {word}",
+                statement=f"In {table.title}, {shown} is {amount(value)} in one row, where {amount(median)} is usual "
                 f"and 99% of the values lie within {amount(usual)} of that.",
                 score=0.5 + 0.3 * (1 - 2.0 ** (1 - far / (_APART * max(usual, spread)))),
                 value={"value": value, "median": median, "spread": spread},

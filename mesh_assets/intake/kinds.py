@@ -45,6 +45,7 @@ def is_appendable(found: Detected) -> bool:
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"PAR1", "structured", "parquet"),
     (0, b"ARROW1", "structured", "arrow"),
+    (0, b"\xff\xff\xff\xff", "structured", "arrow"),
     (0, b"SQLite format 3\0", "structured", "sqlite"),
     (0, b"%PDF-", "text", "pdf"),
     (0, b"{\\rtf", "text", "rtf"),

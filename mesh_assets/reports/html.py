@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mesh_assets.reports.model import Report
-from mesh_assets.reports.plots import bar_chart, line_chart
+from mesh_assets.reports.plots import bar_chart, bars, line_chart
 from mesh_assets.reports.prose import amount, figure, one_line, place, show_command, span, visible, words
 from mesh_assets.reports.values import Breakdown, Series
 
@@ -45,7 +45,12 @@ def _environment() -> Environment:
         "words": words,
     }
     environment.filters.update(filters)
-    functions: dict[str, Callable[..., str]] = {"span": span, "line_chart": _line_chart, "bar_chart": _bar_chart}
+    functions: dict[str, Callable[..., str]] = {
+        "span": span,
+        "line_chart": _line_chart,
+        "bar_chart": _bar_chart,
+        "bars": _bars,
+    }
     environment.globals.update(functions)
     return environment
 
@@ -64,3 +69,7 @@ def _line_chart(series: Series, title: str) -> Markup:
 
 def _bar_chart(breakdown: Breakdown, title: str) -> Markup:
     return Markup(bar_chart(breakdown, title))  # noqa: S704  plots escapes every text
+
+
+def _bars(heights: tuple[float, ...], title: str) -> Markup:
+    return Markup(bars(heights, title))  # noqa: S704  plots escapes every text

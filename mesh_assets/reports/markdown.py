@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 
 from mesh_assets.reports.merging import Entry
 from mesh_assets.reports.model import Report, Section
 from mesh_assets.reports.plots import sparkline
 from mesh_assets.reports.previews import Strip
+from mesh_assets.reports.profiles import Profile
 from mesh_assets.reports.prose import (
     amount,
     count,
@@ -145,6 +147,8 @@ def _entry(entry: Entry) -> list[str]:
     ]
     if entry.values.series:
         blocks.append(_series(entry.values.series))
+    if entry.values.profile:
+        blocks.append(_profile(entry.values.profile))
     blocks += [_breakdown(breakdown) for breakdown in entry.values.breakdowns]
     if entry.values.figures:
         figures = ((words(name), figure(value, name)) for name, value in entry.values.figures)
@@ -179,6 +183,22 @@ def _series(series: Series) -> str:
     return f"{code_span(drawn)} {escape_markdown(text)}"
 
 
+def _profile(profile: Profile) -> str:
+    rows = [
+        (column.name, column.type, column.filled, column.distinct, column.values, _drawn(column.bars))
+        for column in profile.columns
+    ]
+    if profile.more:
+        rows.append((f"and {profile.more:,} more columns", "", "", "", "", ""))
+    return _table(("Column", "Type", "Filled", "Distinct", "Values", "Distribution"), rows)
+
+
+def _drawn(heights: tuple[float, ...]) -> str:
+    """Heights as a row of block characters."""
+    highest = max(heights, default=0.0) or 1.0
+    return "".join(_BLOCKS[round((len(_BLOCKS) - 1) * height / highest)] for height in heights)
+
+
 def _breakdown(breakdown: Breakdown) -> str:
     rows = [(label, figure(n, breakdown.name)) for label, n in breakdown.entries]
     if breakdown.more:
@@ -191,9 +211,10 @@ def _citation(citation: Citation) -> str:
     return f"{head}\n\n{fenced(citation.quote)}" if citation.quote.strip() else head
 
 
-def _table(head: tuple[str, str], rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> str:
-    cells = [f"| {escape_markdown(left)} | {escape_markdown(right)} |" for left, right in rows]
-    return "\n".join([f"| {escape_markdown(head[0])} | {escape_markdown(head[1])} |", "| --- | --- |", *cells])
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [" | ".join(map(escape_markdown, cells)) for cells in (head, *rows)]
+    lines.insert(1, " | ".join("---" for _ in head))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _longest_run(text: str) -> int:

@@ -35,6 +35,7 @@ _SECTIONS = (
     ("events", "What happened together", "event"),
     ("topics", "Topics", "topic"),
     ("logs", "Logs", "log"),
+    ("series", "Time series", "series"),
     ("tables", "Tables", "table"),
     ("code", "Code", "code"),
     ("media", "Pictures, sound and video", "media"),

@@ -73,6 +73,22 @@ def bar_chart(breakdown: Breakdown, title: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def bars(heights: tuple[float, ...], title: str) -> str:
+    """How values are distributed, as bars in one line of text."""
+    highest = max(heights, default=0.0) or 1.0
+    width = 5 * len(heights)
+    drawn = "".join(
+        f"M{5 * i} 16V{_n(16 - max(15 * height / highest, 1.0))}h4V16z"
+        for i, height in enumerate(heights)
+        if height > 0
+    )
+    name = html.escape(one_line(title))
+    return (
+        f'<svg class="bars" role="img" aria-label="{name}" viewBox="0 0 {width} 16" width="{width}" height="16">'
+        f'<path d="{drawn}" fill="currentColor" fill-opacity=".55"/></svg>'
+    )
+
+
 def sparkline(series: Series) -> str:
     """The shape of `series` in under 600 characters, for a place that has room for few; what is marked is red."""
     # 32 points of at most 5 characters each keep the whole small enough for a data URI in the Dagster UI.

@@ -1,4 +1,4 @@
-"""The numbers of an insight, read from its JSON: a series to plot, breakdowns to list, single figures.
+"""The numbers of an insight, read from its JSON: a series to plot, breakdowns to list, figures, columns of a table.
 
 Read by shape, never by the insight's type, so that a new insight needs no line here. Whatever has no shape that people
 can be shown is left out; no text makes these functions fail. Drawing belongs to `plots`.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from mesh_assets.reports.profiles import Profile, read_profile
 from mesh_assets.reports.prose import moment
 
 # A chart is about 700 pixels wide; more points than this cannot be told apart.
@@ -61,6 +62,7 @@ class Values:
     series: Series | None = None
     breakdowns: tuple[Breakdown, ...] = ()
     figures: Figures = ()
+    profile: Profile | None = None
 
 
 def read_values(text: str) -> Values:
@@ -73,6 +75,9 @@ def read_values(text: str) -> Values:
         return Values()
     found = cast("dict[str, object]", parsed)
     series = _series(found.pop("series", None))
+    profile = read_profile(found.get("columns"))
+    if profile is not None:
+        del found["columns"]
     breakdowns: list[Breakdown] = []
     figures: list[tuple[str, str | float]] = []
     for name, value in sorted(found.items()):
@@ -81,7 +86,7 @@ def read_values(text: str) -> Values:
             figures.append((name, figure))
         else:
             breakdowns.extend(_breakdowns(name, value))
-    return Values(series, tuple(breakdowns[:MAX_BREAKDOWNS]), tuple(figures[:MAX_FIGURES]))
+    return Values(series, tuple(breakdowns[:MAX_BREAKDOWNS]), tuple(figures[:MAX_FIGURES]), profile)
 
 
 def number(value: object) -> float | None:

@@ -14,6 +14,7 @@ from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_TEMPLATES
 from mesh_assets.schemas.previews import PREVIEWS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
+from mesh_assets.schemas.series_points import SERIES, SERIES_POINTS
 from mesh_assets.schemas.statistics import STATISTICS
 from mesh_assets.schemas.symbols import SYMBOLS
 from mesh_assets.schemas.table import Table
@@ -28,6 +29,8 @@ TABLES: dict[str, Table] = {
     "slice_insights": INSIGHTS,
     "log_templates": LOG_TEMPLATES,
     "log_events": LOG_EVENTS,
+    "series": SERIES,
+    "series_points": SERIES_POINTS,
     "vector_index": INDEX_STATES,
     "fulltext_index": INDEX_STATES,
     "slice_reports": REPORTS,

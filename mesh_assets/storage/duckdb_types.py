@@ -25,6 +25,8 @@ def duckdb_type(kind: pa.DataType) -> str:
     """What DuckDB calls an Arrow type of our schemas; KeyError for one that they do not use yet."""
     if pa.types.is_list(kind):
         return f"{duckdb_type(kind.value_type)}[]"
+    if pa.types.is_map(kind):
+        return f"MAP({duckdb_type(kind.key_type)}, {duckdb_type(kind.item_type)})"
     if pa.types.is_struct(kind):
         fields = cast("list[pa.Field[Any]]", list(kind))
         return f"STRUCT({', '.join(f'{name(field.name)} {duckdb_type(field.type)}' for field in fields)})"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.reports.html import html_report
+from mesh_assets.reports.markdown import markdown_report
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.reports.samples import START, incident, of_dataset, of_slice, plain
@@ -113,3 +114,19 @@ def test_a_huge_quote_is_cut_and_every_section_can_be_reached() -> None:
     assert len(page.text) < 20_000
     ids = {value for name, value in page.attributes if name == "id"}
     assert {value[1:] for name, value in page.attributes if name == "href"} <= ids
+
+
+def test_a_profile_is_a_table_with_a_line_for_each_column() -> None:
+    columns = [
+        {"name": "price<b>", "type": "number", "filled": 0.5, "distinct": 1200, "exact": False, "min": 1, "max": 9,
+         "quartiles": [2, 3, 4], "bars": [5, 1, 0, 2]},
+        {"name": "colour", "type": "text", "filled": 1, "distinct": 2, "exact": True, "top": {"red": 3, "blue": 9}},
+    ]  # fmt: skip
+    report = of_slice(plain("table_profile", "Columns of t.csv", columns=columns, rows=12))
+    page = html_report(report)
+    assert '<th scope="row">price&lt;b&gt;</th><td>number</td><td class="number">50%</td>' in page
+    assert "≈ 1,200" in page and "1 to 9; half of them 2 to 4" in page and 'class="bars"' in page
+    assert "blue (9), red (3)" in page
+    markdown = markdown_report(report)
+    assert "| Column | Type | Filled | Distinct | Values | Distribution |" in markdown
+    assert "█▂▁▄" in markdown

@@ -4,10 +4,11 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
-from mesh_assets.insights import chunk_stage, log_tables, relations, slice_stage
+from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
 from mesh_assets.insights.log_tables import event_counts, log_event_batches, log_template_batches, template_counts
 from mesh_assets.insights.relations import relation_batches
+from mesh_assets.insights.series_tables import point_batches, series_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.outcome import StageOutput
 from mesh_assets.slices import SliceKey
@@ -138,4 +139,41 @@ def log_events(
         total=chunk_sets.footer.rows,
         unit="chunks",
         shown=counts,
+    )
+
+
+@slice_asset()
+def series(context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]) -> StageOutput:
+    """The time series in the slice's tables: what each measures, how many points it has, how far apart, and gaps."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: series_batches(
+            chunk_sets.batches(series_tables.COLUMNS, rows=series_tables.BATCH_ROWS),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+        ),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+    )
+
+
+@slice_asset()
+def series_points(
+    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
+) -> StageOutput:
+    """Every value of every time series with its moment and the chunk that holds it."""
+    return produce(
+        context,
+        lake,
+        lambda outcome: point_batches(
+            chunk_sets.batches(series_tables.COLUMNS, rows=series_tables.BATCH_ROWS),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            outcome=outcome,
+        ),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
     )
