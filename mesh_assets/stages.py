@@ -59,7 +59,7 @@ STAGES: tuple[Stage, ...] = (
         (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
-            _asset("slice_insights", "parquet", version="4"),
+            _asset("slice_insights", "parquet", version="5"),
             _asset("log_templates", "parquet"),
             _asset("log_events", "parquet"),
             _asset("series", "parquet"),

@@ -12,6 +12,7 @@ from mesh_assets.schemas.table import Table
 _TYPES: dict[pa.DataType, str] = {
     pa.string(): "VARCHAR",
     pa.bool_(): "BOOLEAN",
+    pa.binary(): "BLOB",
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
     pa.float16(): "FLOAT",  # DuckDB has none: it widens what it reads
