@@ -8,6 +8,8 @@ from __future__ import annotations
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.archives import ArchiveChunker
 from mesh_assets.chunks.code import LineChunker, PythonChunker
+from mesh_assets.chunks.documents.chunker import DocumentChunker
+from mesh_assets.chunks.documents.html import html_blocks
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.protocol import Chunker, Source
@@ -34,6 +36,9 @@ _REMEDY = (
 )
 # Read in a child process. Their pieces are of a reading, but for archives, of which each file has its own way.
 _CONFINED: dict[str, dict[str, Chunker]] = {
+    "text": {
+        "html": DocumentChunker(html_blocks),
+    },
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
 }
 # Kinds of which every format can be read.

@@ -71,7 +71,7 @@ def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) ->
     """Where the text is cut, section by section."""
     before = meter.before
     most, longest = limit * PARTS, limit * MAX_CHARACTERS_PER_TOKEN
-    tiny, ends = _tiny(limit), prose_ends(text)
+    tiny, ends = tiny_worth(limit), prose_ends(text)
     starts = [section[0] for section in sections]
     starts.append(len(text))
     start = at = index = 0
@@ -80,9 +80,9 @@ def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) ->
         stop = starts[index + 1]
         after = before(stop)
         if after - at <= tiny and index + 2 < len(starts):
-            count = _joined(meter, sections, starts, index, limit)
+            count = joined(meter, sections, starts, index, limit)
             if count > 1:
-                section, stop = _together(sections[index : index + count]), starts[index + count]
+                section, stop = together(sections[index : index + count]), starts[index + count]
                 after = before(stop)
                 index += count - 1
         _, _, title, worths, _ = section
@@ -98,15 +98,15 @@ def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) ->
         index += 1
 
 
-def _tiny(limit: int) -> int:
+def tiny_worth(limit: int) -> int:
     """A section that is worth no more than this, in 64ths of a token, joins its neighbours."""
     return (max(limit // TINY_SHARE, 1) - 1) * PARTS
 
 
-def _joined(meter: TokenMeter, sections: list[Section], starts: list[int], index: int, limit: int) -> int:
+def joined(meter: TokenMeter, sections: list[Section], starts: list[int], index: int, limit: int) -> int:
     """How many sections from `index` on, a tiny one, make one chunk together; the rule is the module's."""
     start, path = sections[index][:2]
-    tiny = _tiny(limit)
+    tiny = tiny_worth(limit)
     depth, above = len(path), path[:-1]
     most = meter.before(start) + limit * PARTS
     longest = start + limit * MAX_CHARACTERS_PER_TOKEN
@@ -123,7 +123,7 @@ def _joined(meter: TokenMeter, sections: list[Section], starts: list[int], index
     return count
 
 
-def _together(sections: list[Section]) -> Section:
+def together(sections: list[Section]) -> Section:
     """Joined sections as one: below the first one's path, or that of its parent where its siblings follow it."""
     first = next((section for section in sections if section.path), sections[0])
     path = first.path
