@@ -10,6 +10,7 @@ from mesh_assets.chunks.archives import ArchiveChunker
 from mesh_assets.chunks.code import LineChunker, PythonChunker
 from mesh_assets.chunks.documents.chunker import DocumentChunker
 from mesh_assets.chunks.documents.html import html_blocks
+from mesh_assets.chunks.documents.pdf import pdf_blocks
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.protocol import Chunker, Source
@@ -38,6 +39,7 @@ _REMEDY = (
 _CONFINED: dict[str, dict[str, Chunker]] = {
     "text": {
         "html": DocumentChunker(html_blocks),
+        "pdf": DocumentChunker(pdf_blocks),
     },
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
 }

@@ -21,9 +21,10 @@ class Heading(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """Running text; line breaks in it are the author's."""
+    """Running text; line breaks in it are the author's. One that `goes_on` ends what the block before it began."""
 
     text: str
+    goes_on: bool = False
 
 
 class Item(NamedTuple):

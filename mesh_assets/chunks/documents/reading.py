@@ -70,8 +70,14 @@ class Reading:
 
     def add(self, block: Block) -> None:
         """Write `block` behind the others."""
+        if isinstance(block, Paragraph) and block.goes_on and self.length:
+            self._go_on(_clean(block.text).strip())
+            return
         if self.items and not isinstance(block, Item | Break):
             self._end_list()
+        self._add(block)
+
+    def _add(self, block: Block) -> None:
         if isinstance(block, Paragraph):
             self._write(_clean(block.text).strip())
         elif isinstance(block, Heading):
@@ -116,6 +122,15 @@ class Reading:
             self.places.append((self.length, *self.place))
         self.texts += (text, end)
         self.length += len(text) + len(end)
+
+    def _go_on(self, text: str) -> None:
+        """Write `text` behind the last block, in the same line."""
+        end = self.texts[-1]
+        self.texts[-1] = " "
+        self.length += 1 - len(end)
+        self._write(text, end)
+        if self.items:
+            self.items[-1] = self.length
 
     def _head(self, block: Heading) -> None:
         words = _line(block.text)
