@@ -9,8 +9,15 @@ from mesh_assets.chunks import confined
 from mesh_assets.chunks.archives import ArchiveChunker
 from mesh_assets.chunks.code import LineChunker, PythonChunker
 from mesh_assets.chunks.documents.chunker import DocumentChunker
+from mesh_assets.chunks.documents.docx import docx_blocks
+from mesh_assets.chunks.documents.email import email_blocks
+from mesh_assets.chunks.documents.epub import epub_blocks
 from mesh_assets.chunks.documents.html import html_blocks
+from mesh_assets.chunks.documents.odf import odf_blocks
+from mesh_assets.chunks.documents.ole import old_blocks
 from mesh_assets.chunks.documents.pdf import pdf_blocks
+from mesh_assets.chunks.documents.pptx import pptx_blocks
+from mesh_assets.chunks.documents.rtf import rtf_blocks
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.protocol import Chunker, Source
@@ -40,6 +47,14 @@ _CONFINED: dict[str, dict[str, Chunker]] = {
     "text": {
         "html": DocumentChunker(html_blocks),
         "pdf": DocumentChunker(pdf_blocks),
+        "docx": DocumentChunker(docx_blocks),
+        "pptx": DocumentChunker(pptx_blocks),
+        "odt": DocumentChunker(odf_blocks),
+        "odp": DocumentChunker(odf_blocks),
+        "epub": DocumentChunker(epub_blocks),
+        "rtf": DocumentChunker(rtf_blocks),
+        "email": DocumentChunker(email_blocks),
+        **dict.fromkeys(("doc", "ppt", "msg"), DocumentChunker(old_blocks)),
     },
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),
 }

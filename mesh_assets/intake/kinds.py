@@ -81,9 +81,20 @@ _ZIP_NAMES = {
     ".pptx": "text",
     ".epub": "text",
     ".odt": "text",
+    ".odp": "text",
     ".xlsx": "structured",
     ".ods": "structured",
 }
+# What an archive that is a document says of itself: first entry of OpenDocument and e-books, folder of Office documents.
+_ZIP_TYPES = {
+    b"application/epub+zip": ".epub",
+    b"application/vnd.oasis.opendocument.text": ".odt",
+    b"application/vnd.oasis.opendocument.presentation": ".odp",
+    b"application/vnd.oasis.opendocument.spreadsheet": ".ods",
+}
+_ZIP_FOLDERS = {b"word": ".docx", b"ppt": ".pptx", b"xl": ".xlsx"}
+_ZIP_ENTRY = re.compile(rb"PK\x03\x04.{22}(..).{2}([ -~]{1,200})", re.DOTALL)
+_OFFICE_MARKS = frozenset({b"[Content_Types].xml", b"_rels/.rels"})
 # Streams of compound files by which it is told whose they are, then endings where the sample does not reach them.
 _OLE_STREAMS = (
     ("WordDocument", "text", "doc"),
@@ -129,6 +140,13 @@ _CODE_FILES = {"makefile": "make", "dockerfile": "docker"}
 _SHEBANG = re.compile(r"#![^\n]{0,200}?\b(python|bash|sh|node|ruby|perl|php)")
 _SHEBANG_FORMATS = {"bash": "shell", "sh": "shell", "node": "javascript"}
 
+# The headers that a mail begins with, one of them of those that nothing else has.
+_MAIL = re.compile(
+    r"(?=(?:[^\n]*+\n){0,60}?(?:MIME-Version: 1|Message-ID: <|Received: (?:from|by) ))"
+    r"(?:Return-Path|Received|Delivered-To|Message-ID|MIME-Version|Date|From|To|Subject|Sender|Reply-To|X-[\w-]+): ",
+    re.IGNORECASE,
+)
+
 # A moment at or near the start of a line, in the notations that logs use.
 _MOMENT = re.compile(
     r"[^\n]{0,60}?(?:"
@@ -165,7 +183,7 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     form = _MAGIC_FORM.match(sample)
     magic = _MAGIC[(form.lastindex or 0) - 1][2:] if form else None
     if magic is not None and magic[1] not in _WEAK_MAGIC:
-        return _opened_by_name(magic, suffix) if magic[1] != "ole" else _compound(sample, suffix)
+        return _opened(magic, sample, suffix)
     encoding = _encoding(sample, whole=whole)
     if encoding is None:
         return Detected(*(magic or ("unknown", "binary")))
@@ -176,6 +194,8 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
     lines = text[: cast("re.Match[str]", _HEAD.match(text)).end()].splitlines()[:_SAMPLE_LINES]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # the last one is probably cut
+    if _MAIL.match(text):
+        return Detected("text", "email", encoding)
     found = _as_json(lines, text, whole=whole) or _by_structure(lines, suffix) or _by_name(name, suffix, text)
     kind, shape = found or ("text", "plain")
     return Detected(kind, shape, encoding)
@@ -187,11 +207,29 @@ def _suffix(name: str) -> str:
     return f".{ending.lower()}" if stem and ending else ""
 
 
-def _opened_by_name(magic: tuple[str, str], suffix: str) -> Detected:
+def _opened(magic: tuple[str, str], sample: bytes, suffix: str) -> Detected:
+    """What a file with a magic is: archives and compound files may be documents."""
     kind, form = magic
-    if form == "zip" and suffix in _ZIP_NAMES:
-        return Detected(_ZIP_NAMES[suffix], suffix[1:])
+    if form == "ole":
+        return _compound(sample, suffix)
+    if form == "zip":
+        suffix = _zipped(sample) or suffix
+        if suffix in _ZIP_NAMES:
+            return Detected(_ZIP_NAMES[suffix], suffix[1:])
     return Detected(kind, form)
+
+
+def _zipped(sample: bytes) -> str | None:
+    """The ending of the document that an archive is, by its first entries; None where they do not tell."""
+    names: list[bytes] = []
+    for entry in _ZIP_ENTRY.finditer(sample):
+        length = int.from_bytes(entry[1], "little")
+        names.append(entry[2][:length])
+        if names == [b"mimetype"]:
+            return _ZIP_TYPES.get(entry[2][length:].partition(b"PK")[0].strip())
+    if _OFFICE_MARKS.isdisjoint(names):
+        return None
+    return next((found for name in names if (found := _ZIP_FOLDERS.get(name.partition(b"/")[0]))), None)
 
 
 def _compound(sample: bytes, suffix: str) -> Detected:
@@ -346,5 +384,5 @@ def _by_name(name: str, suffix: str, text: str) -> tuple[str, str] | None:
     if start.startswith(("<!doctype html", "<html")):
         return "text", "html"
     if start.startswith("<?xml"):
-        return "structured", "xml"
+        return ("text", "html") if "<html" in text[:2048].lower() else ("structured", "xml")
     return None

@@ -179,7 +179,11 @@ class _Measure:
         bold = self._is_bold(stop) and self._is_bold(start)
         # The first character may be a bullet of a smaller font, the last a raised figure.
         height = max(left.top - left.bottom, right.top - right.bottom)
-        return Line(text, left.left, right.right, min(left.bottom, right.bottom), height, bold)
+        bottom = min(left.bottom, right.bottom)
+        if right.right < left.left:
+            # Written from right to left: measured in a mirror, a line starts at its left as any other.
+            return Line(text, -left.right, -right.left, bottom, height, bold)
+        return Line(text, left.left, right.right, bottom, height, bold)
 
     def _is_bold(self, at: int) -> bool:
         self._font_of(self._raw, at, self._name, _NAME_BYTES, self._flags)
