@@ -85,7 +85,7 @@ _ZIP_NAMES = {
     ".xlsx": "structured",
     ".ods": "structured",
 }
-# What an archive that is a document says of itself: first entry of OpenDocument and e-books, folder of Office documents.
+# What an archive that is a document says of itself: first entry of OpenDocument and e-books, folder of Office files.
 _ZIP_TYPES = {
     b"application/epub+zip": ".epub",
     b"application/vnd.oasis.opendocument.text": ".odt",

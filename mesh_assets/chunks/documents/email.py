@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage, MIMEPart
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 from mesh_assets.chunks.documents.blocks import Attachment, Block, Heading, Letterhead, Paragraph
 from mesh_assets.chunks.documents.html import markup_blocks
@@ -19,14 +22,16 @@ from mesh_assets.schemas.rejects import Reject
 
 _SHOWN = ("From", "To", "Cc", "Date")
 # Mailing lists write to hundreds.
-_MAX_HEADER = 400
+_MAX_HEADER, _MAX_WRITTEN = 400, 2000
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
 def email_blocks(source: Source) -> Iterator[Block | Reject]:
     """The blocks of a mail; every chunk of it knows its sender, its day and its subject."""
     with source.open() as stream:
-        message = message_from_bytes(stream.read(), policy=policy.default)
+        # The older of Python's two readers of mail: the newer one takes seconds and gigabytes for odd headers.
+        message = message_from_bytes(stream.read())
+    parts = list(_parts(message))
     subject = _header(message, "Subject")
     head = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
     if subject:
@@ -34,23 +39,43 @@ def email_blocks(source: Source) -> Iterator[Block | Reject]:
     if head:
         yield Paragraph("\n".join(head))
         yield Letterhead("\n".join(line for line in head if line.startswith(("From", "Date"))), _moment(message))
-    body = message.get_body(("plain", "html"))
+    texts = [part for part in parts if part.get_content_maintype() == "text" and not part.get_filename()]
+    texts.sort(key=lambda part: part.get_content_subtype() != "plain")
+    body = next((part for part in texts if part.get_content_subtype() in ("plain", "html")), None)
     if body is not None:
         yield from _text_blocks(body, bool(subject))
-    for number, part in enumerate(_attached(message, body), 1):
+    for number, part in enumerate((part for part in parts if part not in texts), 1):
         yield from _attachment(part, number)
 
 
-def _header(message: EmailMessage, name: str) -> str:
-    """A header as text, empty where there is none. One that is malformed beyond reading is as none."""
-    try:
-        value = message.get(name)
-    except Exception:  # noqa: BLE001  # the parser of headers raises what it likes; the mail goes on without that one
-        return ""
-    return " ".join(str(value).split())[:_MAX_HEADER] if value is not None else ""
+def _parts(message: Message) -> Iterator[Message]:
+    """The parts that are no containers of others, in order; a mail in the mail is one."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        held = _held(part)
+        if held and part.get_content_type() != "message/rfc822":
+            waiting += reversed(held)
+        else:
+            yield part
 
 
-def _moment(message: EmailMessage) -> datetime | None:
+def _held(part: Message) -> list[Message]:
+    """The parts in a container of parts."""
+    payload = part.get_payload()
+    return [each for each in cast("list[object]", payload) if isinstance(each, Message)] if part.is_multipart() else []
+
+
+def _header(message: Message, name: str) -> str:
+    """A header as text, empty where there is none."""
+    value = message.get(name)
+    written = str(value)[:_MAX_WRITTEN] if value is not None else ""
+    with suppress(ValueError, LookupError):  # what is malformed is shown as it is written
+        written = str(make_header(decode_header(written)))
+    return " ".join(written.split())[:_MAX_HEADER]
+
+
+def _moment(message: Message) -> datetime | None:
     try:
         moment = parsedate_to_datetime(_header(message, "Date"))
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -58,12 +83,12 @@ def _moment(message: EmailMessage) -> datetime | None:
         return None
 
 
-def _content(part: MIMEPart) -> bytes:
+def _content(part: Message) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 
 
-def _text_blocks(body: MIMEPart, is_below: bool) -> Iterator[Block]:
+def _text_blocks(body: Message, is_below: bool) -> Iterator[Block]:
     data, declared = _content(body), body.get_content_charset()
     if body.get_content_subtype() == "html":
         for block in markup_blocks(data, declared):
@@ -77,24 +102,10 @@ def _text_blocks(body: MIMEPart, is_below: bool) -> Iterator[Block]:
         yield Paragraph("\n".join(line.rstrip() for line in paragraph.split("\n")))
 
 
-def _attached(message: EmailMessage, body: MIMEPart | None) -> Iterator[MIMEPart]:
-    """The parts that are files: those with a name, and those of another kind than text."""
-    waiting: list[MIMEPart] = [message]
-    while waiting:
-        part = waiting.pop()
-        if part.get_content_type() == "message/rfc822":
-            yield part
-        elif part.is_multipart():
-            waiting += reversed(list(part.iter_parts()))
-        elif part is not body and (part.get_filename() or part.get_content_maintype() != "text"):
-            yield part
-
-
-def _attachment(part: MIMEPart, number: int) -> Iterator[Attachment]:
+def _attachment(part: Message, number: int) -> Iterator[Attachment]:
     name = part.get_filename() or ""
     if part.get_content_type() == "message/rfc822":
-        inner = next((each for each in part.iter_parts()), None)
-        data = inner.as_bytes() if inner is not None else b""
+        data = b"".join(each.as_bytes() for each in _held(part))
         name = name if name.endswith(".eml") else f"{name or f'mail {number}'}.eml"
     else:
         data = _content(part)

@@ -32,7 +32,8 @@ def epub_blocks(source: Source) -> Iterator[Block | Reject]:
             yield Break("part", number)
             blocks = list(markup_blocks(package.read(name), None))
             # A part's own headings are told apart, but its highest is a chapter's, whatever it is called there.
-            top = min((block.level for block in blocks if isinstance(block, Heading)), default=1) - bool(title)
+            levels = [block.level for block in blocks if isinstance(block, Heading) and block.text != title]
+            top = min(levels, default=1) - bool(title)
             for block in blocks:
                 if not isinstance(block, Heading):
                     yield block

@@ -13,10 +13,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mesh_assets.chunks.documents.blocks import Block, Code, Heading, Item, Paragraph, Table
 from mesh_assets.chunks.protocol import Source
+from mesh_assets.errors import FormatError
 from mesh_assets.schemas.rejects import Reject
 
 if TYPE_CHECKING:
@@ -50,8 +54,10 @@ _BY_LETTER = {
     "s": "script style head noscript svg iframe object canvas audio video title annotation annotation-xml textarea "
     "select datalist template noframes rp",
 }
-# Their ends; a block's is only one more place where text is parted.
-_ENDS = {"b": "b", "k": ""} | {letter: letter.upper() for letter in "loiedtrhcs"} | dict.fromkeys("123456", "Q")
+# Their ends. A block's is only one more place where text is parted; rows and cells end where the next ones start.
+_ENDS = (
+    {"b": "b"} | dict.fromkeys("krdh", "") | {each: each.upper() for each in "loietcs"} | dict.fromkeys("123456", "Q")
+)
 _HIDDEN = '[hidden],[aria-hidden="true"],[style*="display:none"],[style*="display: none"]'
 # Ways around the page, and signs for editors; the last are MediaWiki's and Sphinx's.
 _CHROME = (
@@ -62,6 +68,17 @@ _SPANS = "td[rowspan],td[colspan],th[rowspan],th[colspan]"
 # Below these a footer belongs to a text, and not to the page.
 _TEXTS = frozenset({"article", "main", "blockquote", "section"})
 _ANCESTORS = 50
+# To open an element takes lexbor as long as that is deep: seconds at twenty thousand, minutes beyond.
+_TOO_DEEP = 20_000
+_OPEN, _SLASH = b"</"
+_NESTING = re.compile(
+    rb"<(/?)(?!(?:p|li|td|th|tr|dt|dd|br|hr|img|input|meta|link|option|col|tbody|area|wbr|source|track|base|embed)\b)[a-z]",
+    re.IGNORECASE,
+)
+# Browsers nest 512 elements; every so manieth is looked at for deeper ones.
+_MAX_DEPTH, _DEPTH_SAMPLE = 1000, 256
+# Characters whose marks are read at once.
+_STEP = 1 << 20
 # Cells that one may stretch over, and all that a table may have for it.
 _MAX_SPAN = 100
 _MAX_CELLS = 1 << 20
@@ -82,6 +99,12 @@ def html_blocks(source: Source) -> Iterator[Block | Reject]:
 def markup_blocks(data: bytes, encoding: str | None) -> Iterator[Block]:
     """The blocks of HTML that is in `encoding`, or else in what it says itself."""
     content = _utf8(data, encoding).replace(_MARK.encode(), b"")
+    if _depth(content) > _TOO_DEEP:
+        raise FormatError(
+            "nested too deeply",
+            f"Elements lie in elements, more than {_TOO_DEEP:,} deep.",
+            remedy="It was made by a broken program or to exhaust a reader; save its text in another way.",
+        )
     yield from _read(content, chrome=False) or _read(content, chrome=True)
 
 
@@ -109,6 +132,17 @@ def _utf8(data: bytes, encoding: str | None) -> bytes:
     return decoded(data, encoding).encode("utf-8", "replace")
 
 
+def _depth(content: bytes) -> int:
+    """About how deep elements lie in each other, or less where that is not deep at all."""
+    codes = np.frombuffer(content, np.uint8)
+    after = codes[np.flatnonzero(codes[:-1] == _OPEN) + 1]
+    # Letters open, a slash closes; what needs no closing lets this run up, and is left out in a closer look.
+    deepest = int(np.cumsum(np.where(after == _SLASH, -1, after > _SLASH), dtype=np.int64).max(initial=0))
+    if deepest <= _TOO_DEEP:
+        return deepest
+    return max(accumulate(-1 if tag[1] else 1 for tag in _NESTING.finditer(content)), default=0)
+
+
 def _is_utf8(data: bytes) -> bool:
     try:
         codecs.utf_8_decode(data)
@@ -123,12 +157,34 @@ def _read(content: bytes, *, chrome: bool) -> list[Block]:
     tree = LexborHTMLParser(content)
     title = tree.css_first("head > title")
     named = " ".join(title.text().split()) if title is not None else ""
-    _mark(tree, chrome=chrome)
-    root = tree.root
     scan = _Scan()
-    if root is not None:
-        scan.read(root.text())
+    scan.read(_marked_text(tree, chrome=chrome))
     return _titled(scan.blocks, named)
+
+
+def _marked_text(tree: LexborHTMLParser, *, chrome: bool) -> str:
+    root = tree.root
+    if root is None:
+        return ""
+    if _is_deep(root):
+        # To put a mark somewhere takes as long as that is deep: each piece of text is a block.
+        tree.strip_tags(_BY_LETTER["s"].split())
+        return root.text(separator=f"{_MARK}b")
+    _mark(tree, root, chrome=chrome)
+    return root.text()
+
+
+def _is_deep(root: LexborNode) -> bool:
+    """Whether elements lie deeper than in any page that a person made, as far as a sample of them shows."""
+    for node in islice(root.traverse(), 0, None, _DEPTH_SAMPLE):
+        above: LexborNode | None = node
+        for _ in range(_MAX_DEPTH):
+            above = above.parent
+            if above is None:
+                break
+        else:
+            return True
+    return False
 
 
 def _titled(blocks: list[Block], title: str) -> list[Block]:
@@ -157,13 +213,14 @@ def _letters() -> dict[int, str]:
     return {tree.create_node(name).tag_id: letter for letter, names in _BY_LETTER.items() for name in names.split()}
 
 
-def _mark(tree: LexborHTMLParser, *, chrome: bool) -> None:
+def _mark(tree: LexborHTMLParser, root: LexborNode, *, chrome: bool) -> None:
     """Put marks around elements. Without `chrome`, what is for finding one's way is marked as to be left out."""
     letters = _letters()
-    nodes = tree.root.traverse() if tree.root is not None else ()
-    marked = [(node, letter) for node in nodes if (letter := letters.get(node.tag_id))]
     left_out = tree.css(_HIDDEN if chrome else f"{_HIDDEN},{_CHROME}")
-    for node, letter in marked:
+    for node in root.traverse():
+        letter = letters.get(node.tag_id)
+        if letter is None:
+            continue
         if letter in _ENDS:
             node.insert_before(_MARK + letter)
             if end := _ENDS[letter]:
@@ -206,6 +263,7 @@ class _Grid:
     rows: list[list[str]] = field(default_factory=list[list[str]])
     cell: list[str] = field(default_factory=list[str])
     in_cell: bool = False
+    names: bool = False
     span: tuple[int, int] = (1, 1)
     pending: dict[int, tuple[int, str]] = field(default_factory=dict[int, tuple[int, str]])
     headings: list[bool] = field(default_factory=list[bool])
@@ -214,17 +272,18 @@ class _Grid:
 
     def begin_row(self) -> None:
         """A new row."""
+        self.end_row()
         self.rows.append([])
         self.headings.append(True)
 
-    def end_cell(self, *, is_heading: bool) -> None:
+    def end_cell(self) -> None:
         """The cell that was read goes to its row, and to the places in later rows that it stretches over."""
         if not self.in_cell:
             return
         if not self.rows:
             self.begin_row()
         row = self.rows[-1]
-        self.headings[-1] &= is_heading
+        self.headings[-1] &= self.names
         self._fill(row)
         text = " ".join(self.cell)
         down, across = self.span
@@ -290,8 +349,17 @@ class _Scan:
 
     def read(self, text: str) -> None:
         """The blocks of `text`."""
+        start = 0
+        while start < len(text):
+            stop = text.find(_MARK, start + _STEP)
+            self._read(text[start : stop if stop >= 0 else len(text)])
+            start = stop if stop >= 0 else len(text)
+        self._flush()
+
+    def _read(self, text: str) -> None:
         first, *parts = text.split(_MARK)
-        self.run.append(first)
+        if first:
+            self.run.append(first)
         for part in parts:
             letter, rest = part[:1], part[1:]
             if letter == "k":
@@ -306,7 +374,6 @@ class _Scan:
                     self._turn(letter)
             if rest and not self.hidden and not rest.isspace():
                 self.run.append(rest)
-        self._flush()
 
     def _turn(self, letter: str) -> None:
         """An element starts or ends."""
@@ -345,10 +412,12 @@ class _Scan:
         if letter == "t":
             self.grids.append(_Grid(len(self.blocks)))
         elif self.grids:
+            grid = self.grids[-1]
+            grid.end_cell()
             if letter == "r":
-                self.grids[-1].begin_row()
+                grid.begin_row()
             else:
-                self.grids[-1].in_cell = True
+                grid.in_cell, grid.names = True, letter == "h"
 
     def _end(self, letter: str) -> None:
         if letter == "q":
@@ -361,17 +430,10 @@ class _Scan:
             self.item = None
         elif letter == "c":
             self.fixed = max(self.fixed - 1, 0)
-        elif letter in "trdh" and self.grids:
-            self._end_of_table(letter)
-
-    def _end_of_table(self, letter: str) -> None:
-        grid = self.grids[-1]
-        if letter == "r":
+        elif letter == "t" and self.grids:
+            grid = self.grids.pop()
+            grid.end_cell()
             grid.end_row()
-        elif letter != "t":
-            grid.end_cell(is_heading=letter == "h")
-        else:
-            self.grids.pop()
             if grid.is_table:
                 del self.blocks[grid.first :]
                 self.blocks.append(Table([row for row in grid.rows if any(row)], grid.header))

@@ -48,7 +48,13 @@ class Package:
     names: frozenset[str]
 
     def read(self, name: str) -> bytes:
-        """The bytes of a part. KeyError where there is none; FormatError where it unpacks to too much."""
+        """The bytes of a part. FormatError where there is none, or where it unpacks to too much."""
+        if name not in self.names:
+            raise FormatError(
+                f"broken {self.source.format}",
+                f"{self.source.path} has no part {name}, where its text should be.",
+                remedy="If it is an archive of files, call it .zip; else open it with its program and save it anew.",
+            )
         info = self.archive.getinfo(name)
         if info.flag_bits & 1:
             raise encrypted(self.source)
@@ -68,7 +74,7 @@ class Package:
         return b"".join(blocks)
 
     def xml(self, name: str) -> Element:
-        """A part as a tree. KeyError where there is none."""
+        """A part as a tree. FormatError as `read`."""
         return parsed(self.read(name))
 
     def xml_or_none(self, name: str | None) -> Element | None:

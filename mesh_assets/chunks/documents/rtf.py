@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
 from mesh_assets.chunks.documents.blocks import Block, Item, Paragraph, Table
 from mesh_assets.chunks.protocol import Source
@@ -16,11 +17,13 @@ _BULLET = re.compile(r"[•·▪◦\uf0b7]\s*")
 
 def rtf_blocks(source: Source) -> Iterator[Block | Reject]:
     """The blocks of a text."""
-    from striprtf.striprtf import rtf_to_text  # pyright: ignore[reportUnknownVariableType]
+    from striprtf.striprtf import rtf_to_text  # pyright: ignore[reportUnknownVariableType]  # has no types
+
+    read = cast("Callable[..., str]", rtf_to_text)
 
     with source.open() as stream:
         written = stream.read().decode("latin-1")
-    text = str(rtf_to_text(_HEXADECIMAL.sub(" ", written), errors="replace"))
+    text = read(_HEXADECIMAL.sub(" ", written), errors="replace")
     rows: list[list[str]] = []
     for line in text.split("\n"):
         words = line.strip()
