@@ -139,29 +139,31 @@ class _Cuts:
 
     def of(self, section: Section, start: int, stop: int) -> Iterator[_Cut]:
         """The cuts of the section that lies from `start` to `stop`."""
-        context = self._fitted("" if self.first and start == 0 else self.letterhead, section.title)
-        room = self.limit - context[1]
-        if self.meter.fits(start, stop, room):
-            yield stop, context
+        context = self._fitted(self.letterhead, section.title)
+        own = self._fitted(section.title) if self.first and start == 0 else context
+        if self.meter.fits(start, stop, self.limit - own[1]):
+            yield stop, own
         elif self.meter.fits(start, stop, self.limit):
             # A section that fits is not split for the sake of its context, which becomes shorter.
             worth = (self.meter.before(stop) - self.meter.before(start) + PARTS - 1) // PARTS
-            yield stop, fitted_context(context[0], self.limit - worth, "text")
+            yield stop, fitted_context(own[0], self.limit - worth, "text")
         else:
-            yield from self._large(section, start, stop, context)
+            for cut, given in self._large(section, start, stop, context):
+                yield cut, own if given is context else given
+                own = context
 
     def _fitted(self, *texts: str) -> tuple[str, int]:
         return fitted_context("\n".join(filter(None, texts)), self.limit // CONTEXT_SHARE, "text")
 
     def _large(self, section: Section, start: int, stop: int, context: tuple[str, int]) -> Iterator[_Cut]:
-        text, meter, room = self.page.window.text, self.meter, self.limit - context[1]
+        meter, room = self.meter, self.limit - context[1]
         units = self.page.units
         index = bisect_left(units, start, key=lambda unit: unit.start)
         while index < len(units) and units[index].start < stop:
             unit = units[index]
             index += 1
             if unit.start > start:
-                for cut, _ in prose_cuts(text, meter, start, unit.start, room):
+                for cut in self._prose(start, unit.start, room):
                     if cut < unit.start:
                         yield cut, context
                         start = cut
@@ -176,14 +178,28 @@ class _Cuts:
             else:
                 yield from self._rows(section, lead, unit, context)
         if start < stop:
-            for cut, _ in prose_cuts(text, meter, start, stop, room):
+            for cut in self._prose(start, stop, room):
                 yield cut, context
+
+    def _prose(self, start: int, stop: int, room: int) -> Iterator[int]:
+        """The cuts of prose. Headings are not cut off from what they are above."""
+        text, meter = self.page.window.text, self.meter
+        body = start
+        while text.startswith("#", body) and 0 <= (end := text.find("\n\n", body, stop)) < stop - 2:
+            body = end + 2
+        left = room - meter.tokens(start, body)
+        if body > start and left > room // 2:
+            start, _ = next(prose_cuts(text, meter, body, stop, left))
+            yield start
+        if start < stop:
+            yield from _prose(text, meter, start, stop, room)
 
     def _lead(self, start: int, unit: Unit) -> int:
         """Where the line that leads to a unit starts, if it is short; else where the unit does."""
-        lead = max(self.page.window.text.rfind("\n\n", start, max(unit.start - 2, start)) + 2, start)
-        if lead == 1 or lead < start:
-            lead = start
+        text = self.page.window.text
+        lead = max(text.rfind("\n\n", start, max(unit.start - 2, start)) + 2, start)
+        if all(line.startswith("#") for line in text[start:lead].split("\n\n") if line):
+            lead = start  # headings go with it
         is_short = self.meter.before(unit.start) - self.meter.before(lead) <= tiny_worth(self.limit)
         return lead if is_short else unit.start
 

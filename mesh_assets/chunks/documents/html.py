@@ -41,6 +41,7 @@ _BY_LETTER = {
     "i": "li dt",
     "e": "dd",
     "t": "table",
+    "a": "caption",
     "r": "tr",
     "d": "td",
     "h": "th",
@@ -50,13 +51,13 @@ _BY_LETTER = {
     "f": "footer",
     "n": "nav button",
     "b": "p div section article main aside header blockquote figure figcaption details summary address hgroup fieldset "
-    "legend center body caption form dl",
+    "legend center body form dl",
     "s": "script style head noscript svg iframe object canvas audio video title annotation annotation-xml textarea "
     "select datalist template noframes rp",
 }
 # Their ends. A block's is only one more place where text is parted; rows and cells end where the next ones start.
 _ENDS = (
-    {"b": "b"} | dict.fromkeys("krdh", "") | {each: each.upper() for each in "loietcs"} | dict.fromkeys("123456", "Q")
+    {"b": "b"} | dict.fromkeys("krdh", "") | {each: each.upper() for each in "loietcsa"} | dict.fromkeys("123456", "Q")
 )
 _HIDDEN = '[hidden],[aria-hidden="true"],[style*="display:none"],[style*="display: none"]'
 # Ways around the page, and signs for editors; the last are MediaWiki's and Sphinx's.
@@ -99,13 +100,15 @@ def html_blocks(source: Source) -> Iterator[Block | Reject]:
 def markup_blocks(data: bytes, encoding: str | None) -> Iterator[Block]:
     """The blocks of HTML that is in `encoding`, or else in what it says itself."""
     content = _utf8(data, encoding).replace(_MARK.encode(), b"")
-    if _depth(content) > _TOO_DEEP:
+    depth = _depth(content)
+    if depth > _TOO_DEEP:
         raise FormatError(
             "nested too deeply",
             f"Elements lie in elements, more than {_TOO_DEEP:,} deep.",
             remedy="It was made by a broken program or to exhaust a reader; save its text in another way.",
         )
-    yield from _read(content, chrome=False) or _read(content, chrome=True)
+    is_deep = depth > _MAX_DEPTH
+    yield from _read(content, is_deep, chrome=False) or _read(content, is_deep, chrome=True)
 
 
 def decoded(data: bytes, encoding: str | None) -> str:
@@ -151,26 +154,28 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _read(content: bytes, *, chrome: bool) -> list[Block]:
+def _read(content: bytes, is_deep: bool, *, chrome: bool) -> list[Block]:
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(content)
     title = tree.css_first("head > title")
     named = " ".join(title.text().split()) if title is not None else ""
     scan = _Scan()
-    scan.read(_marked_text(tree, chrome=chrome))
+    scan.read(_marked_text(tree, content, is_deep, chrome=chrome))
     return _titled(scan.blocks, named)
 
 
-def _marked_text(tree: LexborHTMLParser, *, chrome: bool) -> str:
+def _marked_text(tree: LexborHTMLParser, content: bytes, is_deep: bool, *, chrome: bool) -> str:
     root = tree.root
     if root is None:
         return ""
-    if _is_deep(root):
+    if is_deep and _is_deep(root):
         # To put a mark somewhere takes as long as that is deep: each piece of text is a block.
         tree.strip_tags(_BY_LETTER["s"].split())
         return root.text(separator=f"{_MARK}b")
     _mark(tree, root, chrome=chrome)
+    if b"span=" in content.lower():
+        _mark_spans(tree)
     return root.text()
 
 
@@ -233,6 +238,10 @@ def _mark(tree: LexborHTMLParser, root: LexborNode, *, chrome: bool) -> None:
         if node.tag not in ("html", "body"):
             node.insert_before(f"{_MARK}s")
             node.insert_after(f"{_MARK}S")
+
+
+def _mark_spans(tree: LexborHTMLParser) -> None:
+    """Say in cells how far they stretch."""
     for node in tree.css(_SPANS):
         held = node.attributes
         node.insert_child(f"{_MARK}n{held.get('rowspan') or 1},{held.get('colspan') or 1}{_MARK}k")
@@ -268,6 +277,7 @@ class _Grid:
     pending: dict[int, tuple[int, str]] = field(default_factory=dict[int, tuple[int, str]])
     headings: list[bool] = field(default_factory=list[bool])
     arranges: bool = False
+    caption: str = ""
     count: int = 0
 
     def begin_row(self) -> None:
@@ -344,6 +354,7 @@ class _Scan:
     lists: list[int] = field(default_factory=list[int])
     hidden: int = 0
     fixed: int = 0
+    captions: bool = False
     level: int = 0
     item: tuple[int, str] | None = None
 
@@ -397,6 +408,8 @@ class _Scan:
             self._item(letter)
         elif letter == "c":
             self.fixed += 1
+        elif letter == "a":
+            self.captions = True
         elif letter in "trdh":
             self._table(letter)
 
@@ -430,15 +443,22 @@ class _Scan:
             self.item = None
         elif letter == "c":
             self.fixed = max(self.fixed - 1, 0)
+        elif letter == "a":
+            self.captions = False
         elif letter == "t" and self.grids:
-            grid = self.grids.pop()
-            grid.end_cell()
-            grid.end_row()
-            if grid.is_table:
-                del self.blocks[grid.first :]
-                self.blocks.append(Table([row for row in grid.rows if any(row)], grid.header))
-            if self.grids:
-                self.grids[-1].hold(grid)
+            self._end_table()
+
+    def _end_table(self) -> None:
+        grid = self.grids.pop()
+        grid.end_cell()
+        grid.end_row()
+        if grid.is_table:
+            del self.blocks[grid.first :]
+            if grid.caption:
+                self.blocks.append(Paragraph(grid.caption))
+            self.blocks.append(Table([row for row in grid.rows if any(row)], grid.header))
+        if self.grids:
+            self.grids[-1].hold(grid)
 
     def _note(self, part: str) -> None:
         """How far the open cell stretches."""
@@ -463,7 +483,9 @@ class _Scan:
             self._block(text)
 
     def _block(self, text: str) -> None:
-        if self.grids and self.grids[-1].in_cell:
+        if self.grids and self.captions:
+            self.grids[-1].caption = text
+        elif self.grids and self.grids[-1].in_cell:
             self.grids[-1].cell.append(text)
         if self.level:
             text = text.rstrip(_PERMALINKS) or text
