@@ -79,7 +79,7 @@ _ZIP_TYPES = {
     b"application/vnd.oasis.opendocument.spreadsheet": ".ods",
 }
 _ZIP_FOLDERS = {b"word": ".docx", b"ppt": ".pptx", b"xl": ".xlsx"}
-_ZIP_ENTRY = re.compile(rb"PK\x03\x04.{22}(..).{2}([ -~]{1,200})", re.DOTALL)
+_ZIP_ENTRY = re.compile(rb"PK\x03\x04.{22}(..).{2}(?=([ -~]{1,200}))", re.DOTALL)
 _OFFICE_MARKS = frozenset({b"[Content_Types].xml", b"_rels/.rels"})
 # Streams of compound files by which it is told whose they are, then endings where the sample does not reach them.
 _OLE_STREAMS = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +149,50 @@ def _frame(size: int, head: bytes) -> bytes:
 def test_media_are_told_by_what_they_contain(content: bytes, kind: str, form: str) -> None:
     found = detect(content, "file", whole=True)
     assert (found.kind, found.format, found.encoding) == (kind, form, None)
+
+
+def _zip(**parts: str) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind", "form"),
+    [
+        (_zip(**{"[Content_Types].xml": "<x/>", "word__document.xml": "<w/>"}), "text", "docx"),
+        (_zip(**{"_rels__.rels": "<x/>", "docProps__app.xml": "<x/>", "ppt__slides__a.xml": "<p/>"}), "text", "pptx"),
+        (_zip(**{"[Content_Types].xml": "<x/>", "xl__workbook.xml": "<w/>"}), "structured", "xlsx"),
+        (_zip(mimetype="application/epub+zip", a="b"), "text", "epub"),
+        (_zip(mimetype="application/vnd.oasis.opendocument.text", a="b"), "text", "odt"),
+        (_zip(mimetype="application/vnd.oasis.opendocument.spreadsheet", a="b"), "structured", "ods"),
+        (_zip(word__notes="a folder that is called word"), "unknown", "zip"),
+        (_zip(a="mimetype", mimetype="application/epub+zip"), "unknown", "zip"),
+    ],
+)
+def test_a_document_that_is_an_archive_is_told_by_what_is_in_it(sample: bytes, kind: str, form: str) -> None:
+    for path in ("download", "renamed.zip", "renamed.jar"):
+        found = detect(sample, path, whole=True)
+        assert (found.kind, found.format) == (kind, form)
+
+
+def test_the_name_tells_an_archive_whose_sample_does_not() -> None:
+    sample = _zip(**{"[Content_Types].xml": "<x/>", "docProps__app.xml": "<x/>"})
+    assert detect(sample, "a.docx", whole=False).format == "docx"
+    assert detect(sample, "a", whole=False).format == "zip"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("Received: from a by b;\n\tMon, 2 Nov 2026 10:00:00 +0100\nFrom: a@b\n\nHello, Ben\n", "email"),
+        ("From: Ann\nSubject: x\nMIME-Version: 1.0\n\nHello\n", "email"),
+        ("From: Ann\nSubject: a letter without the marks of mail\n\nHello\n", "plain"),
+        ('<?xml version="1.0"?>\n<!DOCTYPE html>\n<html><body>x</body></html>\n', "html"),
+        ('<?xml version="1.0"?>\n<note>x</note>\n', "xml"),
+    ],
+)
+def test_mail_and_pages_are_told_without_their_names(text: str, form: str) -> None:
+    assert detect(text.encode(), "download", whole=True).format == form

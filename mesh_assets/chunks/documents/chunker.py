@@ -197,7 +197,8 @@ class _Cuts:
     def _lead(self, start: int, unit: Unit) -> int:
         """Where the line that leads to a unit starts, if it is short; else where the unit does."""
         text = self.page.window.text
-        lead = max(text.rfind("\n\n", start, max(unit.start - 2, start)) + 2, start)
+        end = text.rfind("\n\n", start, max(unit.start - 2, start))
+        lead = end + 2 if end >= 0 else start
         if all(line.startswith("#") for line in text[start:lead].split("\n\n") if line):
             lead = start  # headings go with it
         is_short = self.meter.before(unit.start) - self.meter.before(lead) <= tiny_worth(self.limit)

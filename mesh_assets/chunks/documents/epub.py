@@ -30,7 +30,7 @@ def epub_blocks(source: Source) -> Iterator[Block | Reject]:
             if name not in package.names:
                 continue
             yield Break("part", number)
-            blocks = list(markup_blocks(package.read(name), None))
+            blocks = list(markup_blocks(package.read(name), None, in_book=True))
             # A part's own headings are told apart, but its highest is a chapter's, whatever it is called there.
             levels = [block.level for block in blocks if isinstance(block, Heading) and block.text != title]
             top = min(levels, default=1) - bool(title)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import NamedTuple
 
 from mesh_assets.chunks.documents.blocks import Block, Heading, Item, Paragraph
@@ -143,7 +142,8 @@ def _whole_lines(lines: list[Line]) -> list[Line]:
 
 def _paragraphs(lines: list[Line]) -> Iterator[list[Line]]:
     steps = [last.bottom - line.bottom for last, line in pairwise(lines)]
-    usual = median([s for s, line in zip(steps, lines, strict=False) if 0 < s < 3 * line.height] or [0.0])
+    near = sorted(s for s, line in zip(steps, lines, strict=False) if 0 < s < 3 * line.height)
+    usual = near[len(near) // 3] if near else 0.0  # most steps are within paragraphs, and these are the smaller ones
     group: list[Line] = []
     for line in lines:
         if group and _parts(group, line, usual):
