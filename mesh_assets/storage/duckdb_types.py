@@ -14,6 +14,7 @@ _TYPES: dict[pa.DataType, str] = {
     pa.bool_(): "BOOLEAN",
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
+    pa.binary(): "BLOB",
     pa.float16(): "FLOAT",  # DuckDB has none: it widens what it reads
     pa.float32(): "FLOAT",
     pa.float64(): "DOUBLE",

@@ -83,11 +83,11 @@ def test_locators_count_from_the_start_of_the_file() -> None:
 
 
 def test_what_has_no_chunker_is_a_reject_with_a_remedy() -> None:
-    given = [source(b"\x89PNG", "image", "png"), source("<p>", "text", "html"), source("x", "unknown", "unknown")]
+    given = [source(b"gimp xcf", "image", "xcf"), source("<p>", "text", "html"), source("x", "unknown", "unknown")]
     rows, outcome = run(*given, source("fine\n"))
     assert [row["text"] for row in rows] == ["fine\n"]
     reasons = [reject.reason for reject in outcome.rejects]
-    assert reasons == ["no chunker for image", "no chunker for html", "no chunker for unknown"]
+    assert reasons == ["no chunker for xcf", "no chunker for html", "no chunker for unknown"]
     assert all("chunker" in reject.remedy for reject in outcome.rejects)
     assert outcome.done + outcome.rejected == 4
 
