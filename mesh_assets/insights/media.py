@@ -238,7 +238,8 @@ def _long(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+    hours = f"{minutes // 60:,} h " if minutes >= 60 else ""
+    return f"{hours}{minutes % 60} min" if minutes % 60 or not hours else hours.rstrip()
 
 
 def _near_identical(pictures: _Pictures) -> Iterator[Insight]:

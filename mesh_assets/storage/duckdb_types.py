@@ -15,6 +15,7 @@ _TYPES: dict[pa.DataType, str] = {
     pa.binary(): "BLOB",
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
+    pa.binary(): "BLOB",
     pa.float16(): "FLOAT",  # DuckDB has none: it widens what it reads
     pa.float32(): "FLOAT",
     pa.float64(): "DOUBLE",

@@ -115,7 +115,7 @@ def test_every_dataset_is_done_and_reported(dropped: Dropped) -> None:
         html = location.settings.state / "reports" / dataset / "index.html"
         assert html.read_text().startswith("<!DOCTYPE html>")
     report = (location.settings.state / "reports" / _notes(dropped) / "index.md").read_text()
-    for reason in ("empty", "symbolic link", "no chunker for image", "name is not UTF-8"):
+    for reason in ("empty", "symbolic link", "broken png", "name is not UTF-8"):
         assert reason in report
 
 
