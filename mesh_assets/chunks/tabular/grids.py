@@ -288,6 +288,8 @@ def _parts(rows: Rows) -> Iterator[Rows]:
 
 def cell_text(text: str) -> str:
     """`text` on one line, and in UTF-8: what a cell may hold."""
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return text
     if _BREAKS.search(text):
         text = _BREAKS.sub(" ", text).strip()
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -306,6 +308,10 @@ def binary_text(value: bytes) -> str:
 
 def csv_line(cells: Sequence[str]) -> str:
     """`cells` as one line of CSV, quoted where they need it, with a line break."""
+    made = [cell_text(cell) for cell in cells]
+    line = ",".join(made)
+    if made and made[0] and '"' not in line and line.count(",") == len(made) - 1:
+        return f"{line}\n"
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([cell_text(cell) for cell in cells])
+    csv.writer(out, lineterminator="\n").writerow(made)
     return out.getvalue()

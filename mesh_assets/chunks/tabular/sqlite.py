@@ -27,6 +27,7 @@ _MAX_GROWTH = 4
 _MAX_STEPS = 50_000_000
 # What full-text and spatial indexes keep beside their content, in tables named after theirs.
 _INDEX_PARTS = frozenset({"config", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat"})
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 # Seconds since 1970 in the year 5138: what is more counts something else.
 _LATEST = 1e11
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_FUNCTION})
@@ -140,8 +141,7 @@ def _moment(value: object) -> int:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
         return int(value * 1e6) if isinstance(value, int | float) and abs(value) < _LATEST else NO_TIME
     except (ValueError, OverflowError):
         return NO_TIME
