@@ -43,6 +43,9 @@ _LEAVES = 3.5
 # and goes on at these standard deviations, and counts once the whole of it is as unlikely as this.
 _LULL = (1.5, 1.0)
 QUIET = 8.0
+# Of all buckets those of the longest silence, and of the others those that may be empty; so many must hold an event.
+_LONGEST_SILENCE, _EMPTY = 0.6, 0.1
+_LEAST_FILLED = 0.99 * (1 - _LONGEST_SILENCE) * (1 - _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,19 @@ def count_runs(counts: Floats, *, least: int, usual: int = USUAL_RUNS) -> list[R
     A silence needs a series that was regular: no more than a tenth of the buckets outside of it may be empty. More
     than `usual` runs that are alike are the nature of the series, and none of them stands out.
     """
+    total = float(counts.sum())
+    # Directions in which no run can stand out need not be looked at: too few events for a burst, too many empty buckets
+    # outside of any silence.
+    signs = [1.0] * (total >= least) + [-1.0] * (total >= _LEAST_FILLED * len(counts))
+    if not signs:
+        return []
     roots = np.sqrt(counts + 0.375)
     noise = _noise(roots)
     runs: list[Run] = []
     excursions: dict[bool, list[float]] = {True: [], False: []}
     for baseline, sharp in ((_local_baseline(counts), False), (np.full_like(counts, np.median(counts)), True)):
         z = (roots - np.sqrt(baseline + 0.375)) / noise
-        for sign in (1.0, -1.0):
+        for sign in signs:
             for first, last in _stretches(sign * z, *((_LEAVES, EXTEND) if sign > 0 else _LULL)):
                 observed, expected = float(counts[first : last + 1].sum()), float(baseline[first : last + 1].sum())
                 run = Run(first, last, observed, expected, _run_z(observed, expected, noise))
@@ -220,11 +229,11 @@ def _is_silence(run: Run, counts: Floats) -> bool:
     outside = np.concatenate((counts[: run.first], counts[run.last + 1 :]))
     length = run.last - run.first + 1
     return (
-        length <= 0.6 * len(counts)
+        length <= _LONGEST_SILENCE * len(counts)
         and run.observed <= SILENCE_RATIO * run.expected
         and len(outside) >= 8
         and run.expected >= 20
-        and float((outside == 0).mean()) <= 0.1
+        and float((outside == 0).mean()) <= _EMPTY
     )
 
 

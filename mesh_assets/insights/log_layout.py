@@ -18,7 +18,7 @@ from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.insights.template_miner import CALENDAR, Shape, shape_of, templates_of
 
 # Lines that show the layout, spread over the log.
-SAMPLE_LINES = 120
+SAMPLE_LINES = 100
 # Columns of a head; the longest that is known (of a supercomputer's event log) has nine.
 MAX_COLUMNS = 12
 # Shares of the lines in which the words of a column have a form (digits, a level, a day, brackets) or are one word, and

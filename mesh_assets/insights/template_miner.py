@@ -33,6 +33,8 @@ MAX_WORDS = 60
 _MAX_WORD = 64
 # Each round merges what the one before made equal but for one place.
 _ROUNDS = 6
+# Words of templates whose gaps, as many, are kept all at once: about 10 MB.
+_MANY_WORDS = 20_000
 
 # Between words. Beyond ASCII nothing is: Python and polars do not agree on what is a space there.
 _ENDS = r"""\x00-\x20=,;:()\[\]{}<>"'|"""
@@ -215,14 +217,11 @@ def _general(templates: set[Shape], names: set[str]) -> dict[Shape, Shape]:
 
     Words that vary at a place are added to `names`: two of those are enough at another place.
     """
-    # A shape has as many gaps as words. Most are of no other shape, and never made but for a look at their hash.
-    hashes = np.fromiter((hash(gap) for template in templates for _, gap in _gaps(template)), np.int64)
-    distinct, counts = np.unique(hashes, return_counts=True)
-    repeated = frozenset(distinct[counts > 1].tolist())
+    repeated = _repeated(templates) if sum(map(len, templates)) > _MANY_WORDS else None
     alike: dict[Shape, list[tuple[str, Shape]]] = defaultdict(list)
     for template in templates:
         for word, gap in _gaps(template):
-            if hash(gap) in repeated or gap in templates:
+            if repeated is None or hash(gap) in repeated or gap in templates:
                 alike[gap].append((word, template))
     for members in alike.values():
         if len(members) >= VARIANTS:
@@ -234,6 +233,13 @@ def _general(templates: set[Shape], names: set[str]) -> dict[Shape, Shape]:
             for _, template in members:
                 best[template] = max(best.get(template, (0, gap)), (count, gap))
     return {template: gap for template, (_, gap) in best.items()}
+
+
+def _repeated(templates: set[Shape]) -> frozenset[int]:
+    """Hashes of the gaps that several templates may have: of many templates most gaps are of one, and never kept."""
+    hashes = np.fromiter((hash(gap) for template in templates for _, gap in _gaps(template)), np.int64)
+    distinct, counts = np.unique(hashes, return_counts=True)
+    return frozenset(distinct[counts > 1].tolist())
 
 
 def _gaps(template: Shape) -> Iterable[tuple[str, Shape]]:
