@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.archives import ArchiveChunker
-from mesh_assets.chunks.code import LineChunker, PythonChunker
+from mesh_assets.chunks.code import LineChunker, PythonChunker, TreeChunker
 from mesh_assets.chunks.json_text import JsonChunker, JsonLinesChunker
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.protocol import Chunker, Source
+from mesh_assets.chunks.syntax.grammars import GRAMMARS
 from mesh_assets.chunks.tables import TableChunker
 from mesh_assets.chunks.text import TextChunker
 from mesh_assets.schemas.rejects import Reject
@@ -24,7 +25,7 @@ _TABLES: dict[str, Chunker] = {
 }
 _BY_FORMAT: dict[str, dict[str, Chunker]] = {
     "text": {"markdown": TextChunker(), "rst": TextChunker(), "plain": TextChunker()},
-    "code": {"python": PythonChunker()},
+    "code": {**dict.fromkeys(GRAMMARS, TreeChunker()), "python": PythonChunker()},
     "structured": _TABLES,
     "metric": _TABLES,
 }
