@@ -84,6 +84,8 @@ class _Scope:
     is_broken: int = 0
     # How many of `nodes` are around a statement that does not fit.
     inner: int = 0
+    # Where its head ends (byte), within which there is no cut.
+    floor: int = 0
 
 
 class _Cutting:
@@ -153,7 +155,7 @@ class _Cutting:
             if not fits and child.child_count:
                 scope.nodes.append(iter(child.children))
             return
-        is_first = child.is_named and child.type not in _CONTINUES
+        is_first = child.is_named and child.type not in _CONTINUES and child.start_byte >= scope.floor
         is_added = is_first and self._add_statement(start, scope)
         if fits or not child.child_count:
             self._end = max(self._end, stop)
@@ -210,7 +212,10 @@ class _Cutting:
         place.head = head
         self._places.append(place)
         context = f"{scope.context}\n{head}".strip() if is_function else head
-        return _Scope([iter(node.children)], number, definition.symbol, context)
+        made = _Scope([iter(node.children)], number, definition.symbol, context)
+        if definition.body < definition.stop and self._meter.fits(at, self._characters[definition.body], self._room):
+            made.floor = definition.body
+        return made
 
     def _take(self, at: int, start: int) -> None:
         """A definition takes the places from `at` on: those of comments above it."""

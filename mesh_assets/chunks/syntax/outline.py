@@ -184,7 +184,7 @@ def _merged(
         if last is not None and last.name == each.name and not data[last.stop : each.start].strip():
             if last.type == "prototype":
                 last.type, last.node = each.type, each.node
-            last.stop = each.stop
+            last.stop, last.is_long = each.stop, True
             parts[id(last)].append(extent)
         else:
             kept.append(each)
