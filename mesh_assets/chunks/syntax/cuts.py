@@ -36,7 +36,6 @@ _CONTINUES = frozenset(
 )  # fmt: skip
 # What may end the line of a definition.
 _TAIL = re.compile(r"[\s;,)}\]]{0,200}?\n")
-_SPACES = re.compile(r"\s+")
 _BLANK_TAIL = re.compile(r"(?:[\s{:=;,]|\bwhere)+$")
 
 
@@ -91,9 +90,7 @@ class _Scope:
 class _Cutting:
     """The units of one program."""
 
-    def __init__(
-        self, text: str, outline: Outline, characters: Sequence[int], meter: TokenMeter, limit: int
-    ) -> None:
+    def __init__(self, text: str, outline: Outline, characters: Sequence[int], meter: TokenMeter, limit: int) -> None:
         self._text, self._outline, self._characters, self._meter = text, outline, characters, meter
         self._limit = limit
         # Parts of what does not fit come with a context.
@@ -258,4 +255,4 @@ class _Cutting:
 
 def one_line(raw: str) -> str:
     """`raw` in one line without what a body begins with, at most `MAX_CONTEXT` characters."""
-    return _BLANK_TAIL.sub("", _SPACES.sub(" ", raw)).strip()[:MAX_CONTEXT]
+    return _BLANK_TAIL.sub("", " ".join(raw.split()))[:MAX_CONTEXT]

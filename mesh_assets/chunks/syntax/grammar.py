@@ -1,11 +1,11 @@
-"""What is to be known of a language: the form of its table, and the parser and queries that are made of it."""
+"""What is to be known of a language: the form of its table, and the parser and query that are made of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Query
@@ -26,12 +26,14 @@ class Grammar:
 
     `definitions` are nodes with a field `name`, and what they define. `forms` are patterns (in tree-sitter's query
     language) for all others: each captures the node by what it defines, `@name`, and where needed `@scope` (a name
-    before it) and `@body` (where its head ends, if not at the field `body`; or `@head`, behind which it ends). `uses` are patterns with the captures
-    `@call` (and `@object`, what it is called on), `@import` (or `@module` with each `@member` behind it), `@base`, and
-    `@doc` for a text that documents what it is in. `above` are nodes that belong to a definition below them, as attributes; `passed` are those within it
-    that its head does not begin with; `wrappers` hold one definition and what belongs to it. Where definitions with
-    one name and nothing between them are one, as the equations of a function, they are `merged`. `bodies` are nodes
-    where a head ends that are in no field `body`; `joints` are written between the names of a path, besides the dot.
+    before it) and `@body` (where its head ends, if not at the field `body`; or `@head`, behind which it ends).
+    `uses` are patterns with the captures `@call` (and `@object`, what it is called on), `@import` (or `@module` with
+    each `@member` behind it), `@base`, and `@doc` for a text that documents what it is in.
+
+    `above` are nodes that belong to a definition below them, as attributes; `passed` are those within it that its head
+    does not begin with; `wrappers` hold one definition and what belongs to it; `bodies` are nodes where a head ends
+    that are in no field `body`. Where definitions with one name and nothing between them are one, as the equations of
+    a function, they are `merged`. `joints` are written between the names of a path, besides the dot.
     """
 
     name: str
@@ -49,17 +51,15 @@ class Grammar:
     entry: str = "language"
 
     @property
-    def definition_query(self) -> str:
-        """All patterns of definitions."""
-        plain = "\n".join(f"({node} name: (_) @name) @{what}" for node, what in self.definitions.items())
-        return f"{plain}\n{self.forms}"
+    def query(self) -> str:
+        """All patterns: of definitions, uses, comments, what is above definitions, and what does not parse.
 
-    @property
-    def use_query(self) -> str:
-        """All patterns of uses, with comments and what is above definitions, and what does not parse."""
+        One query for all, as going through a tree takes most of its time.
+        """
+        plain = "\n".join(f"({node} name: (_) @name) @{what}" for node, what in self.definitions.items())
         comments = " ".join(f"({node})" for node in self.comments)
         above = "".join(f"\n({node}) @above" for node in self.above)
-        return f"{self.uses}\n[{comments}] @comment{above}\n(ERROR) @error"
+        return f"{plain}\n{self.forms}\n{self.uses}\n[{comments}] @comment{above}\n(ERROR) @error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,17 @@ class Loaded:
 
     grammar: Grammar
     language: Language
-    definitions: Query
-    uses: Query
+    query: Query
 
 
 @cache
 def loaded(grammar_name: str) -> Loaded:
-    """The grammar of that name, its parser's table and its queries: some ms for each language, once."""
+    """The grammar of that name, its parser's table and its query: some ms for each language, once."""
     from tree_sitter import Language, Query
 
     from mesh_assets.chunks.syntax.grammars import GRAMMARS
 
     grammar = GRAMMARS[grammar_name]
-    language = Language(getattr(import_module(grammar.package), grammar.entry)())
-    return Loaded(grammar, language, Query(language, grammar.definition_query), Query(language, grammar.use_query))
+    pointer = cast("object", getattr(import_module(grammar.package), grammar.entry)())
+    language = Language(pointer)
+    return Loaded(grammar, language, Query(language, grammar.query))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mesh_assets.chunks.syntax.grammar import Grammar
-from mesh_assets.chunks.syntax.grammars_c import C, CPP, C_SHARP, GO, RUST, SWIFT
+from mesh_assets.chunks.syntax.grammars_c import C_SHARP, CPP, GO, RUST, SWIFT, C
 from mesh_assets.chunks.syntax.grammars_jvm import JAVA, KOTLIN, SCALA
 from mesh_assets.chunks.syntax.grammars_script import BASH, LUA, PHP, PYTHON, RUBY
 from mesh_assets.chunks.syntax.grammars_special import CSS, HASKELL, JULIA, SQL

@@ -8,7 +8,11 @@ from mesh_assets.chunks.syntax.grammar import Grammar
 
 _DECLARED = "(function_declarator declarator: (_) @name)"
 # Behind one or two stars a declarator is as it is without.
-_DECLARATORS = (_DECLARED, f"(pointer_declarator {_DECLARED})", f"(pointer_declarator (pointer_declarator {_DECLARED}))")
+_DECLARATORS = (
+    _DECLARED,
+    f"(pointer_declarator {_DECLARED})",
+    f"(pointer_declarator (pointer_declarator {_DECLARED}))",
+)
 _TAGGED = ("struct", "union", "enum")
 
 

@@ -67,7 +67,10 @@ SCALA = Grammar(
         "type_definition": "type",
         "package_object": "object",
     },
-    forms="(val_definition pattern: (identifier) @name) @property (var_definition pattern: (identifier) @name) @property",
+    forms="""
+(val_definition pattern: (identifier) @name) @property
+(var_definition pattern: (identifier) @name) @property
+""",
     uses="""
 (call_expression function: (_) @call)
 (instance_expression . (_) @call)

@@ -65,7 +65,8 @@ JULIA = Grammar(
 (function_definition (signature (call_expression . (_) @name)) @head) @function
 (function_definition (signature (typed_expression . (call_expression . (_) @name))) @head) @function
 (function_definition (signature (where_expression . (call_expression . (_) @name))) @head) @function
-(function_definition (signature (where_expression . (typed_expression . (call_expression . (_) @name)))) @head) @function
+(function_definition (signature (where_expression . (typed_expression . (call_expression . (_) @name))))
+  @head) @function
 (assignment . (call_expression . (_) @name)) @function
 (macro_definition (signature (call_expression . (_) @name)) @head) @macro
 (struct_definition (type_head (identifier) @name) @head) @struct

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from mesh_assets.chunks.syntax.grammar import Grammar
 
-_FUNCTION = "[(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]"
+_FUNCTION = """[
+  (arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)
+]"""
 
 JAVASCRIPT = Grammar(
     name="javascript",

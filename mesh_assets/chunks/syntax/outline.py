@@ -1,6 +1,6 @@
 """What a syntax tree says of a program: its definitions, one within another, and what each of them uses.
 
-tree-sitter's queries find the nodes (in C); here they get their extents, names and owners. All places are bytes of the
+tree-sitter's query finds the nodes (in C); here they get their extents, names and owners. All places are bytes of the
 UTF-8 that was parsed. Where pieces are cut belongs to `cuts`.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Grammar, Loaded, loaded
+from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Grammar, loaded
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
 # The parser asks after each so many steps whether to go on: real programs take 5 to 45 times for 1,000 bytes. What
 # takes more than this is no program, and would take minutes.
 STEPS_PER_BYTE = 0.25
-MIN_STEPS = 20_000
+# A program of fewer bytes takes seconds at worst: nobody counts.
+MIN_COUNTED = 1 << 17
 _READ_BYTES = 1 << 16
 # Names and callees of more bytes than this are expressions.
 _MAX_NAME = 120
 _MAX_USE = 400
 
-_SPACE = re.compile(rb"\s+")
 _LAST_NAME = re.compile(rb"[\w$\x80-\xff]+[!?]?$")
-_QUOTES = b"\"'`"
+_QUOTES = b"\"'` \t\r\n"
+_TEXT_ENDS = _QUOTES + b";"
 
 
 @dataclass(slots=True)
 class Definition:
     """One definition: from `start` to `stop` with its decorators, its head from `head` to `body`.
 
-    `lead` is where what belongs to it begins: comments and attributes directly above. `owner` is the number of the
-    definition around it, -1 for the file. `name_at` is where the
+    `lead` is where what belongs to it begins: comments and attributes directly above. `owner` is the `number` of
+    the definition around it, -1 for the file. `name_at` is where the
     name is.
     """
 
@@ -49,6 +50,7 @@ class Definition:
     body: int
     node: Node
     name_at: int
+    number: int = -1
     owner: int = -1
     lead: int = -1
     is_long: bool = False
@@ -101,21 +103,32 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
 
     known = loaded(grammar_name)
     steps = 0
-    most = MIN_STEPS + int(len(data) * STEPS_PER_BYTE)
+    most = int(len(data) * STEPS_PER_BYTE)
 
     def is_too_much(_offset: int, _has_error: bool) -> bool:
         nonlocal steps
         steps += 1
         return steps > most
 
+    parser = Parser(known.language)
     try:
-        tree = Parser(known.language).parse(
-            lambda offset, _point: data[offset : offset + _READ_BYTES], progress_callback=is_too_much
-        )
+        if len(data) < MIN_COUNTED:
+            tree = parser.parse(data)
+        else:
+            tree = parser.parse(
+                lambda offset, _point: data[offset : offset + _READ_BYTES], progress_callback=is_too_much
+            )
     except ValueError:
         return None
-    captured = QueryCursor(known.uses).captures(tree.root_node)
-    definitions, by_extent = _definitions(data, tree.root_node, known)
+    named: list[dict[str, list[Node]]] = []
+    captured: dict[str, list[Node]] = {}
+    for _, captures in QueryCursor(known.query).matches(tree.root_node):
+        if "name" in captures:
+            named.append(captures)
+        else:
+            for what, nodes in captures.items():
+                captured.setdefault(what, []).extend(nodes)
+    definitions, by_extent = _definitions(data, named, known.grammar)
     _set_leads(data, definitions, captured)
     errors = _outermost(captured.get("error", []))
     return Outline(data, known.grammar, tree.root_node, definitions, captured, errors, by_extent)
@@ -129,50 +142,53 @@ def _outermost(nodes: list[Node]) -> list[tuple[int, int]]:
     return found
 
 
-def _definitions(data: bytes, root: Node, known: Loaded) -> tuple[list[Definition], dict[tuple[int, int], int]]:
-    from tree_sitter import QueryCursor
-
-    grammar = known.grammar
+def _definitions(
+    data: bytes, named: list[dict[str, list[Node]]], grammar: Grammar
+) -> tuple[list[Definition], dict[tuple[int, int], int]]:
     found: dict[tuple[int, int, str], Definition] = {}
-    for _, captures in QueryCursor(known.definitions).matches(root):
+    for captures in named:
         made = _definition(data, captures, grammar)
         if made is not None:
             found.setdefault((made.start, -made.stop, made.name), made)
     ordered = [found[key] for key in sorted(found)]
+    parts: dict[tuple[int, int], tuple[int, int]] = {}
     if grammar.merged:
         ordered, parts = _merged(data, ordered)
-    else:
-        parts = {}
-    kept: list[Definition] = []
+    kept = _nested(ordered)
     by_extent: dict[tuple[int, int], int] = {}
-    around: list[int] = []
-    for each in ordered:
-        while around and kept[around[-1]].stop < each.stop:
-            around.pop()
-        owner = around[-1] if around else -1
-        if owner >= 0 and kept[owner].start == each.start and kept[owner].stop == each.stop:
-            owner = kept[owner].owner  # another name in the same statement
-        if each.type in OUTER_ONLY and any(kept[number].type in FUNCTIONS for number in around):
-            continue
-        each.owner = owner
-        outer = kept[owner] if owner >= 0 else None
-        if each.type == "prototype":
-            each.type = "function"
-        if each.type == "function" and outer is not None and outer.type in CLASSES:
-            each.type = "method"
-        each.symbol = f"{outer.symbol}.{each.name}" if outer is not None else each.name
-        by_extent.setdefault((each.start, each.stop), len(kept))
-        around.append(len(kept))
-        kept.append(each)
+    for number, each in enumerate(kept):
+        by_extent.setdefault((each.start, each.stop), number)
     for extent, whole in parts.items():
         if whole in by_extent:
             by_extent.setdefault(extent, by_extent[whole])
     return kept, by_extent
 
 
-def _merged(
-    data: bytes, ordered: list[Definition]
-) -> tuple[list[Definition], dict[tuple[int, int], tuple[int, int]]]:
+def _nested(ordered: list[Definition]) -> list[Definition]:
+    """`ordered` with their owners and symbols, without what is only a variable of a function."""
+    kept: list[Definition] = []
+    around: list[Definition] = []
+    for each in ordered:
+        while around and around[-1].stop < each.stop:
+            around.pop()
+        outer = around[-1] if around else None
+        if outer is not None and outer.start == each.start and outer.stop == each.stop:
+            outer = kept[outer.owner] if outer.owner >= 0 else None  # another name in the same statement
+        if each.type in OUTER_ONLY and any(one.type in FUNCTIONS for one in around):
+            continue
+        each.number = len(kept)
+        each.owner = outer.number if outer is not None else -1
+        if each.type == "prototype":
+            each.type = "function"
+        if each.type == "function" and outer is not None and outer.type in CLASSES:
+            each.type = "method"
+        each.symbol = f"{outer.symbol}.{each.name}" if outer is not None else each.name
+        around.append(each)
+        kept.append(each)
+    return kept
+
+
+def _merged(data: bytes, ordered: list[Definition]) -> tuple[list[Definition], dict[tuple[int, int], tuple[int, int]]]:
     """Equations of one function as one definition, and the extent of each with that of the whole."""
     kept: list[Definition] = []
     parts: dict[int, list[tuple[int, int]]] = {}
@@ -199,9 +215,8 @@ def _definition(data: bytes, captures: dict[str, list[Node]], grammar: Grammar) 
             kind, node = capture, nodes[0]
     if kind is None or node is None:
         return None
-    name = ".".join(
-        _name(data[part.start_byte : part.end_byte], grammar.joints) for key in ("scope", "name") for part in captures.get(key, ())[:1]
-    )
+    names = [captures[key][0] for key in ("scope", "name") if key in captures]
+    name = ".".join([_name(data[part.start_byte : part.end_byte], grammar.joints) for part in names])
     if not name:
         return None
     outer = node
@@ -243,7 +258,7 @@ def _head_stop(node: Node, captures: dict[str, list[Node]], grammar: Grammar, st
 
 
 def _name(raw: bytes, joints: tuple[str, ...]) -> str:
-    text = _SPACE.sub(b" ", raw.strip(_QUOTES + b" \t\r\n"))[:_MAX_NAME].decode("utf-8", "ignore")
+    text = b" ".join(raw.strip(_QUOTES).split())[:_MAX_NAME].decode("utf-8", "ignore")
     for joint in joints:
         text = text.replace(joint, ".")
     return text
@@ -326,7 +341,8 @@ class _Uses:
         for start, stop, what in nodes:
             while following < len(definitions) and definitions[following].start <= start:
                 each = definitions[following]
-                if not around or each.stop != definitions[around[-1]].stop or each.start != definitions[around[-1]].start:
+                last = definitions[around[-1]] if around else None
+                if last is None or (each.start, each.stop) != (last.start, last.stop):
                     while around and definitions[around[-1]].stop <= each.start:
                         around.pop()
                     around.append(following)
@@ -349,5 +365,5 @@ class _Uses:
 
 
 def _text(raw: bytes) -> str:
-    text = _SPACE.sub(b" ", raw.strip(_QUOTES + b" \t\r\n;"))
+    text = b" ".join(raw.strip(_TEXT_ENDS).split())
     return text.removeprefix(b"import ").decode("utf-8", "replace")

@@ -25,13 +25,10 @@ _TAGS = re.compile(r"</?\w[^<>]{0,80}>")
 _RETURNS = re.compile(r"\s*(?:@\w+|:param\b|:return|\\param\b|\\return)")
 _STRING = re.compile(r"^[rRuUbBfF]{0,2}(\"\"\"|'''|\"|')|(\"\"\"|'''|\"|')\s*$")
 _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n")
-_SPACES = re.compile(r"\s+")
 _NO_DOC = re.compile(r"#!|.{0,400}?(?:copyright|licen[sc]e|spdx|coding[:=])", re.IGNORECASE | re.DOTALL)
 
 
-def symbol_rows(
-    source: Source, outline: Outline, content: Utf8
-) -> Iterator[tuple[int, dict[str, object]]]:
+def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tuple[int, dict[str, object]]]:
     """Rows of `SYMBOLS` in the order of their starts, each with the byte in the extent that it begins at.
 
     They lack what the stage adds. `content` is what the outline was made of.
@@ -129,4 +126,4 @@ def _unquoted(raw: str, name: str) -> str | None:
     """The first paragraph of a string literal, but for one that only repeats how `name` is called."""
     paragraphs = _PARAGRAPHS.split(_STRING.sub("", raw).strip(), maxsplit=2)
     first = paragraphs[1] if len(paragraphs) > 1 and name and paragraphs[0].startswith(f"{name}(") else paragraphs[0]
-    return _SPACES.sub(" ", first).strip()[:_MAX_DOC] or None
+    return " ".join(first.split())[:_MAX_DOC] or None
