@@ -20,7 +20,7 @@ from mesh_assets.chunks.syntax.rows import symbol_rows
 from mesh_assets.chunks.syntax.utf8 import Utf8
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window, text_windows
-from mesh_assets.schemas.rejects import Reject
+from mesh_assets.schemas.rejects import CUT_ANYWAY, Reject
 
 # A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes (100
 # times the bytes of a program without spaces).
@@ -72,7 +72,7 @@ class TreeChunker:
 def _too_large(source: Source, limit: int) -> Iterator[Part]:
     yield Reject(
         source.path,
-        f"too large to parse as {source.format}, cut by lines",
+        f"too large to parse as {source.format}, {CUT_ANYWAY}",
         "Nothing to do for data or a bundle; a program that people read is better in files of less than "
         f"{MAX_PARSED_BYTES >> 20} MiB.",
         f"{source.stop - source.start} bytes",
@@ -105,7 +105,7 @@ def _tree_parts(source: Source, window: Window, limit: int) -> Iterator[Part]:
 def _unparsed(source: Source, start: int, stop: int, detail: str) -> Reject:
     return Reject(
         source.path,
-        f"does not parse as {source.format}, cut by lines",
+        f"does not parse as {source.format}, {CUT_ANYWAY}",
         "Nothing to do where it is a template or a dialect; else correct it, or name it after its language.",
         detail,
         start,
