@@ -33,6 +33,7 @@ from listing import scan_against_rglob
 from text_chunks import measure_texts
 from varied_input import VariedInput, write_input
 
+from mesh_assets.schemas.rejects import CUT_ANYWAY
 from mesh_assets.slices import dataset_key
 from mesh_assets.storage.lake import Lake
 
@@ -186,7 +187,7 @@ def _rejected_parts(lake: Lake, key: str) -> int:
     parts = 0
     for batch in lake.rejects("chunk_sets", key):
         for row in batch.to_pylist():
-            if row["byte_start"] is not None:
+            if row["byte_start"] is not None and not row["reason"].endswith(CUT_ANYWAY):
                 parts += row["byte_stop"] - row["byte_start"]
     return parts
 

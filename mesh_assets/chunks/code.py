@@ -1,22 +1,32 @@
-"""Source code: Python by its outline, everything else by blocks of lines between blank ones.
+"""Source code: Python by its outline, some twenty languages by their syntax trees, others by blocks of lines.
 
-A Python function, with its decorators and the comments above it, is one chunk if it fits, and so is a class; a larger
-class becomes its head and its methods, a larger function is cut between its statements. Other statements are grouped
-while they fit. All cuts are at line starts, so a semicolon splits nothing.
+A function, with its decorators and the comments above it, is one chunk if it fits, and so is a class; a larger class
+becomes its head and its methods, a larger function is cut between its statements. Other statements are grouped while
+they fit. Cuts are at line starts, but for lines that are longer than a person writes. What a file defines comes beside
+its pieces as rows of `SYMBOLS`. What a language calls a function belongs to `syntax`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, grouped_by, line_cuts
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
 from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit, scanned_units
+from mesh_assets.chunks.syntax.cuts import cuts_of
+from mesh_assets.chunks.syntax.grammars import grammar_for
+from mesh_assets.chunks.syntax.outline import Outline, parsed
+from mesh_assets.chunks.syntax.rows import symbol_rows
+from mesh_assets.chunks.syntax.utf8 import Utf8
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window, text_windows
+from mesh_assets.schemas.rejects import CUT_ANYWAY, Reject
 
-# A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes.
+# A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes (100
+# times the bytes of a program without spaces).
 MAX_PARSED_BYTES = 4 << 20
+# A file of which more than this does not parse is something else than its name says.
+MAX_ERROR_SHARE = 0.5
 
 
 class LineChunker:
@@ -32,17 +42,88 @@ class LineChunker:
 class PythonChunker:
     """Cuts Python; a file that is too large for a syntax tree is cut as any other code."""
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece]:
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
         """Functions, classes and groups of statements. `symbol` is the dotted path.
 
         `context` is the class's signature for a method, the function's for its later parts, else the first line of the
         module's docstring. Lines that do not parse are statements.
         """
         if source.stop - source.start > MAX_PARSED_BYTES:
-            yield from LineChunker().chunk(source, chunk_tokens=chunk_tokens)
+            yield from _too_large(source, chunk_tokens)
             return
         for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
-            yield from _python_pieces(window, chunk_tokens)
+            content = Utf8.of(window)
+            pieces = _python_pieces(window, chunk_tokens)
+            yield from _with_symbols(pieces, source, parsed(content.data, "python"), content)
+
+
+class TreeChunker:
+    """Cuts programs in the languages of `syntax.grammars` by their syntax trees."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+        """As `PythonChunker`. What does not parse is cut by lines, and a part reject says so beside its pieces."""
+        if source.stop - source.start > MAX_PARSED_BYTES:
+            yield from _too_large(source, chunk_tokens)
+            return
+        for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
+            yield from _tree_parts(source, window, chunk_tokens)
+
+
+def _too_large(source: Source, limit: int) -> Iterator[Part]:
+    yield Reject(
+        source.path,
+        f"too large to parse as {source.format}, {CUT_ANYWAY}",
+        "Nothing to do for data or a bundle; a program that people read is better in files of less than "
+        f"{MAX_PARSED_BYTES >> 20} MiB.",
+        f"{source.stop - source.start} bytes",
+        0,
+        source.stop - source.start,
+    )
+    yield from LineChunker().chunk(source, chunk_tokens=limit)
+
+
+def _tree_parts(source: Source, window: Window, limit: int) -> Iterator[Part]:
+    """The parts of a whole extent that is no larger than `MAX_PARSED_BYTES`."""
+    name = grammar_for(source.format, source.path, window.text)
+    content = Utf8.of(window)
+    outline = parsed(content.data, name) if name is not None else None
+    filled = len(window.text) - window.text.count(" ")
+    cutter = Cutter.of(window, "code")
+    if outline is None or outline.error_bytes > MAX_ERROR_SHARE * filled:
+        detail = "the parser gave up" if outline is None else f"{outline.error_bytes} bytes are no {source.format}"
+        yield _unparsed(source, 0, window.byte_stop, detail)
+        yield from _blocks(cutter, len(window.text), limit)
+        return
+    cuts = cuts_of(window.text, outline, content.characters, cutter.meter, limit)
+    for start, stop in cuts.broken:
+        places = content.extent_bytes((start, stop))
+        yield _unparsed(source, places[start], places[stop], f"line {content.line_at(start)}")
+    pieces = cutter.pieces(_spans(window.text, cuts.lines, cutter.meter, cuts.units, limit, cuts.heads))
+    yield from _with_symbols(pieces, source, outline, content)
+
+
+def _unparsed(source: Source, start: int, stop: int, detail: str) -> Reject:
+    return Reject(
+        source.path,
+        f"does not parse as {source.format}, {CUT_ANYWAY}",
+        "Nothing to do where it is a template or a dialect; else correct it, or name it after its language.",
+        detail,
+        start,
+        stop,
+    )
+
+
+def _with_symbols(
+    pieces: Iterator[Piece], source: Source, outline: Outline | None, content: Utf8
+) -> Iterator[Piece | Attached]:
+    """`pieces`, each with the rows of the symbols that begin in it behind it."""
+    rows = symbol_rows(source, outline, content) if outline is not None else iter(())
+    start, row = next(rows, (-1, None))
+    for piece in pieces:
+        yield piece
+        while row is not None and start < piece.byte_stop:
+            yield Attached("symbols", row)
+            start, row = next(rows, (-1, None))
 
 
 def _blocks(
@@ -74,8 +155,13 @@ def _python_pieces(window: Window, limit: int) -> Iterator[Piece]:
     return cutter.pieces(_spans(text, lines, cutter.meter, units, limit))
 
 
-def _spans(text: str, lines: Lines, meter: TokenMeter, units: list[Unit], limit: int) -> Iterator[Span]:
-    """Where the text is cut, unit by unit; statements are grouped while they fit."""
+def _spans(
+    text: str, lines: Lines, meter: TokenMeter, units: list[Unit], limit: int, heads: Mapping[int, str] | None = None
+) -> Iterator[Span]:
+    """Where the text is cut, unit by unit; statements are grouped while they fit.
+
+    `heads` are what later parts of units have as context, by their rows; else it is their first line.
+    """
     most, longest = limit * PARTS, limit * MAX_CHARACTERS_PER_TOKEN
     starts, worths = lines.starts, lines.worths
     rows = [unit[0] for unit in units]
@@ -101,7 +187,8 @@ def _spans(text: str, lines: Lines, meter: TokenMeter, units: list[Unit], limit:
             room = limit + (at - after) // PARTS
             yield stop, after, (context, tokens) if tokens <= room else fitted_context(context, room, "code"), symbol
         else:
-            yield from _unit_spans(text, lines, meter, unit, (rows[index - 1], rows[index]), limit)
+            head = heads.get(unit.row) if heads is not None else None
+            yield from _unit_spans(text, lines, meter, unit, (rows[index - 1], rows[index]), limit, head)
         start, at = stop, after
 
 
@@ -110,7 +197,7 @@ def _is_beside(following: Unit, symbol: str | None) -> bool:
 
 
 def _unit_spans(
-    text: str, lines: Lines, meter: TokenMeter, unit: Unit, rows: tuple[int, int], limit: int
+    text: str, lines: Lines, meter: TokenMeter, unit: Unit, rows: tuple[int, int], limit: int, head: str | None
 ) -> Iterator[Span]:
     """A unit that does not fit: cut before the last of its statements that does not fit any more, else at lines."""
     stop = rows[1]
@@ -118,7 +205,7 @@ def _unit_spans(
     context = fitted_context(unit.context, limit // CONTEXT_SHARE, "code")
     later = context
     if unit.whole:
-        signature = text[start : min(lines.starts[stop], start + MAX_CONTEXT)].split("\n", 1)[0].strip()
+        signature = head or text[start : min(lines.starts[stop], start + MAX_CONTEXT)].split("\n", 1)[0].strip()
         later = fitted_context(f"{unit.context}\n{signature}".strip(), limit // CONTEXT_SHARE, "code")
     room = limit - later[1]
     cuts = [row for row in unit.cuts if row < stop]

@@ -120,7 +120,8 @@ class Chunker(Protocol):
     """Cuts one kind of file into pieces.
 
     For plain-text formats the pieces and the part rejects together cover every byte of the extent exactly once, in
-    order. Memory is bounded: a chunker of formats that grow without limit (logs, tables) reads line by line.
+    order. (Rejects that say `cut by lines` stand beside pieces of the same bytes.) Memory is bounded: a chunker of
+    formats that grow without limit (logs, tables) reads line by line.
     """
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.archives import ArchiveChunker
-from mesh_assets.chunks.code import LineChunker, PythonChunker
+from mesh_assets.chunks.code import LineChunker, PythonChunker, TreeChunker
 from mesh_assets.chunks.documents.chunker import DocumentChunker
 from mesh_assets.chunks.documents.docx import docx_blocks
 from mesh_assets.chunks.documents.email import email_blocks
@@ -29,6 +29,7 @@ from mesh_assets.chunks.media.images import ImageChunker
 from mesh_assets.chunks.media.recorded import RecordingChunker
 from mesh_assets.chunks.media.recordings import SOUND_FORMATS, VIDEO_FORMATS
 from mesh_assets.chunks.protocol import OFF, Chunker, LocalModels, Source
+from mesh_assets.chunks.syntax.grammars import GRAMMARS
 from mesh_assets.chunks.tables import TableChunker
 from mesh_assets.chunks.tabular.columnar import arrow_grids, parquet_grids
 from mesh_assets.chunks.tabular.grids import GridChunker
@@ -47,7 +48,7 @@ _TABLES: dict[str, Chunker] = {
 }
 _BY_FORMAT: dict[str, dict[str, Chunker]] = {
     "text": {"markdown": TextChunker(), "rst": TextChunker(), "plain": TextChunker()},
-    "code": {"python": PythonChunker()},
+    "code": {**dict.fromkeys(GRAMMARS, TreeChunker()), "python": PythonChunker()},
     "structured": _TABLES,
     "metric": _TABLES,
 }

@@ -98,15 +98,24 @@ _TEXT_NAMES: dict[str, tuple[str, str]] = {
     ".tex": ("text", "latex"),
     **dict.fromkeys((".py", ".pyi", ".pyw"), ("code", "python")),
     **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), ("code", "javascript")),
-    **dict.fromkeys((".ts", ".tsx"), ("code", "typescript")),
+    **dict.fromkeys((".ts", ".mts", ".cts", ".tsx"), ("code", "typescript")),
     **dict.fromkeys((".c", ".h"), ("code", "c")),
-    **dict.fromkeys((".cc", ".cpp", ".cxx", ".hpp", ".hh"), ("code", "cpp")),
+    **dict.fromkeys((".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".cu", ".cuh"), ("code", "cpp")),
     **dict.fromkeys((".sh", ".bash", ".zsh"), ("code", "shell")),
     ".java": ("code", "java"),
     ".go": ("code", "go"),
     ".rs": ("code", "rust"),
-    ".rb": ("code", "ruby"),
-    ".php": ("code", "php"),
+    **dict.fromkeys((".rb", ".rake", ".gemspec"), ("code", "ruby")),
+    **dict.fromkeys((".php", ".phtml"), ("code", "php")),
+    ".cs": ("code", "csharp"),
+    **dict.fromkeys((".scala", ".sc"), ("code", "scala")),
+    **dict.fromkeys((".kt", ".kts"), ("code", "kotlin")),
+    ".lua": ("code", "lua"),
+    ".swift": ("code", "swift"),
+    ".hs": ("code", "haskell"),
+    ".jl": ("code", "julia"),
+    **dict.fromkeys((".m", ".mm"), ("code", "objc")),
+    **dict.fromkeys((".pl", ".pm"), ("code", "perl")),
     ".sql": ("code", "sql"),
     ".css": ("code", "css"),
     **dict.fromkeys((".yaml", ".yml"), ("code", "yaml")),
@@ -122,9 +131,16 @@ _TEXT_NAMES: dict[str, tuple[str, str]] = {
 }
 # Programs and marked-up documents quote tables and logs: their names count before their lines.
 _NAMED_KINDS = frozenset({"code", "text"})
-_CODE_FILES = {"makefile": "make", "dockerfile": "docker"}
-_SHEBANG = re.compile(r"#![^\n]{0,200}?\b(python|bash|sh|node|ruby|perl|php)")
-_SHEBANG_FORMATS = {"bash": "shell", "sh": "shell", "node": "javascript"}
+_CODE_FILES = {"makefile": "make", "dockerfile": "docker", "rakefile": "ruby", "gemfile": "ruby"}
+_SHEBANG = re.compile(
+    r"#![^\n]{0,200}?\b(python|bash|dash|zsh|ksh|sh|nodejs|node|deno|bun|ruby|perl|php|lua|julia|runghc|swift|scala)"
+)
+_SHEBANG_FORMATS = {
+    **dict.fromkeys(("bash", "dash", "zsh", "ksh", "sh"), "shell"),
+    **dict.fromkeys(("nodejs", "node"), "javascript"),
+    **dict.fromkeys(("deno", "bun"), "typescript"),
+    "runghc": "haskell",
+}
 # A drawing as text: an XML document whose root is `svg`, behind its declarations and comments.
 _SVG = re.compile(
     r"\s*+(?:<\?[^>]{0,500}+>\s*+|<!--.{0,4000}?-->\s*+|<!DOCTYPE[^>\[]{0,500}+(?:\[[^\]]{0,4000}+\]\s*+)?>\s*+)*+"

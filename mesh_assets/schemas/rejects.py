@@ -23,6 +23,10 @@ REJECTS = Table(
 )
 
 
+# How the reasons of part rejects end whose bytes are chunks all the same.
+CUT_ANYWAY = "cut by lines"
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One row of the rejects table. Without bytes it stands for the whole extent, with bytes for a part of it."""
@@ -38,6 +42,11 @@ class Reject:
     def is_part(self) -> bool:
         """Whether only a part of an extent is rejected, so that the extent itself still counts as done."""
         return self.byte_start is not None
+
+    @property
+    def is_cut_anyway(self) -> bool:
+        """Whether its bytes are chunks all the same, only cut without knowing what they mean."""
+        return self.reason.endswith(CUT_ANYWAY)
 
     def row(self) -> dict[str, object]:
         """The reject as a row of `REJECTS`; text that Arrow cannot hold is escaped."""

@@ -1,0 +1,129 @@
+"""Rows of the table `SYMBOLS`: what a file defines, each definition with its head, documentation and uses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from blake3 import blake3
+
+from mesh_assets.chunks.protocol import Source
+from mesh_assets.chunks.syntax.cuts import one_line
+from mesh_assets.chunks.syntax.outline import Outline, Uses
+from mesh_assets.chunks.syntax.utf8 import Utf8
+from mesh_assets.schemas.rejects import printable
+
+# A program of longer lines in the mean was written by a program: what it defines has names that say nothing.
+MINIFIED_LINE = 300
+_MAX_DOC = 600
+_MAX_HEAD = 1200
+# What comments begin and end with, and what their lines begin with.
+_COMMENT = re.compile(r"^\s*(?:/\*+!?|//+[/!]?|#+!?|--+\[*\s?\|?|\{-+\s?\|?|%+|;+)\s?|\s*(?:\*+/|-\}|\]\])\s*$")
+_STAR = re.compile(r"^\s*\*+(?!/)\s?")
+_TAGS = re.compile(r"</?\w[^<>]{0,80}>")
+_RETURNS = re.compile(r"\s*(?:@\w+|:param\b|:return|\\param\b|\\return)")
+_STRING = re.compile(r"^[rRuUbBfF]{0,2}(\"\"\"|'''|\"|')|(\"\"\"|'''|\"|')\s*$")
+_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n")
+_NO_DOC = re.compile(r"#!|.{0,400}?(?:copyright|licen[sc]e|spdx|coding[:=])", re.IGNORECASE | re.DOTALL)
+
+
+def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tuple[int, dict[str, object]]]:
+    """Rows of `SYMBOLS` in the order of their starts, each with the byte in the extent that it begins at.
+
+    They lack what the stage adds. `content` is what the outline was made of.
+    """
+    data = outline.data
+    file_uses, uses = outline.uses()
+    ordinals: Counter[str] = Counter()
+    name = source.path.rpartition("/")[2]
+    stop = source.stop - source.start
+    yield 0, _row(
+        source, ordinals, "", "module", printable(name), _file_doc(outline, file_uses), (0, stop),
+        (1, content.line_at(max(len(data) - 1, 0))), file_uses,
+    )  # fmt: skip
+    if len(data) > MINIFIED_LINE * (data.count(b"\n") + 1):
+        return
+    places = content.extent_bytes([place for each in outline.definitions for place in (each.start, each.stop)])
+    for each, own in zip(outline.definitions, uses, strict=True):
+        head = data[each.head : min(each.body, each.head + _MAX_HEAD)].decode("utf-8", "ignore")
+        above = data[each.lead : each.start]
+        doc = _uncommented(above) if own.doc is None else _unquoted(own.doc, each.name)
+        if own.doc is None and above[:1] in (b'"', b"'"):
+            doc = _unquoted(above.decode("utf-8", "ignore"), each.name)
+        lines = content.line_at(each.start), content.line_at(max(each.stop - 1, each.start))
+        extent = places[each.start], places[each.stop]
+        yield extent[0], _row(source, ordinals, each.symbol, each.type, one_line(head), doc, extent, lines, own)
+
+
+def _row(
+    source: Source,
+    ordinals: Counter[str],
+    symbol: str,
+    what: str,
+    signature: str,
+    doc: str | None,
+    extent: tuple[int, int],
+    lines: tuple[int, int],
+    uses: Uses,
+) -> dict[str, object]:
+    place = (source.dataset, source.path, symbol, str(ordinals[symbol]))
+    ordinals[symbol] += 1
+    return {
+        "symbol_id": blake3("\0".join(place).encode("utf-8", "surrogatepass")).hexdigest(16),
+        "language": source.format,
+        "symbol": symbol,
+        "type": what,
+        "signature": signature,
+        "docstring": doc or None,
+        "byte_start": source.start + extent[0],
+        "byte_stop": source.start + extent[1],
+        "line_start": lines[0],
+        "line_stop": lines[1],
+        "imports": list(uses.imports),
+        "calls": list(uses.calls),
+        "bases": list(uses.bases),
+    }
+
+
+def _file_doc(outline: Outline, uses: Uses) -> str | None:
+    if uses.doc is not None:
+        return _unquoted(uses.doc, "")
+    comments = sorted((node.start_byte, node.end_byte) for node in outline.captured.get("comment", ()))
+    first = outline.definitions[0].lead if outline.definitions else len(outline.data)
+    at = 0
+    raw = b""
+    for start, stop in comments:
+        between = outline.data[at:start]
+        if start >= first or between.strip(b" \t\r\n\xef\xbb\xbf"):
+            break
+        if between.count(b"\n") > 1 and raw:
+            break
+        piece = outline.data[start:stop]
+        if not _NO_DOC.match(piece.decode("utf-8", "ignore")):
+            raw += piece if piece.endswith(b"\n") else piece + b"\n"
+        at = stop
+    return _uncommented(raw)
+
+
+def _uncommented(raw: bytes) -> str | None:
+    """The first paragraph of comments without their marks."""
+    if not raw.strip():
+        return None
+    lines: list[str] = []
+    for line in raw[: 4 * _MAX_DOC].decode("utf-8", "ignore").splitlines():
+        text = _TAGS.sub("", _STAR.sub("", _COMMENT.sub("", line))).strip()
+        if line.lstrip().startswith(("@", "#[")):
+            continue  # attributes
+        if _RETURNS.match(text) or (not text and lines):
+            break
+        if text.strip("*/#-=+~ "):
+            lines.append(text)
+    return " ".join(lines)[:_MAX_DOC] or None
+
+
+def _unquoted(raw: str, name: str) -> str | None:
+    """The first paragraph of a string literal, but for one that only repeats how `name` is called."""
+    paragraphs = _PARAGRAPHS.split(_STRING.sub("", raw).strip(), maxsplit=2)
+    first = paragraphs[1] if len(paragraphs) > 1 and name and paragraphs[0].startswith(f"{name}(") else paragraphs[0]
+    return " ".join(first.split())[:_MAX_DOC] or None
