@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import cast
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context, line_cuts
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.timestamps import TimestampParser
@@ -61,19 +60,19 @@ class JsonLinesChunker:
                 # A line longer than a window may be, or the rest of one: nothing says whether it is JSON.
                 stop = text.find("\n") + 1
                 is_within = stop == 0
-                yield from _pieces(cutter, _Rows([stop or len(text)], row, ("", 0)), chunk_tokens)
+                yield from cutter.units(Units([stop or len(text)], row=row), chunk_tokens)
                 row += not is_within
             start = cutter.start
             ends, good = _lines(text, start, left)
+            times = parser.moments(text, cutter.meter.codes) if parser else None
             if not context[0] and True in good:
                 index = good.index(True)
                 keys = _keys(_value(text[ends[index - 1] if index else start : ends[index]]))
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
             for first, last in _runs(good):
                 if good[first]:
-                    rows = _Rows(ends[first:last], row, context, parser)
-                    yield from _pieces(cutter, rows, chunk_tokens)
-                    row += last - first
+                    units = Units(ends[first:last], context, row, times=times)
+                    row += yield from cutter.units(units, chunk_tokens)
                 else:
                     left -= 1
                     yield _bad_lines(cutter, source.path, ends[last - 1], is_last=left == 0)
@@ -91,33 +90,7 @@ class JsonChunker:
         for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
             cutter = Cutter.of(window, "structured")
             rows = _elements(window.text, chunk_tokens)
-            yield from _by_lines(cutter, chunk_tokens) if rows is None else _pieces(cutter, rows, chunk_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Elements that end at the characters `ends`; the first has the number `first`, in an object each has its key."""
-
-    ends: list[int]
-    first: int
-    context: tuple[str, int]
-    times: TimestampParser | None = None
-    keys: tuple[str, ...] = ()
-
-
-def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
-    text = cutter.window.text
-    for first, last in grouped(text, rows.ends, cutter.start, cutter.meter, limit - rows.context[1]):
-        stop = rows.ends[last - 1]
-        numbers = (rows.first + first, rows.first + last)
-        times = rows.times.span(text[cutter.start : stop]) if rows.times else None
-        symbol = rows.keys[first] if rows.keys else None
-        context, room = rows.context, limit - rows.context[1]
-        if cutter.meter.fits(cutter.start, stop, limit):
-            room = limit
-            context = fitted_context(context[0], limit - cutter.meter.tokens(cutter.start, stop), "structured")
-        for cut in line_cuts(text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=context, symbol=symbol, rows=None if rows.keys else numbers, times=times)
+            yield from _by_lines(cutter, chunk_tokens) if rows is None else cutter.units(rows, chunk_tokens)
 
 
 def _by_lines(cutter: Cutter, limit: int) -> Iterator[Piece]:
@@ -173,7 +146,7 @@ def _keys(value: object) -> str:
     return ", ".join(islice(cast("dict[str, object]", value), MAX_KEYS))
 
 
-def _elements(text: str, limit: int) -> _Rows | None:
+def _elements(text: str, limit: int) -> Units | None:
     """The top-level elements of a document, None where it is no list and no object, or does not parse."""
     at = cast("re.Match[str]", _SPACE.match(text)).end()
     close = {"[": "]", "{": "}"}.get(text[at : at + 1])
@@ -205,7 +178,7 @@ def _elements(text: str, limit: int) -> _Rows | None:
     if not ends or text[at + 1 :].strip():
         return None
     ends[-1] = len(text)
-    return _Rows(ends, 0, context, keys=tuple(keys))
+    return Units(ends, context, None if keys else 0, symbols=tuple(keys))
 
 
 def _bad_lines(cutter: Cutter, path: str, stop: int, *, is_last: bool) -> Reject:

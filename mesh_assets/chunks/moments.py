@@ -21,6 +21,8 @@ NONE, DOUBT = -(1 << 62), -(1 << 62) + 1
 # A stamp that is not at the start of its line starts within these characters.
 HEAD = 128
 
+_NO_TIMES = (None, None)
+
 _DIGITS = "0123456789"
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -79,6 +81,33 @@ NOTATIONS = {
     "hdfs": Notation("yymmdd HHMMSS", 13, "end"),
     "epoch": Notation("1EEEEEEEEE", 10, "epoch"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class LineTimes:
+    """Where the lines of a text start (character), and the moment of each, or `NONE`."""
+
+    starts: Times
+    times: Times
+
+    def of_parts(self, start: int, stops: list[int]) -> list[tuple[datetime, datetime] | tuple[None, None]]:
+        """The earliest and the latest moment of each part; the first begins at `start`, all at the start of a line."""
+        if not stops:
+            return []
+        starts = [start, *stops[:-1]]
+        first, last = np.searchsorted(self.starts, starts), int(np.searchsorted(self.starts, stops[-1]))
+        times = self.times[:last]
+        high = np.maximum.reduceat(times, first)
+        low = np.minimum.reduceat(np.where(times == NONE, -NONE, times), first)
+        is_none = high == NONE
+        low[is_none] = high[is_none] = 0
+        pairs = zip(_moments(low), _moments(high), strict=True)
+        return [_NO_TIMES if none else pair for none, pair in zip(is_none.tolist(), pairs, strict=True)]
+
+
+def _moments(times: Times) -> list[datetime]:
+    moments: list[datetime] = times.view("datetime64[us]").tolist()
+    return [moment.replace(tzinfo=UTC) for moment in moments]
 
 
 def line_starts(codes: NDArray[np.uint8]) -> Times:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
-from mesh_assets.chunks.windows import Window, head_text, text_windows
+from mesh_assets.chunks.windows import head_text, text_windows
 
 # Characters that show the dialect, the header and the times of a table.
 SAMPLE = 1 << 14
@@ -69,42 +69,17 @@ class TableChunker:
                 if dialect.header:
                     context = _header(head, dialect.delimiter, chunk_tokens)
                     row = 0 if source.start else -1
+            cutter = Cutter.of(window, "structured")
             ends = row_ends(text, dialect.delimiter, final=window.final)
-            row = yield from _row_pieces(window, ends, row, dialect.times, context, chunk_tokens)
+            times = dialect.times.moments(text, cutter.meter.codes) if dialect.times else None
+            # The last row may go on in the next window, or others may join it.
+            units = Units(ends, context, row, times=times)
+            row += yield from cutter.units(units, chunk_tokens, may_go_on=not window.final)
 
 
 def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
     header = head[: next(iter(row_ends(head, delimiter)), 0)].strip(" \t\r\n\ufeff")
     return fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
-
-
-def _row_pieces(
-    window: Window,
-    ends: list[int],
-    row: int,
-    parser: TimestampParser | None,
-    context: tuple[str, int],
-    limit: int,
-) -> Generator[Piece, None, int]:
-    """Pieces of the rows that end at `ends`; the first has the number `row`, -1 for the header. Returns the next."""
-    cutter = Cutter.of(window, "structured")
-    for first, last in grouped(window.text, ends, 0, cutter.meter, limit - context[1]):
-        if last == len(ends) and first > 0 and not window.final:
-            # The last row may go on in the next window, or others may join it.
-            window.held = len(window.text) - cutter.start
-            return row + first
-        # The chunk that holds the header needs no context.
-        around = context if row + first >= 0 else ("", 0)
-        rows = max(row + first, 0), row + last
-        stop = ends[last - 1]
-        times = parser.span(window.text[cutter.start : stop]) if parser else None
-        room = limit - around[1]
-        if cutter.meter.fits(cutter.start, stop, limit):
-            left = limit - cutter.meter.tokens(cutter.start, stop)
-            around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
-        for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=around, rows=rows, times=times)
-    return row + len(ends)
 
 
 def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:

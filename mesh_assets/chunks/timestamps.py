@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.moments import DOUBT, HEAD, NONE, NOTATIONS, Times, line_starts, moments
+from mesh_assets.chunks.moments import DOUBT, HEAD, NONE, NOTATIONS, LineTimes, Times, line_starts, moments
 
 # Lines that show the format of a file.
 SAMPLE_LINES = 400
@@ -236,8 +236,8 @@ class TimestampParser:
                 return stamp.time
         return None
 
-    def moments(self, text: str, codes: NDArray[np.uint8]) -> tuple[Times, Times]:
-        """Where the lines of `text` start (character), and the moment of each in microseconds since 1970, or `NONE`.
+    def moments(self, text: str, codes: NDArray[np.uint8]) -> LineTimes:
+        """The moments of all lines of `text`.
 
         `codes` is the text, one byte a character, as `TokenMeter` has it. Faster than `stamps` for many lines.
         """
@@ -246,7 +246,7 @@ class TimestampParser:
         for pattern, form in self.readers:
             found, _ = _moments(pattern, form, lines, self.latest)
             times = np.where(times == NONE, found, times)
-        return lines.starts, times
+        return LineTimes(lines.starts, times)
 
     def stamps(self, text: str) -> list[Stamp]:
         """The timestamps of all lines of `text`, at most one a line, in order."""
