@@ -24,11 +24,12 @@ HEAD = 128
 _NO_TIMES = (None, None)
 
 _DIGITS = "0123456789"
+_DIGIT_SIGNS = "YmdHMSyEzZ"
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # What may stand at a place of a notation, by the sign that stands there for it. (Letters of names: all that could.)
 _CLASSES = {
-    **dict.fromkeys("YmdHMSyEzZ", _DIGITS),
+    **dict.fromkeys(_DIGIT_SIGNS, _DIGITS),
     "1": "1",
     "D": " " + _DIGITS,
     "~": "-/.",
@@ -68,6 +69,11 @@ class Notation:
     written: str
     sure: int
     tail: str = ""
+
+    @property
+    def beginning(self) -> list[tuple[int, str]]:
+        """Places and signs of the sure characters, first those that texts have fewest of."""
+        return sorted(enumerate(self.written[: self.sure]), key=lambda place: (place[1] in _DIGIT_SIGNS, place[1] in " ~"))
 
 
 NOTATIONS = {
@@ -131,52 +137,41 @@ def moments(
         at = starts + _BRACKET[codes[starts]]
         times[_OTHER_LEAD[codes[starts]]] = DOUBT
         lines = np.flatnonzero(_CLASS_TABLES[notation.written[0]][padded[at]])
-        lines, at = _sure(notation, padded, lines, at[lines])
+        at = at[lines]
     else:
-        lines, at = _first_within(notation, padded, starts)
+        lines, at = _within(notation, padded, starts)
     if len(lines):
-        times[lines], places[lines] = _read(notation, padded, at, latest), at
+        cells = np.lib.stride_tricks.sliding_window_view(padded, len(notation.written) + _TAIL)[at].T.copy()
+        fitting = np.logical_and.reduce([_CLASS_TABLES[sign][cells[at]] for at, sign in notation.beginning])
+        if not fitting.all():
+            lines, at, cells = lines[fitting], at[fitting], cells[:, fitting]
+        if not anchored and len(lines):
+            lines, first = np.unique(lines, return_index=True)
+            at, cells = at[first], cells[:, first]
+        times[lines], places[lines] = _read(notation, cells, latest), at
     return times, places
 
 
-def _sure(notation: Notation, padded: NDArray[np.uint8], lines: Times, at: Times) -> tuple[Times, Times]:
-    """Those of the places that begin as every stamp of the format does."""
-    for offset, sign in enumerate(notation.written[: notation.sure]):
-        fitting = _CLASS_TABLES[sign][padded[at + offset]]
-        if not fitting.all():
-            lines, at = lines[fitting], at[fitting]
-            if not len(at):
-                break
-    return lines, at
-
-
-def _first_within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tuple[Times, Times]:
-    """Lines with the first place of each that begins as a stamp does."""
-    pivot = _pivot(notation)
-    at = np.flatnonzero(_CLASS_TABLES[notation.written[pivot]][padded]) - pivot
+def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tuple[Times, Times]:
+    """Lines and places at which a stamp may begin, by some of its characters."""
+    (offset, sign), *others = notation.beginning[:4]
+    at = np.flatnonzero(_CLASS_TABLES[sign][padded]) - offset
     at = at[np.searchsorted(at, 0) :]
+    for offset, sign in others:
+        at = at[_CLASS_TABLES[sign][padded[at + offset]]]
     at = at[(at == 0) | ~_ALPHANUMERIC[padded[at - 1]]]
-    _, at = _sure(notation, padded, at, at)
     lines = np.searchsorted(starts, at, "right") - 1
     begin = padded[starts[lines]]
     fitting = (at - starts[lines] <= HEAD) & (begin != ord(" ")) & (begin != ord("\t"))
-    lines, first = np.unique(lines[fitting], return_index=True)
-    return lines, at[fitting][first]
+    return lines[fitting], at[fitting]
 
 
-def _pivot(notation: Notation) -> int:
-    """The place of the notation at which the fewest characters fit: texts have many digits and spaces."""
-    sure = notation.written[: notation.sure]
-    return next((at for at, sign in enumerate(sure) if sign in "/~be:;-1"), 0)
-
-
-def _read(notation: Notation, padded: NDArray[np.uint8], at: Times, latest: datetime) -> Times:
-    """The moments of the stamps at these places, or `DOUBT`."""
-    width = len(notation.written)
+def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Times:
+    """The moments of the stamps in the columns of `cells`, or `DOUBT`."""
+    width, count = len(notation.written), cells.shape[1]
     if width == notation.sure == 4:
-        return np.full(len(at), DOUBT, np.int64)
-    cells = np.lib.stride_tricks.sliding_window_view(padded, width + _TAIL)[at].T.copy()
-    is_sure = np.ones(len(at), np.bool_)
+        return np.full(count, DOUBT, np.int64)
+    is_sure = np.ones(count, np.bool_)
     for offset, sign in enumerate(notation.written[notation.sure :], notation.sure):
         is_sure &= _CLASS_TABLES[sign][cells[offset]]
     fields = _fields(notation.written, cells)
@@ -193,7 +188,7 @@ def _fields(written: str, cells: NDArray[np.uint8]) -> dict[str, Times]:
     """The numbers that the signs of the notation write; names of months and days as their letters."""
     fields: dict[str, Times] = {}
     for offset, sign in enumerate(written):
-        if sign in "YmdDHMSyEzZ":
+        if sign in _DIGIT_SIGNS or sign == "D":
             name = sign.replace("D", "d")
             # A space before a day of one digit is a zero.
             digit = (cells[offset] & 15).astype(np.int64)

@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
+
+import numpy as np
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context
 from mesh_assets.chunks.protocol import Piece, Source
@@ -27,7 +29,6 @@ DELIMITERS = ",;\t|"
 # A longer cell is no name of a column.
 MAX_NAME = 80
 
-_LINE_BREAK = re.compile("\n")
 _DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
 
 
@@ -78,7 +79,7 @@ class TableChunker:
 
 
 def _header(head: str, delimiter: str, chunk_tokens: int) -> tuple[str, int]:
-    header = head[: next(iter(row_ends(head, delimiter)), 0)].strip(" \t\r\n\ufeff")
+    header = head[: next(_quoted_ends(head, delimiter, final=True), 0)].strip(" \t\r\n\ufeff")
     return fitted_context(header, chunk_tokens // CONTEXT_SHARE, "structured")
 
 
@@ -87,28 +88,42 @@ def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:
 
     A quote that is open at the end of the text belongs to its cell, unless more text follows (not `final`).
     """
-    if '"' not in text:  # as in most tables: rows are lines
-        stops = [match.end() for match in _LINE_BREAK.finditer(text)]
-        return stops if not text or text[-1] == "\n" else [*stops, len(text)]
-    ends: list[int] = []
+    codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+    breaks = np.flatnonzero(codes == ord("\n"))
+    quotes = np.flatnonzero(codes == ord('"'))
+    if len(quotes):
+        # Every other quote opens a cell, or is the second of a pair within one: then rows are told by counting.
+        opening, before = quotes[::2], codes[quotes[::2] - 1]
+        begins = (before == ord(delimiter)) | (before == ord("\n")) | (opening == 0)
+        begins[1:] |= opening[1:] == quotes[1:-1:2] + 1
+        if not begins.all() or (final and len(quotes) % 2):
+            return list(_quoted_ends(text, delimiter, final=final))
+        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+    ends = (breaks + 1).tolist()
+    if text and (not ends or ends[-1] < len(text)):
+        ends.append(len(text))
+    if len(quotes) and max(stop - start for start, stop in pairwise([0, *ends])) > MAX_QUOTED:
+        return list(_quoted_ends(text, delimiter, final=final))
+    return ends
+
+
+def _quoted_ends(text: str, delimiter: str, *, final: bool) -> Iterator[int]:
+    """As `row_ends`, for quotes of any kind, line by line."""
     start = opened = 0
     is_open = False
     while start < len(text):
         stop = text.find("\n", start) + 1 or len(text)
         if is_open or text.find('"', start, stop) >= 0:
             is_open = _stays_open(text, start, stop, delimiter, is_open=is_open)
-        if not is_open:
-            ends.append(stop)
-            opened = stop
-        elif stop - opened > MAX_QUOTED or (stop == len(text) and final):
+        if is_open and (stop - opened > MAX_QUOTED or (stop == len(text) and final)):
             is_open = False
             stop = text.find("\n", opened) + 1 or len(text)
-            ends.append(stop)
+        if not is_open:
+            yield stop
             opened = stop
         start = stop
     if opened < len(text):
-        ends.append(len(text))
-    return ends
+        yield len(text)
 
 
 def _stays_open(text: str, start: int, stop: int, delimiter: str, *, is_open: bool) -> bool:
@@ -147,8 +162,8 @@ def _delimiter(sample: str) -> str:
 
 def _sample_rows(sample: str, delimiter: str) -> list[list[str]]:
     """The first rows of the sample, without a last one that the sample cuts."""
-    ends = row_ends(sample, delimiter)
-    parts = [sample[start:stop].strip("\r\n\ufeff") for start, stop in pairwise([0, *ends[:20]])]
+    ends = islice(_quoted_ends(sample, delimiter, final=True), 20)
+    parts = [sample[start:stop].strip("\r\n\ufeff") for start, stop in pairwise([0, *ends])]
     rows: list[list[str]] = []
     for part in parts:
         try:

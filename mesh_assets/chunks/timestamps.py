@@ -221,6 +221,8 @@ class TimestampParser:
                 break
             readers.append((best.pattern, best.form))
             lines = [line for line, is_read in zip(lines, best.are_read.tolist(), strict=True) if not is_read]
+            if not lines:
+                break
         return cls(tuple(readers), latest) if readers else None
 
     @property
