@@ -6,12 +6,12 @@ What a unit is (section, function, record, row) belongs to each chunker.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import repeat
+from itertools import pairwise, repeat
 from zlib import crc32
 
 from mesh_assets.chunks.moments import LineTimes
@@ -136,7 +136,7 @@ class Cutter:
             tokens = -((at - worth) // PARTS)
             at = worth
             # The chunk that holds the header needs no context.
-            context, room = units.context if row is None or row + first >= 0 else ("", 0), limit
+            context = units.context if row is None or row + first >= 0 else ("", 0)
             cuts: Iterable[int] = (stop,)
             if not (fits := tokens <= limit and stop - self.start <= limit * MAX_CHARACTERS_PER_TOKEN):
                 cuts = line_cuts(whole, meter, self.start, stop, limit - context[1])
@@ -189,29 +189,45 @@ def grouped_by(
     text: str, ends: Sequence[int], worths: Sequence[int], start: int, at: int, limit: int
 ) -> Iterator[tuple[int, int]]:
     """As `grouped`, for who knows what all before each of `ends` (`worths`) and before `start` (`at`) is worth."""
-    first = 0
-    count = len(ends)
-
-    def last_within(tokens: int) -> int:
-        """Behind the last unit that fits with all since `start`; that which comes first always does."""
-        last = bisect_right(worths, at + tokens * PARTS, first)
-        if last and ends[last - 1] - start > tokens * MAX_CHARACTERS_PER_TOKEN:
-            last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
-        return max(last, first + 1)
-
+    first, count, anchors = 0, len(ends), _anchors(text, ends)
     while first < count:
-        stop = last_within(limit)
-        for unit in range(last_within(limit // 2), min(stop, count)):
-            end = ends[unit - 1]
-            head = text[end : min(ends[unit], end + ANCHOR_HEAD)].encode("utf-8", "surrogatepass")
-            # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci
-            # hashing, Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-            if crc32(head) * 0x9E3779B1 & 0xFFFFFFFF < _ANCHORS:
-                stop = unit
-                break
+        stop = _last_within(ends, worths, first, count, start, at, limit)
+        if stop > first + 1:
+            half_full = _last_within(ends, worths, first, stop, start, at, limit // 2)
+            anchor = bisect_left(anchors, half_full)
+            if anchor < len(anchors):
+                stop = min(stop, anchors[anchor])
         yield first, stop
         start, at = ends[stop - 1], worths[stop - 1]
         first = stop
+
+
+def _last_within(
+    ends: Sequence[int], worths: Sequence[int], first: int, count: int, start: int, at: int, tokens: int
+) -> int:
+    """Behind the last of the units from `first` to `count` that fits with all since `start`; the first always does."""
+    last = bisect_right(worths, at + tokens * PARTS, first, count)
+    if last > first and ends[last - 1] - start > tokens * MAX_CHARACTERS_PER_TOKEN:
+        last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
+    return last if last > first else first + 1
+
+
+def _anchors(text: str, ends: Sequence[int]) -> list[int]:
+    """The units behind the first one that are anchors, by the first characters of each."""
+    if len(ends) < 2:
+        return []
+    base = ends[0]
+    data = text[base : ends[-1]].encode("utf-8", "surrogatepass")
+    starts = [end - base for end in ends]
+    heads = (
+        data[start : stop if stop - start < ANCHOR_HEAD else start + ANCHOR_HEAD] for start, stop in pairwise(starts)
+    )
+    if len(data) != starts[-1]:  # not ASCII alone
+        parts = (text[start : min(stop, start + ANCHOR_HEAD)] for start, stop in pairwise(ends))
+        heads = (part.encode("utf-8", "surrogatepass") for part in parts)
+    # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
+    # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
+    return [unit for unit, head in enumerate(heads, 1) if crc32(head) * 0x9E3779B1 & 0xFFFFFFFF < _ANCHORS]
 
 
 def prose_ends(text: str) -> ProseEnds:

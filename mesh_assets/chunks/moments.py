@@ -44,6 +44,7 @@ _DAY = 86_400 * _SECOND
 _MAX_FRACTION = 9
 _ZONE = re.compile(rb" ?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))(?![0-9A-Za-z])")
 _ALPHANUMERIC = np.array([chr(code).isascii() and chr(code).isalnum() for code in range(256)])
+_GOES_ON = _ALPHANUMERIC | np.array([chr(code) in ".:-" for code in range(256)])
 _IS_DIGIT = np.array([chr(code) in _DIGITS for code in range(256)])
 _BEGINS_ZONE = np.array([chr(code) in "Z+-" for code in range(256)])
 # What may stand before a stamp at the start of a line: a bracket or quote; or what only the pattern reads (a byte order
@@ -73,7 +74,9 @@ class Notation:
     @property
     def beginning(self) -> list[tuple[int, str]]:
         """Places and signs of the sure characters, first those that texts have fewest of."""
-        return sorted(enumerate(self.written[: self.sure]), key=lambda place: (place[1] in _DIGIT_SIGNS, place[1] in " ~"))
+        return sorted(
+            enumerate(self.written[: self.sure]), key=lambda place: (place[1] in _DIGIT_SIGNS, place[1] in " ~")
+        )
 
 
 NOTATIONS = {
@@ -82,7 +85,7 @@ NOTATIONS = {
     "ctime": Notation("wvu bce Dd HH:MM:SS YYYY", 8),
     "java.util.logging": Notation("bce ", 4),
     "syslog": Notation("bce Dd HH:MM:SS", 4, "fraction"),
-    "android": Notation("mm-dd HH:MM:SS", 14, "millis"),
+    "android": Notation("mm-dd HH:MM:SS.", 15, "millis"),
     "short year": Notation("yy/mm/dd HH:MM:SS", 17, "end"),
     "hdfs": Notation("yymmdd HHMMSS", 13, "end"),
     "epoch": Notation("1EEEEEEEEE", 10, "epoch"),
@@ -154,10 +157,10 @@ def moments(
 
 def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tuple[Times, Times]:
     """Lines and places at which a stamp may begin, by some of its characters."""
-    (offset, sign), *others = notation.beginning[:4]
-    at = np.flatnonzero(_CLASS_TABLES[sign][padded]) - offset
+    offset, sign = notation.beginning[0]
+    at = np.flatnonzero(_CLASS_TABLES[sign][padded]).astype(np.int64) - offset
     at = at[np.searchsorted(at, 0) :]
-    for offset, sign in others:
+    for offset, sign in notation.beginning[1:4]:
         at = at[_CLASS_TABLES[sign][padded[at + offset]]]
     at = at[(at == 0) | ~_ALPHANUMERIC[padded[at - 1]]]
     lines = np.searchsorted(starts, at, "right") - 1
@@ -180,7 +183,8 @@ def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Tim
     else:
         times = _clock(fields, is_sure)
         times += _midnights(fields, latest, times, is_sure)
-    times += _tail(notation.tail, cells[width:], is_sure)
+    # The point of `millis` is part of both.
+    times += _tail(notation.tail, cells[width - (notation.tail == "millis") :], is_sure)
     return np.where(is_sure, times, DOUBT)
 
 
@@ -256,7 +260,7 @@ def _tail(tail: str, cells: NDArray[np.uint8], is_sure: Flags) -> Times | int:
     elif tail:
         added, length = _fraction(cells, is_sure)
         if tail == "millis":
-            is_sure &= (cells[0] == ord(".")) & (length >= 3) & (length <= 6)
+            is_sure &= (length >= 3) & (length <= 6)
         return added - _zones(cells, np.where(length > 0, length + 1, 0), is_sure) if tail == "zone" else added
     return 0
 
@@ -264,8 +268,7 @@ def _tail(tail: str, cells: NDArray[np.uint8], is_sure: Flags) -> Times | int:
 def _epoch_tail(cells: NDArray[np.uint8], is_sure: Flags) -> Times:
     has_millis = _IS_DIGIT[cells[0]] & _IS_DIGIT[cells[1]] & _IS_DIGIT[cells[2]]
     millis = (cells[:3] & 15).astype(np.int64)
-    following = np.where(has_millis, cells[3], cells[0])
-    is_sure &= ~(_ALPHANUMERIC[following] | np.isin(following, np.frombuffer(b".:-", np.uint8)))
+    is_sure &= ~np.where(has_millis, _GOES_ON[cells[3]], _GOES_ON[cells[0]])
     return np.where(has_millis, (millis[0] * 100 + millis[1] * 10 + millis[2]) * 1000, 0)
 
 

@@ -215,9 +215,8 @@ class TimestampParser:
         for _ in range(2):
             used = [form for _, form in readers]
             sample = _Lines.of("\n".join(lines))
-            scores = [_score(form, sample, latest) for form in FORMATS if form not in used]
-            best = max(scores, key=lambda score: (score.count, -score.column))
-            if best.count == 0 or (readers and best.count < SECOND_SHARE * len(lines)):
+            best = _best_score([form for form in FORMATS if form not in used], sample, latest)
+            if best.lines == 0 or (readers and best.lines < SECOND_SHARE * len(lines)):
                 break
             readers.append((best.pattern, best.form))
             lines = [line for line, is_read in zip(lines, best.are_read.tolist(), strict=True) if not is_read]
@@ -274,13 +273,22 @@ class _Lines(NamedTuple):
 
 
 class _Score(NamedTuple):
-    """What a format makes of a sample: how many lines, which, at which mean column, with which pattern."""
+    """What a format makes of a sample: how many lines it reads, at which mean column, with which pattern."""
 
-    count: int
+    lines: int
     column: float
     pattern: re.Pattern[str]
     form: Format
     are_read: NDArray[np.bool_]
+
+
+def _best_score(forms: list[Format], sample: _Lines, latest: datetime) -> _Score:
+    scores: list[_Score] = []
+    for form in forms:
+        scores.append(_score(form, sample, latest))
+        if scores[-1].column == 0 and scores[-1].are_read.all():  # none of the others is better
+            return scores[-1]
+    return max(scores, key=lambda score: (score.lines, -score.column))
 
 
 def _score(form: Format, sample: _Lines, latest: datetime) -> _Score:
@@ -306,9 +314,10 @@ def _moments(pattern: re.Pattern[str], form: Format, lines: _Lines, latest: date
         match = pattern.match(lines.text, int(lines.starts[line]))
         if match is not None and match[1] != last:  # as in `_all`
             last, known = match[1], _time(match, form, latest)
-        is_none = match is None or known is None
-        times[line] = NONE if is_none else (known - _EPOCH) // _TICK
-        places[line] = 0 if is_none else match.start(1)
+        if match is None or known is None:
+            times[line] = NONE
+        else:
+            times[line], places[line] = (known - _EPOCH) // _TICK, match.start(1)
     return times, places
 
 
