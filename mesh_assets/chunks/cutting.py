@@ -11,8 +11,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import pairwise, repeat
+from itertools import repeat
 from zlib import crc32
+
+import numpy as np
 
 from mesh_assets.chunks.moments import LineTimes
 from mesh_assets.chunks.protocol import Piece
@@ -216,18 +218,19 @@ def _anchors(text: str, ends: Sequence[int]) -> list[int]:
     """The units behind the first one that are anchors, by the first characters of each."""
     if len(ends) < 2:
         return []
-    base = ends[0]
-    data = text[base : ends[-1]].encode("utf-8", "surrogatepass")
-    starts = [end - base for end in ends]
-    heads = (
-        data[start : stop if stop - start < ANCHOR_HEAD else start + ANCHOR_HEAD] for start, stop in pairwise(starts)
-    )
-    if len(data) != starts[-1]:  # not ASCII alone
-        parts = (text[start : min(stop, start + ANCHOR_HEAD)] for start, stop in pairwise(ends))
-        heads = (part.encode("utf-8", "surrogatepass") for part in parts)
+    edges = np.array(ends, np.int64)
+    starts, stops = edges[:-1], np.minimum(edges[1:], edges[:-1] + ANCHOR_HEAD)
+    data = text[ends[0] : ends[-1]].encode("utf-8", "surrogatepass")
+    if len(data) == ends[-1] - ends[0]:  # ASCII
+        places = zip((starts - ends[0]).tolist(), (stops - ends[0]).tolist(), strict=True)
+        codes = [crc32(data[start:stop]) for start, stop in places]
+    else:
+        places = zip(starts.tolist(), stops.tolist(), strict=True)
+        codes = [crc32(text[start:stop].encode("utf-8", "surrogatepass")) for start, stop in places]
     # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
     # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-    return [unit for unit, head in enumerate(heads, 1) if crc32(head) * 0x9E3779B1 & 0xFFFFFFFF < _ANCHORS]
+    hashes = np.array(codes, np.uint64) * np.uint64(0x9E3779B1) & np.uint64(0xFFFFFFFF)
+    return (np.flatnonzero(hashes < _ANCHORS) + 1).tolist()
 
 
 def prose_ends(text: str) -> ProseEnds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ NONE, DOUBT = -(1 << 62), -(1 << 62) + 1
 HEAD = 128
 
 _NO_TIMES = (None, None)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DIGITS = "0123456789"
 _DIGIT_SIGNS = "YmdHMSyEzZ"
@@ -64,7 +65,8 @@ class Notation:
     """How a format is mostly written: `written` by the signs of `_CLASSES`, of which every stamp has the first `sure`.
 
     `tail` says what may follow: a `fraction`, a fraction of three to six digits (`millis`), a fraction and a `zone`,
-    three digits or nothing but no letter (`epoch`), no digit (`end`). One with only its first signs is never sure.
+    three digits or nothing, but no letter (`epoch`), no digit (`end`), a comma behind a digit or two (`comma`). One
+    with only its first signs is never sure.
     """
 
     written: str
@@ -83,7 +85,7 @@ NOTATIONS = {
     "iso": Notation("YYYY~mm~dd_HH;MM;SS", 19, "zone"),
     "common log": Notation("dd/bce/YYYY:HH:MM:SS ±zzZZ", 26),
     "ctime": Notation("wvu bce Dd HH:MM:SS YYYY", 8),
-    "java.util.logging": Notation("bce ", 4),
+    "java.util.logging": Notation("bce ", 4, "comma"),
     "syslog": Notation("bce Dd HH:MM:SS", 4, "fraction"),
     "android": Notation("mm-dd HH:MM:SS.", 15, "millis"),
     "short year": Notation("yy/mm/dd HH:MM:SS", 17, "end"),
@@ -115,8 +117,8 @@ class LineTimes:
 
 
 def _moments(times: Times) -> list[datetime]:
-    moments: list[datetime] = times.view("datetime64[us]").tolist()
-    return [moment.replace(tzinfo=UTC) for moment in moments]
+    since: list[timedelta] = times.view("timedelta64[us]").tolist()
+    return [_EPOCH + each for each in since]
 
 
 def line_starts(codes: NDArray[np.uint8]) -> Times:
@@ -139,13 +141,13 @@ def moments(
     if anchored:
         at = starts + _BRACKET[codes[starts]]
         times[_OTHER_LEAD[codes[starts]]] = DOUBT
-        lines = np.flatnonzero(_CLASS_TABLES[notation.written[0]][padded[at]])
+        lines = np.flatnonzero(_fits(notation.written[0], padded[at]))
         at = at[lines]
     else:
         lines, at = _within(notation, padded, starts)
     if len(lines):
         cells = np.lib.stride_tricks.sliding_window_view(padded, len(notation.written) + _TAIL)[at].T.copy()
-        fitting = np.logical_and.reduce([_CLASS_TABLES[sign][cells[at]] for at, sign in notation.beginning])
+        fitting = _begin(notation, cells)
         if not fitting.all():
             lines, at, cells = lines[fitting], at[fitting], cells[:, fitting]
         if not anchored and len(lines):
@@ -155,18 +157,52 @@ def moments(
     return times, places
 
 
+def _begin(notation: Notation, cells: NDArray[np.uint8]) -> Flags:
+    """Which columns of `cells` begin as every stamp of the format does."""
+    sure = notation.written[: notation.sure]
+    digits = [at for at, sign in enumerate(sure) if sign in _DIGIT_SIGNS]
+    fitting: Flags = np.logical_and.reduce(_fits("d", cells[digits]))
+    for at, sign in enumerate(sure):
+        if sign == "b":
+            fitting &= np.isin(_letters(cells, at), _SORTED_MONTHS)
+        elif sign == "w":
+            fitting &= np.isin(_letters(cells, at), _DAYS)
+        elif sign not in _DIGIT_SIGNS and sign not in "cevu":
+            fitting &= _fits(sign, cells[at])
+    if notation.tail == "comma":
+        fitting &= (cells[5] == ord(",")) | (cells[6] == ord(","))
+    return fitting
+
+
+def _fits(sign: str, codes: NDArray[np.uint8]) -> Flags:
+    """Which characters may stand where the notation has `sign`."""
+    if sign in _DIGIT_SIGNS:
+        return codes - np.uint8(ord("0")) < len(_DIGITS)
+    allowed = _CLASSES.get(sign, sign)
+    found = codes == ord(allowed[0])
+    for other in allowed[1:]:
+        found |= codes == ord(other)
+    return found
+
+
+def _letters(cells: NDArray[np.uint8], at: int) -> Times:
+    """The three letters from row `at` on as one number."""
+    first, second, third = cells[at : at + 3].astype(np.int64)
+    return first + (second << 8) + (third << 16)
+
+
 def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tuple[Times, Times]:
     """Lines and places at which a stamp may begin, by some of its characters."""
     offset, sign = notation.beginning[0]
-    at = np.flatnonzero(_CLASS_TABLES[sign][padded]).astype(np.int64) - offset
+    at = np.flatnonzero(_fits(sign, padded)).astype(np.int64) - offset
     at = at[np.searchsorted(at, 0) :]
     for offset, sign in notation.beginning[1:4]:
-        at = at[_CLASS_TABLES[sign][padded[at + offset]]]
+        at = at[_fits(sign, padded[at + offset])]
     at = at[(at == 0) | ~_ALPHANUMERIC[padded[at - 1]]]
     lines = np.searchsorted(starts, at, "right") - 1
     begin = padded[starts[lines]]
     fitting = (at - starts[lines] <= HEAD) & (begin != ord(" ")) & (begin != ord("\t"))
-    return lines[fitting], at[fitting]
+    return lines[fitting].astype(np.int64), at[fitting]
 
 
 def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Times:
@@ -176,7 +212,7 @@ def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Tim
         return np.full(count, DOUBT, np.int64)
     is_sure = np.ones(count, np.bool_)
     for offset, sign in enumerate(notation.written[notation.sure :], notation.sure):
-        is_sure &= _CLASS_TABLES[sign][cells[offset]]
+        is_sure &= _fits(sign, cells[offset])
     fields = _fields(notation.written, cells)
     if "E" in notation.written:
         times = fields["E"] * _SECOND + 1_000_000_000 * _SECOND
@@ -189,7 +225,7 @@ def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Tim
 
 
 def _fields(written: str, cells: NDArray[np.uint8]) -> dict[str, Times]:
-    """The numbers that the signs of the notation write; names of months and days as their letters."""
+    """The numbers that the signs of the notation write."""
     fields: dict[str, Times] = {}
     for offset, sign in enumerate(written):
         if sign in _DIGIT_SIGNS or sign == "D":
@@ -197,9 +233,8 @@ def _fields(written: str, cells: NDArray[np.uint8]) -> dict[str, Times]:
             # A space before a day of one digit is a zero.
             digit = (cells[offset] & 15).astype(np.int64)
             fields[name] = fields[name] * 10 + digit if name in fields else digit
-        elif sign in "bw":
-            letters = [cells[offset + at].astype(np.int64) << 8 * at for at in range(3)]
-            fields[sign] = letters[0] + letters[1] + letters[2]
+        elif sign == "b":
+            fields["m"] = _MONTH_NUMBERS[np.searchsorted(_SORTED_MONTHS, _letters(cells, offset))]
         elif sign == "±":
             fields[sign] = np.where(cells[offset] == ord("-"), -1, 1)
     return fields
@@ -219,13 +254,7 @@ def _clock(fields: dict[str, Times], is_sure: Flags) -> Times:
 
 def _midnights(fields: dict[str, Times], latest: datetime, clocks: Times, is_sure: Flags) -> Times:
     """When the days of the stamps begin."""
-    day, month = fields["d"], fields.get("m")
-    if month is None:
-        found = np.minimum(np.searchsorted(_SORTED_MONTHS, fields["b"]), 11)
-        is_sure &= _SORTED_MONTHS[found] == fields["b"]
-        month = _MONTH_NUMBERS[found]
-    if "w" in fields:
-        is_sure &= np.isin(fields["w"], _DAYS)
+    day, month = fields["d"], fields["m"]
     is_sure &= (month >= 1) & (month <= 12) & (day >= 1)
     month = np.clip(month, 1, 12)
     if "Y" in fields:
@@ -235,7 +264,7 @@ def _midnights(fields: dict[str, Times], latest: datetime, clocks: Times, is_sur
         year = fields["y"] + 2000
     else:
         year = np.full(len(day), latest.year)
-        last = round((latest - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * _SECOND
+        last = round((latest - _EPOCH).total_seconds()) * _SECOND
         is_sure &= ((month != 2) | (day != 29)) & (latest.year > 1)
         # To the second: one that is as late as `latest` is left to the pattern.
         this_year = _day_starts(year, month, day, is_sure) + clocks
@@ -313,10 +342,3 @@ def _zone(tail: bytes) -> int | None:
     if ahead >= _DAY:
         return None
     return -ahead if match[1] == b"-" else ahead
-
-
-_CLASS_TABLES = {
-    sign: np.array([chr(code) in _CLASSES.get(sign, sign) for code in range(256)])
-    for notation in NOTATIONS.values()
-    for sign in notation.written
-}

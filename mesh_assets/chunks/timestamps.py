@@ -25,6 +25,8 @@ SAMPLE_LINES = 400
 CLOCK_SKEW = timedelta(days=1)
 # The share of the lines left by the best format that a second one must read to be used beside it.
 SECOND_SHARE = 0.1
+# So few lines are read by the pattern in less time than NumPy takes to begin.
+_FEW_LINES = 16
 # 29 February exists in one of any eight successive years (1900 was none).
 _YEARS_BACK = 8
 
@@ -205,8 +207,9 @@ class TimestampParser:
         Stamps without a year get the one that puts them at or before `latest` plus a day (the file's last modification,
         or the end of a chunk), or the `default_year`; with neither, the clock's now stands for `latest`.
         """
-        heads = (line[: 2 * HEAD].partition("\n")[0] for line in islice(sample_lines, SAMPLE_LINES) if line.strip())
-        lines = list(heads)
+        lines = [line[: 2 * HEAD] for line in islice(sample_lines, SAMPLE_LINES) if line.strip()]
+        if any("\n" in line for line in lines):
+            lines = [line.partition("\n")[0] for line in lines]
         if latest is None:
             year_end = datetime(min(default_year, 9998) + 1, 1, 1, tzinfo=UTC) - _TICK if default_year else None
             latest = year_end - CLOCK_SKEW if year_end else datetime.now(UTC)
@@ -307,8 +310,11 @@ def _score(form: Format, sample: _Lines, latest: datetime) -> _Score:
 
 def _moments(pattern: re.Pattern[str], form: Format, lines: _Lines, latest: datetime) -> tuple[Times, Times]:
     """The moments of lines, or `NONE`, and where their stamps start."""
-    anchored = pattern is form.anchored
-    times, places = moments(NOTATIONS[form.name], lines.codes, lines.starts, latest, anchored=anchored)
+    if len(lines.starts) <= _FEW_LINES:
+        times, places = np.full(len(lines.starts), DOUBT, np.int64), np.zeros(len(lines.starts), np.int64)
+    else:
+        anchored = pattern is form.anchored
+        times, places = moments(NOTATIONS[form.name], lines.codes, lines.starts, latest, anchored=anchored)
     last, known = "", None
     for line in np.flatnonzero(times == DOUBT).tolist():
         match = pattern.match(lines.text, int(lines.starts[line]))

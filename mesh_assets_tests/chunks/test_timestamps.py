@@ -162,7 +162,7 @@ _TAILS = st.sampled_from(
 )
 def test_moments_read_at_once_are_those_of_the_stamps(lines: list[str], form: Format, anchored: bool) -> None:
     parser = TimestampParser(((form.anchored if anchored else form.within, form),), LATEST)
-    text = "\n".join(lines)
+    text = "\n".join(lines * 20)  # few lines are read one by one
     found = parser.moments(text, TokenMeter(text, "log").codes)
     moments = dict(zip(found.starts.tolist(), found.times.tolist(), strict=True))
     epoch, tick = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
