@@ -199,10 +199,10 @@ def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tup
     for offset, sign in notation.beginning[1:4]:
         at = at[_fits(sign, padded[at + offset])]
     at = at[(at == 0) | ~_ALPHANUMERIC[padded[at - 1]]]
-    lines = np.searchsorted(starts, at, "right") - 1
+    lines: Times = np.searchsorted(starts, at, "right").astype(np.int64) - 1
     begin = padded[starts[lines]]
     fitting = (at - starts[lines] <= HEAD) & (begin != ord(" ")) & (begin != ord("\t"))
-    return lines[fitting].astype(np.int64), at[fitting]
+    return lines[fitting], at[fitting]
 
 
 def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Times:

@@ -152,7 +152,7 @@ def _delimiter(sample: str) -> str:
     Not csv.Sniffer: its expressions take quadratic time, and it takes letters and spaces for delimiters.
     """
     best = (0.0, 0, ",")
-    for delimiter in DELIMITERS:
+    for delimiter in (delimiter for delimiter in DELIMITERS if delimiter in sample):
         widths = Counter(len(row) for row in _sample_rows(sample, delimiter))
         width, count = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(0, 0))
         if width > 1:

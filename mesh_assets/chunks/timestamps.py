@@ -215,16 +215,14 @@ class TimestampParser:
             latest = year_end - CLOCK_SKEW if year_end else datetime.now(UTC)
         latest = min(latest, _LAST) + CLOCK_SKEW
         readers: list[tuple[re.Pattern[str], Format]] = []
-        for _ in range(2):
+        while lines and len(readers) < 2:
             used = [form for _, form in readers]
-            sample = _Lines.of("\n".join(lines))
+            sample = _Lines.of("".join([f"{line}\n" for line in lines]))
             best = _best_score([form for form in FORMATS if form not in used], sample, latest)
             if best.lines == 0 or (readers and best.lines < SECOND_SHARE * len(lines)):
                 break
             readers.append((best.pattern, best.form))
             lines = [line for line, is_read in zip(lines, best.are_read.tolist(), strict=True) if not is_read]
-            if not lines:
-                break
         return cls(tuple(readers), latest) if readers else None
 
     @property
@@ -295,17 +293,16 @@ def _best_score(forms: list[Format], sample: _Lines, latest: datetime) -> _Score
 
 
 def _score(form: Format, sample: _Lines, latest: datetime) -> _Score:
-    times, places = _moments(form.within, form, sample, latest)
-    are_read = times != NONE
-    count = int(are_read.sum())
-    if count:
-        anchored = _moments(form.anchored, form, sample, latest)[0] != NONE
+    anchored = _moments(form.anchored, form, sample, latest)[0] != NONE
+    if not anchored.all():
+        times, places = _moments(form.within, form, sample, latest)
+        are_read = times != NONE
+        lines = int(are_read.sum())
         # Nearly all at the start: a stamp elsewhere is part of a message.
-        if anchored.sum() < 0.9 * count:
-            column = int((places - sample.starts)[are_read].sum()) / count
-            return _Score(count, column, form.within, form, are_read)
-        are_read = anchored
-    return _Score(int(are_read.sum()), 0.0, form.anchored, form, are_read)
+        if anchored.sum() < 0.9 * lines:
+            column = int((places - sample.starts)[are_read].sum()) / lines
+            return _Score(lines, column, form.within, form, are_read)
+    return _Score(int(anchored.sum()), 0.0, form.anchored, form, anchored)
 
 
 def _moments(pattern: re.Pattern[str], form: Format, lines: _Lines, latest: datetime) -> tuple[Times, Times]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks import json_text
@@ -59,6 +59,18 @@ def test_a_row_that_fits_is_never_split(rows: list[tuple[str, str, str]]) -> Non
     assert [text[start:stop] for start, stop in pairwise([0, *ends])] == written
     starts = {len("".join(written[:n]).encode()) for n in range(len(written))}
     assert {piece.byte_start for piece in cut(text, "structured", "csv", tokens=64)} <= starts
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(['"', '"', '""', ",", ",", "\n", "a", "é€", ' "', '"b""c"', ',"d\ne",']), max_size=14))
+def test_rows_end_where_the_reader_of_python_ends_them(parts: list[str]) -> None:
+    text = "".join(parts) + "\n"
+    end = '\n"the last row",is closed\n'
+    reader = csv.reader((text + end).splitlines(keepends=True))
+    lines = [reader.line_num for _ in reader]
+    assume(lines[-2] == (text + end).count("\n") - 1)  # no quote is open before it
+    breaks = [at + 1 for at, letter in enumerate(text + end) if letter == "\n"]
+    assert row_ends(text + end, ",") == [breaks[line - 1] for line in lines]
 
 
 def as_row(cells: tuple[str, ...]) -> str:
