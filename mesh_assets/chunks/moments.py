@@ -207,7 +207,7 @@ def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tup
 
 def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Times:
     """The moments of the stamps in the columns of `cells`, or `DOUBT`."""
-    width, count = len(notation.written), cells.shape[1]
+    width, count = len(notation.written), len(cells[0])
     if width == notation.sure == 4:
         return np.full(count, DOUBT, np.int64)
     is_sure = np.ones(count, np.bool_)

@@ -207,7 +207,7 @@ class TimestampParser:
         Stamps without a year get the one that puts them at or before `latest` plus a day (the file's last modification,
         or the end of a chunk), or the `default_year`; with neither, the clock's now stands for `latest`.
         """
-        lines = [line[: 2 * HEAD] for line in islice(sample_lines, SAMPLE_LINES) if line.strip()]
+        lines: list[str] = [line[: 2 * HEAD] for line in islice(sample_lines, SAMPLE_LINES) if line.strip()]
         if any("\n" in line for line in lines):
             lines = [line.partition("\n")[0] for line in lines]
         if latest is None:

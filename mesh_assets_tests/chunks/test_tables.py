@@ -68,7 +68,7 @@ def test_rows_end_where_the_reader_of_python_ends_them(parts: list[str]) -> None
     end = '\n"the last row",is closed\n'
     reader = csv.reader((text + end).splitlines(keepends=True))
     lines = [reader.line_num for _ in reader]
-    assume(lines[-2] == (text + end).count("\n") - 1)  # no quote is open before it
+    assume(len(lines) > 1 and lines[-2] == (text + end).count("\n") - 1)  # no quote is open before it
     breaks = [at + 1 for at, letter in enumerate(text + end) if letter == "\n"]
     assert row_ends(text + end, ",") == [breaks[line - 1] for line in lines]
 
