@@ -115,20 +115,35 @@ def _lines(text: str, start: int, runs: int) -> tuple[list[int], list[bool]]:
     """
     ends: list[int] = []
     good: list[bool] = []
-    at = start
-    while at < len(text):
-        line = text[at : text.find("\n", at) + 1 or len(text)]
-        at += len(line)
-        is_blank = line.isspace()
+    at, length = start, len(text)
+    while at < length:
+        stop = text.find("\n", at) + 1 or length
+        is_blank = text[at].isspace() and text[at:stop].isspace()
         if is_blank and ends:
-            ends[-1] = at
-        elif not is_blank or at == len(text):
+            ends[-1] = stop
+        elif not is_blank or stop == length:
             is_first = not good or good[-1]
-            is_good = is_blank or (is_first and not runs) or _value(line) is not _NOTHING
+            is_good = is_blank or (is_first and not runs) or _is_json(text, at, stop, alone=not is_first)
             runs -= is_first and not is_good
-            ends.append(at)
+            ends.append(stop)
             good.append(is_good)
+        at = stop
     return ends, good
+
+
+def _is_json(text: str, start: int, stop: int, *, alone: bool) -> bool:
+    """Whether the line is JSON, its white space and byte order mark aside.
+
+    The parser reads on behind it, unless `alone`: behind lines that are none, each could lead it far.
+    """
+    if not alone:
+        try:
+            _, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = stop
+        if end == stop - 1 and text[end] == "\n":  # as nearly always
+            return True
+    return _value(text[start:stop]) is not _NOTHING
 
 
 def _value(text: str) -> object:

@@ -142,3 +142,26 @@ def test_a_json_document_is_cut_between_its_elements() -> None:
     assert pieces[-1].row_stop == 40
     table = {f"key{n}": {"a": n} for n in range(40)}
     assert cut(json.dumps(table), "structured", "json", tokens=128)[0].symbol == "key0"
+
+
+NASTY = (
+    '{"a":1} {"a": 1} [1, 2] NaN "x y" "\\ud800" "\udc80" {"a":1,"a":2} 1e999 tru true "\x01" {} , \ufeff \x0b'.split(" ")
+    + [" ", "\t", "\r\n", *("\n" * 4), "9" * 5000, "[" * 5000]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(NASTY), max_size=16).map("".join))
+def test_a_json_line_is_one_that_the_parser_reads_alone(text: str) -> None:
+    found = checked(source(text.encode("utf-8", "surrogateescape"), "structured", "jsonl"), 64)
+    used = "".join(part.text for part in found if isinstance(part, Piece))
+    lines = [line for line in text.split("\n") if line.strip()]
+    assert [line for line in used.split("\n") if line.strip()] == [line for line in lines if is_json(line)]
+
+
+def is_json(line: str) -> bool:
+    try:
+        json.JSONDecoder(strict=False).decode(line.strip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError):
+        return False
+    return True
