@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import cast
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.json_structure import Run, Structure, object_keys
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.tables import SAMPLE
@@ -55,19 +54,19 @@ class JsonLinesChunker:
                 # A line longer than a window may be, or the rest of one: nothing says whether it is JSON.
                 stop = text.find("\n") + 1
                 is_within = stop == 0
-                yield from _pieces(cutter, _Rows([stop or len(text)], row, ("", 0)), chunk_tokens)
+                yield from cutter.units(Units([stop or len(text)], row=row), chunk_tokens)
                 row += not is_within
             start = cutter.start
             ends, good = _lines(text, start, left)
+            times = parser.moments(text, cutter.meter.codes) if parser else None
             if not context[0] and True in good:
                 index = good.index(True)
                 keys = object_keys(_value(text[ends[index - 1] if index else start : ends[index]]))
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
             for first, last in _runs(good):
                 if good[first]:
-                    rows = _Rows(ends[first:last], row, context, parser)
-                    yield from _pieces(cutter, rows, chunk_tokens)
-                    row += last - first
+                    units = Units(ends[first:last], context, row, times=times)
+                    row += yield from cutter.units(units, chunk_tokens)
                 else:
                     left -= 1
                     yield _bad_lines(cutter, source.path, ends[last - 1], is_last=left == 0)
@@ -125,25 +124,6 @@ def _group(
         yield cutter.cut(cut, context=context, symbol=symbol, rows=rows, times=times)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Lines that end at the characters `ends`; the first has the number `first`."""
-
-    ends: list[int]
-    first: int
-    context: tuple[str, int]
-    times: TimestampParser | None = None
-
-
-def _pieces(cutter: Cutter, rows: _Rows, limit: int) -> Iterator[Piece]:
-    text = cutter.window.text
-    for first, last in grouped(text, rows.ends, cutter.start, cutter.meter, limit - rows.context[1]):
-        stop = rows.ends[last - 1]
-        numbers = (rows.first + first, rows.first + last)
-        times = rows.times.span(text[cutter.start : stop]) if rows.times else None
-        yield from _group(cutter, stop, rows.context, limit, rows=numbers, times=times)
-
-
 def _by_lines(cutter: Cutter, limit: int) -> Iterator[Piece]:
     text = cutter.window.text
     for cut in line_cuts(text, cutter.meter, 0, len(text), limit):
@@ -166,20 +146,35 @@ def _lines(text: str, start: int, runs: int) -> tuple[list[int], list[bool]]:
     """
     ends: list[int] = []
     good: list[bool] = []
-    at = start
-    while at < len(text):
-        line = text[at : text.find("\n", at) + 1 or len(text)]
-        at += len(line)
-        is_blank = line.isspace()
+    at, length = start, len(text)
+    while at < length:
+        stop = text.find("\n", at) + 1 or length
+        is_blank = text[at].isspace() and text[at:stop].isspace()
         if is_blank and ends:
-            ends[-1] = at
-        elif not is_blank or at == len(text):
+            ends[-1] = stop
+        elif not is_blank or stop == length:
             is_first = not good or good[-1]
-            is_good = is_blank or (is_first and not runs) or _value(line) is not _NOTHING
+            is_good = is_blank or (is_first and not runs) or _is_json(text, at, stop, alone=not is_first)
             runs -= is_first and not is_good
-            ends.append(at)
+            ends.append(stop)
             good.append(is_good)
+        at = stop
     return ends, good
+
+
+def _is_json(text: str, start: int, stop: int, *, alone: bool) -> bool:
+    """Whether the line is JSON, its white space and byte order mark aside.
+
+    The parser reads on behind it, unless `alone`: behind lines that are none, each could lead it far.
+    """
+    if not alone:
+        try:
+            _, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = stop
+        if end == stop - 1 and text[end] == "\n":  # as nearly always
+            return True
+    return _value(text[start:stop]) is not _NOTHING
 
 
 def _value(text: str) -> object:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh_assets.chunks.cutting import Cutter, grouped, line_cuts
-from mesh_assets.chunks.log_records import SAMPLE, record_stamps
+from mesh_assets.chunks.cutting import Cutter, Units
+from mesh_assets.chunks.log_records import SAMPLE, record_starts
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import head_text, text_windows
@@ -28,15 +28,7 @@ class LogChunker:
             if window.byte_start == 0:
                 sample = head_text(source) if source.start else window.text
                 parser = TimestampParser.detect(sample[:SAMPLE].splitlines(), latest=source.modified)
-            found = record_stamps(window.text, parser)
-            ends = [start for start, _ in found[1:]] + [len(window.text)]
             cutter = Cutter.of(window, "log")
-            for first, stop in grouped(window.text, ends, 0, cutter.meter, chunk_tokens):
-                if stop == len(ends) and first > 0 and not window.final:
-                    # The last record may go on in the next window.
-                    window.held = len(window.text) - cutter.start
-                    break
-                moments = [stamp.time for _, stamp in found[first:stop] if stamp is not None]
-                times = (min(moments), max(moments)) if moments else None
-                for cut in line_cuts(window.text, cutter.meter, cutter.start, ends[stop - 1], chunk_tokens):
-                    yield cutter.cut(cut, times=times)
+            times = parser.moments(window.text, cutter.meter.codes) if parser else None
+            ends = [*record_starts(window.text, times), len(window.text)]
+            yield from cutter.units(Units(ends, times=times), chunk_tokens, may_go_on=not window.final)

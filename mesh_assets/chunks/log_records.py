@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from mesh_assets.chunks.moments import NONE, LineTimes
 from mesh_assets.chunks.timestamps import Stamp, TimestampParser
 
 # Levels by rising severity, after WARNING and ERR were written WARN and ERROR.
@@ -123,12 +124,24 @@ def record_stamps(text: str, parser: TimestampParser | None) -> list[tuple[int, 
         return []
     starts: list[tuple[int, Stamp | None]]
     if parser is None:
-        starts = [(match.start(), None) for match in _START.finditer(text) if match["start"] is not None]
+        starts = [(start, None) for start in (0, *record_starts(text, None))]
     else:
         starts = [(stamp.line, stamp) for stamp in parser.stamps(text)]
-    if not starts or starts[0][0] > 0:
-        starts.insert(0, (0, None))
+        if not starts or starts[0][0] > 0:
+            starts.insert(0, (0, None))
     return starts
+
+
+def record_starts(text: str, times: LineTimes | None) -> list[int]:
+    """Where each record of `text` but the first one starts (character), told by the `times` of its lines if there are.
+
+    The same records as those of `record_stamps`.
+    """
+    if times is not None:
+        starts = times.starts[times.times != NONE]
+        return starts[starts > 0].tolist()
+    starts = (match.start() for match in _START.finditer(text) if match["start"] is not None)
+    return [start for start in starts if start > 0]
 
 
 def level_of(record: str, after: int = 0) -> str | None:

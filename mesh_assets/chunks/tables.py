@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, pairwise
@@ -17,7 +17,7 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import head_text, text_windows
@@ -41,7 +41,6 @@ _WIDTH_SHARE = 0.9
 _ALIGNED_BELOW, _LEAST_ALIGNED = 0.5, 2
 _SAID_DELIMITER = re.compile("\ufeff?sep=([,;\t|])\r?\n", re.IGNORECASE)
 
-_LINE_BREAK = re.compile("\n")
 _DATE = re.compile(r"[0-9]{1,4}[-/.:][0-9]{1,2}")
 
 
@@ -113,12 +112,6 @@ class Dialect:
             return False
         return len(cells) != self.width and bool(row.strip())
 
-    @property
-    def span(self) -> Callable[[str, int, int], tuple[datetime, datetime] | None] | None:
-        """What tells the moments of rows; see `Frame`."""
-        parser = self.times
-        return (lambda text, first, stop: parser.span(text)) if parser else None
-
 
 class TableChunker:
     """Cuts texts whose format is csv or tsv."""
@@ -146,15 +139,17 @@ class TableChunker:
             bad = dialect.bad_rows(text, ends, cutter.meter.codes) if left else np.zeros(len(ends), np.bool_)
             bad[:top] = False
             bad[len(ends) - (not window.final) :] = False  # the last row may go on
-            frame = Frame(context, dialect.span)
+            times = dialect.times.moments(text, cutter.meter.codes) if dialect.times else None
             for first, stop in _runs(bad):
                 if bad[first] and left:
                     left -= 1
                     found = (stop - first, dialect.width)
                     yield _bad_rows(cutter, source.path, ends[stop - 1], found, is_last=not left)
                     continue
-                is_open = stop == len(ends) and not window.final
-                row = yield from row_pieces(cutter, ends[first:stop], row, frame, chunk_tokens, is_open=is_open)
+                # The last row may go on in the next window, or others may join it.
+                may_go_on = stop == len(ends) and not window.final
+                units = Units(ends[first:stop], context, row, times=times)
+                row += yield from cutter.units(units, chunk_tokens, may_go_on=may_go_on)
 
 
 def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -180,76 +175,47 @@ def _bad_rows(cutter: Cutter, path: str, stop: int, found: tuple[int, int], *, i
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What rows of a table stand in: the header as context with its tokens, the table's name.
-
-    `span` says the first and the last moment of rows by their text, the first's number and the last's plus one, `place`
-    where they are by the numbers.
-    """
-
-    context: tuple[str, int]
-    span: Callable[[str, int, int], tuple[datetime, datetime] | None] | None = None
-    place: Callable[[int, int], str] | None = None
-    symbol: str | None = None
-
-
-def row_pieces(
-    cutter: Cutter, ends: Sequence[int], row: int, frame: Frame, limit: int, *, is_open: bool
-) -> Generator[Piece, None, int]:
-    """Pieces of the rows from where `cutter` is that end at `ends`; the first has the number `row`. Returns the next.
-
-    Rows above the first data row have negative numbers. With `is_open`, rows at the end of the window that others may
-    join are held.
-    """
-    window, context = cutter.window, frame.context
-    for first, last in grouped(window.text, ends, cutter.start, cutter.meter, limit - context[1]):
-        if last == len(ends) and cutter.start > 0 and is_open:
-            # The last row may go on in the next window, or others may join it.
-            window.held = len(window.text) - cutter.start
-            return row + first
-        # The chunk that holds the header needs no context.
-        around = context if row + first >= 0 else ("", 0)
-        rows = max(row + first, 0), max(row + last, 0)
-        stop = ends[last - 1]
-        times = frame.span(window.text[cutter.start : stop], *rows) if frame.span else None
-        place = frame.place(*rows) if frame.place else None
-        room = limit - around[1]
-        if cutter.meter.fits(cutter.start, stop, limit):
-            left = limit - cutter.meter.tokens(cutter.start, stop)
-            around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
-        for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=around, symbol=frame.symbol, rows=rows, times=times, place=place)
-    return row + len(ends)
-
-
 def row_ends(text: str, delimiter: str, *, final: bool = True) -> list[int]:
     """Where each row of `text` ends (character), its line break included: line breaks within quotes end none.
 
     A quote that is open at the end of the text belongs to its cell, unless more text follows (not `final`).
     """
-    if '"' not in text:  # as in most tables: rows are lines
-        stops = [match.end() for match in _LINE_BREAK.finditer(text)]
-        return stops if not text or text[-1] == "\n" else [*stops, len(text)]
-    ends: list[int] = []
+    codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+    breaks = np.flatnonzero(codes == ord("\n"))
+    quotes = np.flatnonzero(codes == ord('"'))
+    if len(quotes):
+        # Every other quote opens a cell, or is the second of a pair within one: then rows are told by counting.
+        opening, before = quotes[::2], codes[quotes[::2] - 1]
+        begins = (before == ord(delimiter)) | (before == ord("\n")) | (opening == 0)
+        begins[1:] |= opening[1:] == quotes[1:-1:2] + 1
+        if not begins.all() or (final and len(quotes) % 2):
+            return list(_quoted_ends(text, delimiter, final=final))
+        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+    ends = (breaks + 1).tolist()
+    if text and (not ends or ends[-1] < len(text)):
+        ends.append(len(text))
+    if len(quotes) and max(stop - start for start, stop in pairwise([0, *ends])) > MAX_QUOTED:
+        return list(_quoted_ends(text, delimiter, final=final))
+    return ends
+
+
+def _quoted_ends(text: str, delimiter: str, *, final: bool) -> Iterator[int]:
+    """As `row_ends`, for quotes of any kind, line by line."""
     start = opened = 0
     is_open = False
     while start < len(text):
         stop = text.find("\n", start) + 1 or len(text)
         if is_open or text.find('"', start, stop) >= 0:
             is_open = _stays_open(text, start, stop, delimiter, is_open=is_open)
-        if not is_open:
-            ends.append(stop)
-            opened = stop
-        elif stop - opened > MAX_QUOTED or (stop == len(text) and final):
+        if is_open and (stop - opened > MAX_QUOTED or (stop == len(text) and final)):
             is_open = False
             stop = text.find("\n", opened) + 1 or len(text)
-            ends.append(stop)
+        if not is_open:
+            yield stop
             opened = stop
         start = stop
     if opened < len(text):
-        ends.append(len(text))
-    return ends
+        yield len(text)
 
 
 def _stays_open(text: str, start: int, stop: int, delimiter: str, *, is_open: bool) -> bool:
@@ -279,7 +245,7 @@ def _delimiter(sample: str) -> str:
     only where no other is, and every row has as many words.
     """
     best = (0.0, 0, ",")
-    for delimiter in DELIMITERS:
+    for delimiter in (delimiter for delimiter in DELIMITERS if delimiter in sample):
         widths = Counter(len(row) for row in _sample_rows(sample, delimiter) if row)
         width, count = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(0, 0))
         if width > 1:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks import json_text, tables
@@ -61,6 +61,18 @@ def test_a_row_that_fits_is_never_split(rows: list[tuple[str, str, str]]) -> Non
     assert [text[start:stop] for start, stop in pairwise([0, *ends])] == written
     starts = {len("".join(written[:n]).encode()) for n in range(len(written))}
     assert {piece.byte_start for piece in cut(text, "structured", "csv", tokens=64)} <= starts
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(['"', '"', '""', ",", ",", "\n", "a", "é€", ' "', '"b""c"', ',"d\ne",']), max_size=14))
+def test_rows_end_where_the_reader_of_python_ends_them(parts: list[str]) -> None:
+    text = "".join(parts) + "\n"
+    end = '\n"the last row",is closed\n'
+    reader = csv.reader((text + end).splitlines(keepends=True))
+    lines = [reader.line_num for _ in reader]
+    assume(len(lines) > 1 and lines[-2] == (text + end).count("\n") - 1)  # no quote is open before it
+    breaks = [at + 1 for at, letter in enumerate(text + end) if letter == "\n"]
+    assert row_ends(text + end, ",") == [breaks[line - 1] for line in lines]
 
 
 def as_row(cells: tuple[str, ...]) -> str:
@@ -265,3 +277,24 @@ def test_good_rows_are_never_rejected(rows: list[tuple[str, str, str]], bad: lis
     parts = checked(source("".join(written), "structured", "csv"), 64)
     kept = "".join(part.text for part in parts if isinstance(part, Piece))
     assert kept == "".join(row for row in written if row != "one,two\n")
+
+
+VALUES = '{"a":1} {"a": 1} [1, 2] NaN "x y" "\\ud800" "\udc80" {"a":1,"a":2} 1e999 tru true "\x01" {} , \ufeff \x0b'
+NASTY = (*VALUES.split(" "), " ", "\t", "\r\n", *("\n" * 4), "9" * 5000, "[" * 5000)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(NASTY), max_size=16).map("".join))
+def test_a_json_line_is_one_that_the_parser_reads_alone(text: str) -> None:
+    found = checked(source(text.encode("utf-8", "surrogateescape"), "structured", "jsonl"), 64)
+    used = "".join(part.text for part in found if isinstance(part, Piece))
+    lines = [line for line in text.split("\n") if line.strip()]
+    assert [line for line in used.split("\n") if line.strip()] == [line for line in lines if is_json(line)]
+
+
+def is_json(line: str) -> bool:
+    try:
+        json.JSONDecoder(strict=False).decode(line.strip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError):
+        return False
+    return True

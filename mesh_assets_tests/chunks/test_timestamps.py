@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.moments import NONE
+from mesh_assets.chunks.timestamps import FORMATS, Format, TimestampParser
+from mesh_assets.chunks.tokens import TokenMeter
 
 NOVEMBER = datetime(2026, 11, 22, 10, 42, 1, tzinfo=UTC)
 LATEST = datetime(2026, 12, 1, tzinfo=UTC)
@@ -93,23 +95,80 @@ def test_no_text_is_an_error(lines: list[str]) -> None:
         assert [stamp.time for stamp in stamps] == [t for line in text.split("\n") if (t := parser.parse(line))]
 
 
-@given(
-    st.lists(
-        st.one_of(
-            st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1)).map(lambda moment: moment.isoformat(" ")),
-            st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1)).map(lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"),
-            st.sampled_from(
-                ["2024-02-30 10:00:00", "2024/05/03 10:00:00", "2024-05-03 10:00:00 -0500", "2024-05-03T10:00:00Z", "x"]
-            ),
-            st.sampled_from(["2024-05-03 10:00:00+02:00", "2024-05-03 10:00:00-11:00", "9999-12-31 23:59:59", ""]),
-        ),
-        min_size=1,
-        max_size=12,
-    )
+_STAMPS = st.one_of(
+    st.sampled_from(
+        """2024-02-29 23:59:59|2023-02-29T00:00:00|2024.06.03-15.42.50.363779|2024/01/31_10:20:30,123
+9999-12-31 23:59:59
+2024-01-01T00:00:00Z|2024-01-01 00:00:00+0530|2024-01-01 00:00:00 -08:00|2024-01-01 00:00:00 -9999|2024-01-01 24:00:00
+10/Oct/2000:13:55:36 -0700|10/Oxt/2000:13:55:36 -0700|10/Oct/2000:13:55:36 +2359|10/Oct/2000:13:55:36 +2399
+Sun Dec 04 04:47:44 2005|Sun Dec  4 04:47:44.123 2005|Mou Dec  4 04:47:44 2005|Jan 1, 2005 1:02:03 PM
+Jan 12, 2005 01:02:03
+Jun 14 15:16:01|Jun  9 06:06:20|Jun 9 06:06:20|Jun  14 06:06:20|Jun 14 2004 06:06:20|Feb 29 10:00:00|Nov 23 10:42:01.5
+Dec 31 23:59:59|Nov 23 10:42:00|Jon 12 00:00:00|03-17 16:13:38.811|03-17 16:13:38.81|02-30 16:13:38.811|081109 2036151
+03-17 16:13:38.8111234|17/06/09 20:10:40|17/06/09 20:10:401|081109 203615|1117838570|1117838570123|1117838570.12
+11178385701|1117838570:|1117838570123.5""".replace("\n", "|").split("|")
+    ),
+    st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1)).map(lambda moment: moment.isoformat(" ")),
 )
-def test_the_span_of_a_text_is_that_of_its_stamps(lines: list[str]) -> None:
-    parser = TimestampParser.detect([*lines, "2024-05-03 10:00:00"], latest=LATEST)
-    assert parser is not None
-    text = "\n".join(lines)
-    moments = [stamp.time for stamp in parser.stamps(text)]
-    assert parser.span(text) == ((min(moments), max(moments)) if moments else None)
+_LEADS = st.sampled_from(
+    [
+        "",
+        "",
+        "",
+        " ",
+        "\t",
+        "[",
+        "(",
+        '"',
+        "<34>",
+        "<34>1 ",
+        "\ufeff",
+        "- ",
+        "a",
+        "é ",
+        "€ ",
+        "1",
+        "10.0.0.1 - [",
+        "y " * 63,
+    ]
+)
+_TAILS = st.sampled_from(
+    [
+        " job",
+        "",
+        "]",
+        "Z",
+        " Z",
+        "x",
+        ".1",
+        ",123456789",
+        ",1234567890",
+        " - a",
+        " +0100",
+        " +01:00x",
+        ".",
+        ":",
+        "5",
+        "é",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(_LEADS, _STAMPS, _TAILS, st.one_of(st.just(""), _STAMPS)).map("".join), min_size=1, max_size=12),
+    st.sampled_from(FORMATS),
+    st.booleans(),
+)
+def test_moments_read_at_once_are_those_of_the_stamps(lines: list[str], form: Format, anchored: bool) -> None:
+    parser = TimestampParser(((form.anchored if anchored else form.within, form),), LATEST)
+    text = "\n".join(lines * 20)  # few lines are read one by one
+    found = parser.moments(text, TokenMeter(text, "log").codes)
+    moments = dict(zip(found.starts.tolist(), found.times.tolist(), strict=True))
+    epoch, tick = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+    stamps = parser.stamps(text)
+    assert {start: time for start, time in moments.items() if time != NONE} == {
+        stamp.line: (stamp.time - epoch) // tick for stamp in stamps
+    }
+    times = [stamp.time for stamp in stamps]
+    assert found.of_parts(0, [len(text)]) == [(min(times), max(times)) if times else (None, None)]

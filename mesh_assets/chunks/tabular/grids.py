@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.members import room_of, take_room
 from mesh_assets.chunks.protocol import Part, Piece, Source
-from mesh_assets.chunks.tables import SAMPLE, Frame, row_pieces
+from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.tabular.opening import format_errors
 from mesh_assets.chunks.timestamps import TimestampParser
 from mesh_assets.chunks.windows import WINDOW_BYTES, Window, codec_for
@@ -197,9 +197,9 @@ class _Reading:
             return
         window = self._window(text)
         ends = [match.end() for match in _LINE_BREAK.finditer(text)]
-        frame = Frame(waiting.context, waiting.span(), waiting.place, waiting.grid.symbol)
+        frame = _Frame(waiting.context, waiting.span(), waiting.place, waiting.grid.symbol)
         cutter = Cutter.of(window, "structured")
-        row = yield from row_pieces(cutter, ends, waiting.row, frame, self.limit, is_open=not final)
+        row = yield from _row_pieces(cutter, ends, waiting.row, frame, self.limit, is_open=not final)
         self._advance(window)
         waiting.drop(row - waiting.row, held=text[len(text) - window.held :] if window.held else "")
 
@@ -252,7 +252,7 @@ class _Waiting:
         if self._is_typed:
             return self._span
         parser = self._parser
-        return (lambda rows, first, stop: parser.span(rows)) if parser else None
+        return (lambda rows, first, stop: _ends([stamp.time for stamp in parser.stamps(rows)])) if parser else None
 
     def _span(self, _: str, first: int, stop: int) -> tuple[datetime, datetime] | None:
         times = self._times[0] if len(self._times) == 1 else np.concatenate(self._times)
@@ -315,3 +315,50 @@ def csv_line(cells: Sequence[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(made)
     return out.getvalue()
+
+
+def _ends(moments: list[datetime]) -> tuple[datetime, datetime] | None:
+    return (min(moments), max(moments)) if moments else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What rows of a table stand in: the header as context with its tokens, the table's name.
+
+    `span` says the first and the last moment of rows by their text, the first's number and the last's plus one, `place`
+    where they are by the numbers.
+    """
+
+    context: tuple[str, int]
+    span: Callable[[str, int, int], tuple[datetime, datetime] | None] | None = None
+    place: Callable[[int, int], str] | None = None
+    symbol: str | None = None
+
+
+def _row_pieces(
+    cutter: Cutter, ends: Sequence[int], row: int, frame: _Frame, limit: int, *, is_open: bool
+) -> Generator[Piece, None, int]:
+    """Pieces of the rows from where `cutter` is that end at `ends`; the first has the number `row`. Returns the next.
+
+    Rows above the first data row have negative numbers. With `is_open`, rows at the end of the window that others may
+    join are held.
+    """
+    window, context = cutter.window, frame.context
+    for first, last in grouped(window.text, ends, cutter.start, cutter.meter, limit - context[1]):
+        if last == len(ends) and cutter.start > 0 and is_open:
+            # The last row may go on in the next window, or others may join it.
+            window.held = len(window.text) - cutter.start
+            return row + first
+        # The chunk that holds the header needs no context.
+        around = context if row + first >= 0 else ("", 0)
+        rows = max(row + first, 0), max(row + last, 0)
+        stop = ends[last - 1]
+        times = frame.span(window.text[cutter.start : stop], *rows) if frame.span else None
+        place = frame.place(*rows) if frame.place else None
+        room = limit - around[1]
+        if cutter.meter.fits(cutter.start, stop, limit):
+            left = limit - cutter.meter.tokens(cutter.start, stop)
+            around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
+        for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
+            yield cutter.cut(cut, context=around, symbol=frame.symbol, rows=rows, times=times, place=place)
+    return row + len(ends)
