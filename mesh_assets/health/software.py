@@ -13,8 +13,11 @@ from mesh_assets.health.findings import Finding
 _INSTALL = "Run `make demo` or `make test` in the clone: both install what requirements.lock pins."
 # Dagster's integrations are numbered beside it: 1.13.27 belongs to 0.29.27.
 _INTEGRATION_OFFSET = 16
-# Debian packages that something in the project uses, with what goes without each.
-DEBIAN_PACKAGES: Mapping[str, str] = {"chromium": "the browser tests, which skip without it"}
+# Programs that something in the project uses: the Debian package of each, and what goes without it.
+DEBIAN_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "chromium": ("chromium", "the browser tests, which skip without it"),
+    "tesseract": ("tesseract-ocr", "text in pictures and scans, which are read without their text else"),
+}
 
 
 def python(version: str, wanted: str) -> Finding:
@@ -57,6 +60,8 @@ def debian(is_there: Callable[[str], bool]) -> list[Finding]:
     return [
         Finding("debian", "ok", f"{name} is installed")
         if is_there(name)
-        else Finding("debian", "ok", f"{name} is not installed: optional, for {use}", f"sudo apt-get install -y {name}")
-        for name, use in DEBIAN_PACKAGES.items()
+        else Finding(
+            "debian", "ok", f"{name} is not installed: optional, for {use}", f"sudo apt-get install -y {package}"
+        )
+        for name, (package, use) in DEBIAN_PACKAGES.items()
     ]

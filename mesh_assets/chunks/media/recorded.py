@@ -145,9 +145,9 @@ def _scenes(recording: _Recording, container: InputContainer, stream: VideoStrea
             yield from _scene(recording, scene)
     declared = length_of(container, stream)
     damage.seconds = max(damage.seconds - (start or 0.0), 0.0)
-    for scene in watcher.end(damage.seconds):
-        yield from _scene(recording, scene)
     # Of sampled frames the last one comes long before the end.
+    for scene in watcher.end(max(damage.seconds, declared) if step else damage.seconds):
+        yield from _scene(recording, scene)
     yield from damage.reject(recording.source, "video", 0.0 if step else declared)
 
 

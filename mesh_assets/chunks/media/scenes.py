@@ -141,8 +141,12 @@ def _take_in(current: _Current, at: float, frame: VideoFrame, small: NDArray[np.
 
 def _without_faint_hues(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`pixels` with nearly grey ones in grey: their hue is noise, and all of it counts when the detector compares."""
-    lightest = pixels.max(axis=-1, keepdims=True)
-    return np.where(lightest - pixels.min(axis=-1, keepdims=True) < _FAINT, lightest, pixels)
+    # Channel by channel: reductions over an axis of three take ten times as long.
+    channels = [pixels[..., at] for at in range(3)]
+    lightest = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
+    darkest = np.minimum(np.minimum(channels[0], channels[1]), channels[2])
+    is_faint = lightest - darkest < _FAINT
+    return np.stack([np.where(is_faint, lightest, channel) for channel in channels], axis=-1)
 
 
 def _reduced(frame: VideoFrame, pixels: int, form: str) -> NDArray[np.uint8]:
