@@ -30,6 +30,9 @@ CONTEXT_SHARE = 4
 UNITS_PER_ANCHOR = 32
 ANCHOR_HEAD = 64
 _ANCHORS = (1 << 32) // UNITS_PER_ANCHOR
+_SPREAD = 0x9E3779B1
+# So few units are hashed one by one in less time than NumPy takes to begin.
+_FEW_UNITS = 32
 
 _NONE = (None, None)
 # Its fields in order as one tuple: a third of the time of a call by name, and there is one for each chunk.
@@ -217,21 +220,22 @@ def _last_within(
 
 def _anchors(text: str, ends: Sequence[int]) -> list[int]:
     """The units behind the first one that are anchors, by the first characters of each."""
-    if len(ends) < 2:
-        return []
+    if len(ends) < _FEW_UNITS or not text.isascii():
+        return [unit for unit in range(1, len(ends)) if _hash(text, ends[unit - 1], ends[unit]) < _ANCHORS]
     edges = np.array(ends, np.int64)
     starts, stops = edges[:-1], np.minimum(edges[1:], edges[:-1] + ANCHOR_HEAD)
-    data = text[ends[0] : ends[-1]].encode("utf-8", "surrogatepass")
-    if len(data) == ends[-1] - ends[0]:  # ASCII
-        places = zip((starts - ends[0]).tolist(), (stops - ends[0]).tolist(), strict=True)
-        codes = [crc32(data[start:stop]) for start, stop in places]
-    else:
-        places = zip(starts.tolist(), stops.tolist(), strict=True)
-        codes = [crc32(text[start:stop].encode("utf-8", "surrogatepass")) for start, stop in places]
+    data = text[ends[0] : ends[-1]].encode()
+    places = zip((starts - ends[0]).tolist(), (stops - ends[0]).tolist(), strict=True)
+    hashes = np.array([crc32(data[start:stop]) for start, stop in places], np.uint64)
+    return (np.flatnonzero(hashes * _SPREAD & 0xFFFFFFFF < _ANCHORS) + 1).tolist()
+
+
+def _hash(text: str, start: int, stop: int) -> int:
+    """A hash of the first characters of the unit from `start` to `stop`."""
+    head = text[start : min(stop, start + ANCHOR_HEAD)].encode("utf-8", "surrogatepass")
     # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
     # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-    hashes = np.array(codes, np.uint64) * np.uint64(0x9E3779B1) & np.uint64(0xFFFFFFFF)
-    return (np.flatnonzero(hashes < _ANCHORS) + 1).tolist()
+    return crc32(head) * _SPREAD & 0xFFFFFFFF
 
 
 def prose_ends(text: str) -> ProseEnds:
