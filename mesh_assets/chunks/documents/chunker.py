@@ -19,7 +19,7 @@ from mesh_assets.chunks.members import member_parts
 from mesh_assets.chunks.protocol import Part, Piece, Source
 from mesh_assets.chunks.text import joined, tiny_worth, together
 from mesh_assets.chunks.tokens import PARTS, TokenMeter
-from mesh_assets.errors import FormatError
+from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.schemas.rejects import Reject
 
 # Where a piece ends (character), and its context with the tokens of that.
@@ -67,7 +67,7 @@ class DocumentChunker:
 def _checked(source: Source, reader: Reader) -> Iterator[Block | Reject]:
     try:
         yield from reader(source)
-    except (FormatError, MemoryError):
+    except (SourceError, MemoryError):
         raise
     except RecursionError as error:
         raise FormatError(

@@ -16,13 +16,15 @@ from email.utils import parsedate_to_datetime
 from typing import cast
 
 from mesh_assets.chunks.documents.blocks import Attachment, Block, Heading, Letterhead, Paragraph
-from mesh_assets.chunks.documents.html import markup_blocks
+from mesh_assets.chunks.documents.html import declared_text, decoded, markup_blocks
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.schemas.rejects import Reject
 
 _SHOWN = ("From", "To", "Cc", "Date")
 # Mailing lists write to hundreds.
 _MAX_HEADER, _MAX_WRITTEN = 400, 2000
+# What programs call their text without looking: it is UTF-8 where it can be.
+_UNSURE = frozenset({None, "us-ascii", "iso-8859-1", "utf-8"})
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
@@ -94,10 +96,7 @@ def _text_blocks(body: Message, is_below: bool) -> Iterator[Block]:
         for block in markup_blocks(data, declared):
             yield block._replace(level=block.level + is_below) if isinstance(block, Heading) else block
         return
-    try:
-        text = data.decode(declared or "utf-8", "replace")
-    except (LookupError, ValueError):
-        text = data.decode("utf-8", "replace")
+    text = decoded(data, None) if declared in _UNSURE else declared_text(data, declared or "")
     for paragraph in _BLANK_LINES.split(text.replace("\r\n", "\n")):
         yield Paragraph("\n".join(line.rstrip() for line in paragraph.split("\n")))
 

@@ -115,11 +115,19 @@ def decoded(data: bytes, encoding: str | None) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         declared = _DECLARED.search(data, 0, _DECLARED_WITHIN)
-        name = declared[1].decode("ascii") if declared else encoding or "cp1252"
-        try:
-            return data.decode(name, "replace")
-        except (LookupError, ValueError):
-            return data.decode("cp1252" if encoding == "cp1252" else "utf-8", "replace")
+        return declared_text(data, declared[1].decode("ascii") if declared else encoding or "cp1252")
+
+
+def declared_text(data: bytes, name: str) -> str:
+    """`data` in the encoding that it is said to be in. What is called Latin-1 is Windows's nearly always.
+
+    Source: WHATWG Encoding Standard, names and labels.
+    """
+    try:
+        codec = codecs.lookup(name).name
+        return data.decode("cp1252" if codec in ("iso8859-1", "ascii") else codec, "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
 
 
 def _utf8(data: bytes, encoding: str | None) -> bytes:

@@ -179,7 +179,7 @@ class PageScan:
     def _item(self, letter: str) -> None:
         depth = max(len(self.lists) - 1, 0) + (letter == "e")
         mark = "-"
-        if self.lists and self.lists[-1] >= 0:
+        if letter == "i" and self.lists and self.lists[-1] >= 0:
             self.lists[-1] += 1
             mark = f"{self.lists[-1]}."
         self.item = (depth, mark)

@@ -36,7 +36,8 @@ _ROW_WORDS = 4
 _NUMBER = re.compile(r"\W*(?:page\s*)?(?:\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|-|of)\s*\d{1,4})?\W*", re.IGNORECASE)
 _NUMBER_CHARACTERS = 20
 _DIGITS = re.compile(r"\d+")
-_BULLET = re.compile(r"(?:[•▪◦‣●○■□\uf0b7\u00b7]\s*|[–—*-]\s+)(?=\S)")
+# Signs, and where fonts that say nothing of what theirs mean have them.
+_BULLET = re.compile(r"(?:[•▪◦‣●○■□❖➢➤►✓☐☑☒\u00b7\x80-\x9f\uf020-\uf0ff]\s*|[–—*-]\s+)(?=\S)")
 _NUMBERED_ITEM = re.compile(r"\(?(?:\d{1,2}|[a-z])[.)]\s+(?=\S)")
 _NUMBERED_HEADING = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+[^\W\d_]")
 _LEADERS = re.compile(r"\s*(?:\. ?){4,}\s*|\s*…{2,}\s*")

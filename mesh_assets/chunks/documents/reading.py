@@ -17,7 +17,7 @@ from mesh_assets.chunks.windows import Window, codec_for
 # A window ends before a heading or page behind so many characters, and before any block behind four times as many.
 WINDOW_CHARACTERS = 1 << 18
 # What no text holds, marks of no width (soft hyphens, joiners of words), and what UTF-8 cannot encode.
-_NO_TEXT = re.compile("[\0-\b\x0b-\x1f\x7f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT = re.compile("[\0-\b\x0b-\x1f\x7f-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
 _SPACES = re.compile(r"\s+")
 
 

@@ -22,7 +22,7 @@ from mesh_assets.chunks.documents.blocks import (
 from mesh_assets.chunks.documents.chunker import DocumentChunker
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.tokens import estimate_tokens
-from mesh_assets.errors import FormatError
+from mesh_assets.errors import FormatError, SourceChangedError
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.chunks.documents.documents import covered, text_of
 from mesh_assets_tests.chunks.sources import source
@@ -163,3 +163,12 @@ def test_what_a_reader_breaks_on_is_the_files_fault() -> None:
 
     with pytest.raises(FormatError, match="ZeroDivisionError: odd"):
         list(DocumentChunker(reader).chunk(source(b"x", form="pdf"), chunk_tokens=10))
+
+
+def test_a_file_that_changed_meanwhile_is_not_called_broken() -> None:
+    def reader(given: Source) -> Iterator[Block | Reject]:
+        yield Paragraph("x")
+        raise SourceChangedError("changed since intake", "It changed.", remedy="Wait.")
+
+    with pytest.raises(SourceChangedError):
+        list(DocumentChunker(reader).chunk(source(b"x"), chunk_tokens=10))

@@ -63,10 +63,17 @@ def test_attached_files_are_files_of_their_own() -> None:
 
 
 def test_a_mail_with_broken_headers_is_read() -> None:
-    data = b"From: =?utf-9?q?a?= <a@b>\r\nSubject: =?utf-8?b?!!?=\r\nDate: Mon, 99 Foo\r\n\r\nHello\x80 there\r\n"
+    data = b"From: =?utf-9?q?a?= <a@b>\r\nSubject: =?utf-8?b?!!?=\r\nDate: Mon, 99 Foo\r\n\r\nIt\x92s here\r\n"
     pieces = read(data, "email")
-    assert "Hello\ufffd there" in text_of(pieces)
+    assert "It’s here" in text_of(pieces)
     assert pieces[0].time_start is None
+
+
+def test_a_mail_in_a_rare_encoding_is_read_in_that() -> None:
+    message = EmailMessage()
+    message["Subject"] = "x"
+    message.set_content("港の潮", charset="iso-2022-jp")
+    assert "港の潮" in text_of(read(message.as_bytes(), "email"))
 
 
 def test_rich_text_reads_as_paragraphs_and_tables() -> None:

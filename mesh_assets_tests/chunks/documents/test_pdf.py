@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh_assets.chunks.documents import pdf as pdf_module
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.errors import FormatError
 from mesh_assets_tests.chunks.documents.documents import (
@@ -40,6 +41,13 @@ def test_a_page_becomes_headings_and_paragraphs_without_its_furniture() -> None:
     pieces = read(pdf([_page(number) for number in range(1, 5)]), "pdf")
     assert text_of(pieces) == "".join(f"# Chapter {n}\n\n{TIDES}\n\n{WALLS}\n\n" for n in range(1, 5))
     assert [(piece.symbol, piece.place) for piece in pieces] == [(f"Chapter {n}", f"page {n}") for n in range(1, 5)]
+
+
+def test_a_large_file_is_read_from_the_disk_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pdf([_page(number) for number in range(1, 5)])
+    whole = read(data, "pdf")
+    monkeypatch.setattr(pdf_module, "_IN_MEMORY", 100)
+    assert read(data, "pdf") == whole
 
 
 def test_a_word_that_is_broken_at_the_end_of_a_line_is_one_word() -> None:
