@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Grammar, loaded
@@ -17,11 +18,13 @@ from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Gr
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# The parser asks after each hundred steps whether to go on: programs take 5 to 55 times for 1,000 bytes. What takes
-# more than this is no program: what some grammars do to mend 1,000 bytes of it takes minutes. (Counted, not timed: the
+# The parser asks after each hundred steps whether to go on: 5 to 55 times for 1,000 bytes of a program. What takes more
+# than this is none: what some grammars do to mend 1,000 bytes of it takes minutes. (Counted, not timed, so that the
 # same file is cut the same way on any machine.)
 ASKED_PER_BYTE = 0.08
 MIN_ASKED = 500
+# All the same some of those steps take a thousand times as long as others. Programs of `MAX_PARSED_BYTES` take 3 s.
+MAX_CPU_SECONDS = 30.0
 _READ_BYTES = 1 << 16
 # A node of fewer bytes, in what does not parse, is a word that happens to be one.
 _SOUND_BYTES = 16
@@ -88,7 +91,11 @@ class Outline:
     @property
     def error_bytes(self) -> int:
         """How many bytes do not parse."""
-        return sum(stop - start for node in self.errors for start, stop in lost_parts(node))
+        lost = at = 0
+        for start, stop in sorted(part for node in self.errors for part in lost_parts(node)):
+            lost += max(stop - max(start, at), 0)
+            at = max(at, stop)
+        return lost
 
 
 def lost_parts(error: Node) -> Iterator[tuple[int, int]]:
@@ -104,9 +111,9 @@ def lost_parts(error: Node) -> Iterator[tuple[int, int]]:
 
 
 def is_sound(child: Node) -> bool:
-    """Whether a node within one that does not parse is a statement or the like: there, single words may be any."""
+    """Whether a node within one that does not parse is a statement or the like, or has some: single words say little."""
     if child.is_error:
-        return True
+        return any(not inner.is_error and is_sound(inner) for inner in child.children)
     return child.end_byte - child.start_byte >= _SOUND_BYTES and (child.child_count > 1 or child.is_extra)
 
 
@@ -117,11 +124,12 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
     known = loaded(grammar_name)
     asked = 0
     most = MIN_ASKED + int(len(data) * ASKED_PER_BYTE)
+    until = thread_time() + MAX_CPU_SECONDS
 
     def is_too_much(_offset: int, _has_error: bool) -> bool:
         nonlocal asked
         asked += 1
-        return asked > most
+        return asked > most or thread_time() > until
 
     try:
         tree = Parser(known.language).parse(
