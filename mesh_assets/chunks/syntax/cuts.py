@@ -17,7 +17,7 @@ import numpy as np
 from mesh_assets.chunks.cutting import CONTEXT_SHARE
 from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit
 from mesh_assets.chunks.syntax.grammar import FUNCTIONS, GROUPED
-from mesh_assets.chunks.syntax.outline import Definition, Outline, is_sound, lost_parts
+from mesh_assets.chunks.syntax.outline import Definition, Outline, children_of, is_sound, lost_parts
 from mesh_assets.chunks.tokens import TokenMeter, numbers
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class _Cutting:
     def _walk(self) -> None:
         """Goes through the tree, into what does not fit, without recursion: programs may be nested without end."""
         root = self._outline.root
-        scopes = [_Scope([iter(root.children)], -1, None, "")]
+        scopes = [_Scope([children_of(root)], -1, None, "")]
         while scopes:
             scope = scopes[-1]
             child = next(scope.nodes[-1], None)
@@ -149,7 +149,7 @@ class _Cutting:
         if fits or not child.child_count:
             self._end = max(self._end, stop)
             return
-        scope.nodes.append(self._sound(child, scope) if child.is_error else iter(child.children))
+        scope.nodes.append(self._sound(child, scope) if child.is_error else children_of(child))
         if is_added and not scope.inner:
             scope.inner = len(scope.nodes)
 
@@ -162,7 +162,7 @@ class _Cutting:
         }
         self._broken += lost.items()
         at = error.start_byte
-        for child in error.children:
+        for child in children_of(error):
             if not is_sound(child):
                 continue
             if at in lost:
@@ -217,7 +217,7 @@ class _Cutting:
         place.head = head
         self._places.append(place)
         context = f"{scope.context}\n{head}".strip() if is_function else head
-        made = _Scope([iter(node.children)], number, definition.symbol, context)
+        made = _Scope([children_of(node)], number, definition.symbol, context)
         if definition.body < definition.stop and self._meter.fits(at, self._characters[definition.body], self._room):
             made.floor = definition.body
         return made

@@ -28,6 +28,7 @@ MAX_CPU_SECONDS = 30.0
 _READ_BYTES = 1 << 16
 # A node of fewer bytes, in what does not parse, is a word that happens to be one.
 _SOUND_BYTES = 16
+_MANY_CHILDREN = 1000
 # Names and callees of more bytes than this are expressions.
 _MAX_NAME = 120
 _MAX_USE = 400
@@ -98,10 +99,23 @@ class Outline:
         return lost
 
 
+def children_of(node: Node) -> Iterator[Node]:
+    """The children in order; of a node with many (a table of numbers has millions) without a list of them."""
+    if node.child_count <= _MANY_CHILDREN:
+        yield from node.children
+        return
+    cursor = node.walk()
+    more = cursor.goto_first_child()
+    while more:
+        assert cursor.node is not None
+        yield cursor.node
+        more = cursor.goto_next_sibling()
+
+
 def lost_parts(error: Node) -> Iterator[tuple[int, int]]:
     """The parts of a node that does not parse between those nodes in it that do, or have errors of their own."""
     at = error.start_byte
-    for child in error.children:
+    for child in children_of(error):
         if is_sound(child):
             if child.start_byte > at:
                 yield at, child.start_byte
@@ -111,7 +125,7 @@ def lost_parts(error: Node) -> Iterator[tuple[int, int]]:
 
 
 def is_sound(child: Node) -> bool:
-    """Whether a node within one that does not parse is a statement or the like, or has some: single words say little."""
+    """Whether a node within one that does not parse is a statement or the like, or has some: a word says little."""
     if child.is_error:
         return any(not inner.is_error and is_sound(inner) for inner in child.children)
     return child.end_byte - child.start_byte >= _SOUND_BYTES and (child.child_count > 1 or child.is_extra)
