@@ -17,7 +17,7 @@ import numpy as np
 from mesh_assets.chunks.cutting import CONTEXT_SHARE
 from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit
 from mesh_assets.chunks.syntax.grammar import FUNCTIONS, GROUPED
-from mesh_assets.chunks.syntax.outline import Definition, Outline
+from mesh_assets.chunks.syntax.outline import Definition, Outline, children_of, is_sound, lost_parts
 from mesh_assets.chunks.tokens import TokenMeter, numbers
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ class _Scope:
     number: int
     symbol: str | None
     context: str
-    is_broken: int = 0
     # How many of `nodes` are around a statement that does not fit.
     inner: int = 0
     # Where its head ends (byte), within which there is no cut.
@@ -120,22 +119,19 @@ class _Cutting:
     def _walk(self) -> None:
         """Goes through the tree, into what does not fit, without recursion: programs may be nested without end."""
         root = self._outline.root
-        scopes = [_Scope([iter(root.children)], -1, None, "")]
+        scopes = [_Scope([children_of(root)], -1, None, "")]
         while scopes:
             scope = scopes[-1]
             child = next(scope.nodes[-1], None)
             if child is None:
                 scope.nodes.pop()
-                if len(scope.nodes) < scope.is_broken:
-                    scope.is_broken = 0
                 if len(scope.nodes) < scope.inner:
                     scope.inner = 0
                 if not scope.nodes:
                     scopes.pop()
                 continue
             number = self._outline.by_extent.get((child.start_byte, child.end_byte), -1)
-            # A definition in what does not parse is one if itself parses.
-            if number > scope.number and not (scope.is_broken and child.has_error):
+            if number > scope.number:
                 if number != self._added:
                     self._added = max(self._added, number)
                     inner = self._define(number, child, scope)
@@ -148,21 +144,33 @@ class _Cutting:
         """Adds a node that is no definition, or goes into it."""
         start, stop = self._characters[child.start_byte], self._characters[child.end_byte]
         fits = self._meter.fits(start, stop, self._room)
-        if scope.is_broken:
-            if not fits and child.child_count:
-                scope.nodes.append(iter(child.children))
-            return
         is_first = child.is_named and child.type not in _CONTINUES and child.start_byte >= scope.floor
         is_added = is_first and self._add_statement(start, scope)
         if fits or not child.child_count:
             self._end = max(self._end, stop)
             return
-        scope.nodes.append(iter(child.children))
+        scope.nodes.append(self._sound(child, scope) if child.is_error else children_of(child))
         if is_added and not scope.inner:
             scope.inner = len(scope.nodes)
-        if child.is_error:
-            scope.is_broken = len(scope.nodes)
-            self._broken.append((child.start_byte, child.end_byte))
+
+    def _sound(self, error: Node, scope: _Scope) -> Iterator[Node]:
+        """The nodes to look at in one that does not parse; what is between them and does not fit is cut by lines."""
+        lost = {
+            start: stop
+            for start, stop in lost_parts(error)
+            if not self._meter.fits(self._characters[start], self._characters[stop], self._room)
+        }
+        self._broken += lost.items()
+        at = error.start_byte
+        for child in children_of(error):
+            if not is_sound(child):
+                continue
+            if at in lost:
+                self._add_statement(self._characters[at], scope)
+            yield child
+            at = max(at, child.end_byte)
+        if at in lost:
+            self._add_statement(self._characters[at], scope)
 
     def _add_statement(self, start: int, scope: _Scope) -> bool:
         """Adds a place to cut at, if it is one: of a larger statement where that is within one, else a unit."""
@@ -172,7 +180,7 @@ class _Cutting:
                 return False
             at = start
         last = self._places[-1]
-        if at <= (last.cuts[-1] if last.cuts else last.at) or last.stop > at:
+        if at <= (last.cuts[-1] if last.cuts else last.at) or last.stop > at or at >= len(self._text):
             return False
         is_own = last.symbol == scope.symbol and last.stop < 0
         if is_own and (last.whole or scope.inner):
@@ -209,7 +217,7 @@ class _Cutting:
         place.head = head
         self._places.append(place)
         context = f"{scope.context}\n{head}".strip() if is_function else head
-        made = _Scope([iter(node.children)], number, definition.symbol, context)
+        made = _Scope([children_of(node)], number, definition.symbol, context)
         if definition.body < definition.stop and self._meter.fits(at, self._characters[definition.body], self._room):
             made.floor = definition.body
         return made

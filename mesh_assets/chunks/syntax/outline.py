@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Grammar, loaded
@@ -17,12 +18,17 @@ from mesh_assets.chunks.syntax.grammar import CLASSES, FUNCTIONS, OUTER_ONLY, Gr
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# The parser asks after each so many steps whether to go on: real programs take 5 to 45 times for 1,000 bytes. What
-# takes more than this is no program, and would take minutes.
-STEPS_PER_BYTE = 0.25
-# A program of fewer bytes takes seconds at worst: nobody counts.
-MIN_COUNTED = 1 << 17
+# The parser asks after each hundred steps whether to go on: 5 to 55 times for 1,000 bytes of a program. What takes more
+# than this is none: what some grammars do to mend 1,000 bytes of it takes minutes. (Counted, not timed, so that the
+# same file is cut the same way on any machine.)
+ASKED_PER_BYTE = 0.08
+MIN_ASKED = 500
+# All the same some of those steps take a thousand times as long as others. Programs of `MAX_PARSED_BYTES` take 3 s.
+MAX_CPU_SECONDS = 30.0
 _READ_BYTES = 1 << 16
+# A node of fewer bytes, in what does not parse, is a word that happens to be one.
+_SOUND_BYTES = 16
+_MANY_CHILDREN = 1000
 # Names and callees of more bytes than this are expressions.
 _MAX_NAME = 120
 _MAX_USE = 400
@@ -75,7 +81,7 @@ class Outline:
     root: Node
     definitions: list[Definition]
     captured: dict[str, list[Node]]
-    errors: list[tuple[int, int]]
+    errors: list[Node]
     # Numbers of definitions by their extents; equations of one function have the same.
     by_extent: dict[tuple[int, int], int]
 
@@ -85,16 +91,44 @@ class Outline:
 
     @property
     def error_bytes(self) -> int:
-        """How many bytes do not parse, but for definitions among them that do."""
-        lost = sum(stop - start for start, stop in self.errors)
-        saved = 0
-        for start, stop in self.errors:
-            at = start
-            for found in self.definitions:
-                if found.start >= at and found.stop <= stop and not found.node.has_error:
-                    saved += found.stop - found.start
-                    at = found.stop
-        return lost - saved
+        """How many bytes do not parse."""
+        lost = at = 0
+        for start, stop in sorted(part for node in self.errors for part in lost_parts(node)):
+            lost += max(stop - max(start, at), 0)
+            at = max(at, stop)
+        return lost
+
+
+def children_of(node: Node) -> Iterator[Node]:
+    """The children in order; of a node with many (a table of numbers has millions) without a list of them."""
+    if node.child_count <= _MANY_CHILDREN:
+        yield from node.children
+        return
+    cursor = node.walk()
+    more = cursor.goto_first_child()
+    while more:
+        assert cursor.node is not None
+        yield cursor.node
+        more = cursor.goto_next_sibling()
+
+
+def lost_parts(error: Node) -> Iterator[tuple[int, int]]:
+    """The parts of a node that does not parse between those nodes in it that do, or have errors of their own."""
+    at = error.start_byte
+    for child in children_of(error):
+        if is_sound(child):
+            if child.start_byte > at:
+                yield at, child.start_byte
+            at = max(at, child.end_byte)
+    if at < error.end_byte:
+        yield at, error.end_byte
+
+
+def is_sound(child: Node) -> bool:
+    """Whether a node within one that does not parse is a statement or the like, or has some: a word says little."""
+    if child.is_error:
+        return any(not inner.is_error and is_sound(inner) for inner in child.children)
+    return child.end_byte - child.start_byte >= _SOUND_BYTES and (child.child_count > 1 or child.is_extra)
 
 
 def parsed(data: bytes, grammar_name: str) -> Outline | None:
@@ -102,22 +136,19 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
     from tree_sitter import Parser, QueryCursor
 
     known = loaded(grammar_name)
-    steps = 0
-    most = int(len(data) * STEPS_PER_BYTE)
+    asked = 0
+    most = MIN_ASKED + int(len(data) * ASKED_PER_BYTE)
+    until = thread_time() + MAX_CPU_SECONDS
 
     def is_too_much(_offset: int, _has_error: bool) -> bool:
-        nonlocal steps
-        steps += 1
-        return steps > most
+        nonlocal asked
+        asked += 1
+        return asked > most or thread_time() > until
 
-    parser = Parser(known.language)
     try:
-        if len(data) < MIN_COUNTED:
-            tree = parser.parse(data)
-        else:
-            tree = parser.parse(
-                lambda offset, _point: data[offset : offset + _READ_BYTES], progress_callback=is_too_much
-            )
+        tree = Parser(known.language).parse(
+            lambda offset, _point: data[offset : offset + _READ_BYTES], progress_callback=is_too_much
+        )
     except ValueError:
         return None
     named: list[dict[str, list[Node]]] = []
@@ -130,16 +161,8 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
                 captured.setdefault(what, []).extend(nodes)
     definitions, by_extent = _definitions(data, named, known.grammar)
     _set_leads(data, definitions, captured)
-    errors = _outermost(captured.get("error", []))
+    errors = captured.get("error", [])
     return Outline(data, known.grammar, tree.root_node, definitions, captured, errors, by_extent)
-
-
-def _outermost(nodes: list[Node]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for start, stop in sorted((node.start_byte, -node.end_byte) for node in nodes):
-        if not found or -stop > found[-1][1]:
-            found.append((start, -stop))
-    return found
 
 
 def _definitions(
@@ -223,6 +246,8 @@ def _definition(data: bytes, captures: dict[str, list[Node]], grammar: Grammar) 
     while (parent := outer.parent if grammar.wrappers else None) is not None and parent.type in grammar.wrappers:
         outer = parent
     start, stop = outer.start_byte, outer.end_byte
+    if start >= stop:
+        return None
     return Definition(
         kind, name, "", start, stop, _head(outer, grammar), _head_stop(node, captures, grammar, stop), node,
         captures["name"][0].start_byte, is_long=node.start_point[0] != node.end_point[0],
