@@ -70,6 +70,7 @@ class TreeChunker:
 
 
 def _too_large(source: Source, limit: int) -> Iterator[Part]:
+    yield from LineChunker().chunk(source, chunk_tokens=limit)
     yield Reject(
         source.path,
         f"too large to parse as {source.format}, {CUT_ANYWAY}",
@@ -79,7 +80,6 @@ def _too_large(source: Source, limit: int) -> Iterator[Part]:
         0,
         source.stop - source.start,
     )
-    yield from LineChunker().chunk(source, chunk_tokens=limit)
 
 
 def _tree_parts(source: Source, window: Window, limit: int) -> Iterator[Part]:

@@ -233,7 +233,7 @@ def test_a_file_that_is_too_large_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(code, "MAX_PARSED_BYTES", 1000)
     text = "int a(void) { return 1; }\n" * 60
     for form in ("c", "python"):
-        reject, *pieces = checked(source(text, "code", form), 64)
+        *pieces, reject = checked(source(text, "code", form), 64)
         assert isinstance(reject, Reject) and reject.reason == f"too large to parse as {form}, cut by lines"
         assert pieces
 
