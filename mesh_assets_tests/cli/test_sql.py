@@ -19,6 +19,7 @@ from mesh_assets.cli.samples import SAMPLES
 from mesh_assets.cli.sql import plain
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.settings import PROJECT_ROOT
+from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets.storage.duckdb_files import dataset_database, views_database
 from mesh_assets_tests.cli.command import mesh
 from mesh_assets_tests.flow.location import Location
@@ -143,10 +144,11 @@ def test_a_notebook_that_stays_open_makes_nothing_wait_and_nothing_fail(location
         assert time.monotonic() - started < _NO_WAIT_SECONDS
         assert [key.split("@")[0] for key in runs] == ["notes", "notes.000000", "notes"]
         assert json.loads(mesh(location, "sql", query, "--json").stdout)[0]["n"] == before + 1
+        tables = len(SLICE_ASSETS) + 2  # of a dataset of one slice, and there are two
         made = "select count(*) as n from dataset_statistics where dataset = 'notes' and state = 'done'"
-        assert json.loads(mesh(location, "sql", made, "--json").stdout)[0]["n"] == 10
+        assert json.loads(mesh(location, "sql", made, "--json").stdout)[0]["n"] == tables
         counts, _ = notebook.communicate("\n", timeout=60)
-        assert json.loads(counts) == [20, 20]
+        assert json.loads(counts) == [2 * tables, 2 * tables]
     finally:
         notebook.kill()
         notebook.wait()

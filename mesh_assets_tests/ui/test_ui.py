@@ -46,7 +46,7 @@ def test_a_drop_is_found_made_and_shown(settled: Mesh, page: Page) -> None:
         expect(page.get_by_text(text).first).to_be_visible()
     picture(page, "slice-page")
     page.goto(f"{settled.url}/assets/chunk_sets?view=partitions&partition=notes.000000")
-    expect(page.get_by_text("no chunker for image").first).to_be_visible()
+    expect(page.get_by_text("broken png").first).to_be_visible()
     picture(page, "rejects")
 
 
