@@ -202,6 +202,22 @@ def test_bytes_and_lines_are_those_of_the_file_in_any_encoding(form: str, end: s
     assert (row["line_start"], row["calls"]) == (3, ["ä"])
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_character_is_the_end_of_a_parser(form: str) -> None:
+    # In the process itself: a parser that dies of one of these takes the tests with it. (Bash's did.)
+    for code_point in (0x100, 0x7FF, 0x800, 0x20AC, 0xFFFF, 0x10000, 0x1F600, 0xFF999, 0x10FFFF):
+        for around in ("{{{0}", "{0}", "a{0}b = {0}1", "'{0}", '"{0}', "<<{0}\n", "${{{0}}}", "/*{0}*/ {0}", "$'{0}"):
+            checked(source(around.format(chr(code_point)) * 3, "code", form), 64)
+
+
+def test_characters_beyond_latin_1_keep_their_places() -> None:
+    text = '# \U0001f600 日本\nrun_\u03c9() {\n  echo "\U0001f600 é"\n}\n\nnext() {\n  true\n}\n'
+    found = named(text, "shell")
+    row = found["next"]
+    assert text.encode()[row["byte_start"] : row["byte_stop"]].decode() == "next() {\n  true\n}"
+    assert "run_\u03c9" in found
+
+
 def test_undecodable_bytes_move_nothing() -> None:
     data = b"// \xff\xfe\xe9\nint first(void) {\n  return 1;\n}\n"
     row = named(data, "c")["first"]

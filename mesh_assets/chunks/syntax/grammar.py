@@ -33,7 +33,8 @@ class Grammar:
     `above` are nodes that belong to a definition below them, as attributes; `passed` are those within it that its head
     does not begin with; `wrappers` hold one definition and what belongs to it; `bodies` are nodes where a head ends
     that are in no field `body`. Where definitions with one name and nothing between them are one, as the equations of
-    a function, they are `merged`. `joints` are written between the names of a path, besides the dot.
+    a function, they are `merged`. `joints` are written between the names of a path, besides the dot. A scanner that is
+    `is_narrow` gets letters of Latin-1 for all beyond it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Grammar:
     merged: bool = False
     bodies: frozenset[str] = frozenset()
     joints: tuple[str, ...] = ("::",)
+    is_narrow: bool = False
     entry: str = "language"
 
     @property

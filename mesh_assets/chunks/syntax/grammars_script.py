@@ -98,6 +98,7 @@ LUA = Grammar(
 BASH = Grammar(
     name="shell",
     package="tree_sitter_bash",
+    is_narrow=True,
     definitions={"function_definition": "function"},
     forms="""
 ((program (variable_assignment name: (_) @name) @constant) (#match? @name "^[A-Z][A-Z0-9_]*$"))

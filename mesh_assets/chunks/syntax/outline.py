@@ -36,6 +36,11 @@ _MAX_NAME = 120
 _MAX_USE = 400
 
 _LAST_NAME = re.compile(rb"[\w$\x80-\xff]+[!?]?$")
+# Scanners of some grammars look characters up in C's tables, which end at 255: what is far behind those is no memory
+# (bash 0.25 dies of `{` and U+FF999). Letters of 1 to 255 with as many bytes take their place.
+_FOUR_BYTES = re.compile(b"[\xf0-\xf4][\x80-\xbf]{3}")
+_THREE_BYTES = re.compile(b"[\xe0-\xef][\x80-\xbf]{2}")
+_TWO_BYTES = re.compile(b"[\xc4-\xdf][\x80-\xbf]")
 _QUOTES = b"\"'` \t\r\n"
 _TEXT_ENDS = _QUOTES + b";"
 
@@ -147,9 +152,10 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
         asked += 1
         return asked > most or (asked % _ASKED_PER_CLOCK == 0 and thread_time() > until)
 
+    safe = _safe(data, known.grammar)
     try:
         tree = Parser(known.language).parse(
-            lambda offset, _point: data[offset : offset + _READ_BYTES], progress_callback=is_too_much
+            lambda offset, _point: safe[offset : offset + _READ_BYTES], progress_callback=is_too_much
         )
     except ValueError:
         return None
@@ -165,6 +171,15 @@ def parsed(data: bytes, grammar_name: str) -> Outline | None:
     _set_leads(data, definitions, captured)
     errors = captured.get("error", [])
     return Outline(data, known.grammar, tree.root_node, definitions, captured, errors, by_extent)
+
+
+def _safe(data: bytes, grammar: Grammar) -> bytes:
+    """`data` for the parser, byte by byte: characters that its scanners may not survive are other letters."""
+    if data.isascii():
+        return data
+    if grammar.is_narrow:
+        data = data[:3] + _TWO_BYTES.sub("é".encode(), _THREE_BYTES.sub("éa".encode(), data[3:]))
+    return _FOUR_BYTES.sub("éé".encode(), data)
 
 
 def _definitions(
