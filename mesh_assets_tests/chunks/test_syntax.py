@@ -105,6 +105,15 @@ def test_short_definitions_are_grouped_with_their_neighbours() -> None:
     assert 3 <= len(pieces) <= 12
 
 
+def test_later_parts_of_a_long_table_say_what_it_is_called() -> None:
+    numbers = "".join(f"  [{n}, {n + 1}],\n" for n in range(200))
+    pieces = cut(f"export const TABLE = [\n{numbers}];\n", "code", "javascript", tokens=128)
+    assert len(pieces) > 5
+    assert {piece.symbol for piece in pieces} == {"TABLE"}
+    assert {piece.context for piece in pieces[1:]} == {"export const TABLE = ["}
+    assert all(piece.text.startswith(("export", "  [")) for piece in pieces)
+
+
 # How a function is written whose statements are in the middle, and a statement.
 TEMPLATES = {
     "javascript": ("function {0}(a) {{\n{1}}}\n\n", "  run(1, a);\n"),

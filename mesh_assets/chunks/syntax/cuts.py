@@ -236,6 +236,8 @@ class _Cutting:
         """The head of a definition in one line, at most `MAX_CONTEXT` characters."""
         start, body = definition.head, definition.body
         raw = self._outline.data[start : min(max(body, start), start + 4 * MAX_CONTEXT)].decode("utf-8", "ignore")
+        if body >= definition.stop:
+            raw = raw.lstrip().split("\n", 1)[0]  # without a body, what follows is what it is made of
         return one_line(raw)
 
     def _line_start(self, at: int) -> int | None:
