@@ -31,7 +31,6 @@ PLACE = (
 _HEAD = 240
 _SEED = 11
 # Words of prose that may tell what it is about.
-_LEAST_WORD = 5
 _WORD = r"[^\W\d_]{5,}"
 
 

@@ -316,3 +316,10 @@ def test_symbols_of_python_are_those_of_its_own_parser(module: object) -> None:
                 start += 1
             found.append((row["symbol"], start, row["line_stop"]))
     assert sorted(found) == sorted(expected)
+
+
+def test_half_a_character_at_the_end_is_within_the_file() -> None:
+    text = "x" * 300 + 'up{a="b"} 1 1700000000000\n' + "# A\n" * 5 + "***\n[1,"
+    given = source(text.encode("utf-16-le") + b"\0", "code", "javascript", encoding="utf-16-le")
+    (reject,) = [part for part in checked(given, 32) if isinstance(part, Reject)]
+    assert reject.byte_stop == given.stop

@@ -56,5 +56,5 @@ class Utf8:
             character = characters[place]
             size += codec.size(text[at:character])
             at = character
-            found[place] = size
+            found[place] = min(size, self.window.byte_stop)  # the last character may be cut off: half a code unit
         return found
