@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mesh_assets.chunks.confined import ConfinedChunker
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, grouped_by, line_cuts
 from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
 from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit, scanned_units
@@ -20,6 +21,7 @@ from mesh_assets.chunks.syntax.rows import symbol_rows
 from mesh_assets.chunks.syntax.utf8 import Utf8
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window, text_windows
+from mesh_assets.errors import FormatError
 from mesh_assets.schemas.rejects import CUT_ANYWAY, Reject
 
 # A larger file is no source that a person wrote: it is cut by lines, without the memory that a syntax tree takes (100
@@ -67,6 +69,24 @@ class TreeChunker:
             return
         for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
             yield from _tree_parts(source, window, chunk_tokens)
+
+
+class GuardedChunker:
+    """Lets a child process cut programs by their syntax trees. One that breaks its parser there is cut by lines."""
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+        """As the chunker of the language; a part reject says so where its parser died or passed a limit."""
+        if source.stop - source.start > MAX_PARSED_BYTES:
+            yield from _too_large(source, chunk_tokens)
+            return
+        try:
+            # All of it before any is given, so that none is given twice.
+            parts = list(ConfinedChunker().chunk(source, chunk_tokens=chunk_tokens))
+        except FormatError as error:
+            yield from LineChunker().chunk(source, chunk_tokens=chunk_tokens)
+            yield _unparsed(source, 0, source.stop - source.start, error.message)
+        else:
+            yield from parts
 
 
 def _too_large(source: Source, limit: int) -> Iterator[Part]:

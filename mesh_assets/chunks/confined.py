@@ -90,6 +90,7 @@ class _Children:
     process: subprocess.Popen[bytes] | None = None
     line: socket.socket | None = None
     folder: tempfile.TemporaryDirectory[str] | None = None
+    is_asked: bool = False
     models: LocalModels = field(default_factory=LocalModels)
 
     def read(self, source: Source, file: BinaryIO, chunk_tokens: int) -> Iterator[Part]:
@@ -105,14 +106,15 @@ class _Children:
             if given or was_fresh:
                 raise _in_words(source, died) from died
             yield from self.read(source, file, chunk_tokens)
-        except BaseException:
-            self.close()  # it still has answers to give that nobody waits for
-            raise
+        finally:
+            if self.is_asked:
+                self.close()  # it still has answers to give that nobody waits for
 
     def close(self) -> None:
         """End the child now."""
         process, line, folder = self.process, self.line, self.folder
         self.process = self.line = self.folder = None
+        self.is_asked = False
         if line is not None:
             line.close()
         if process is not None:
@@ -152,6 +154,7 @@ class _Children:
         speed = MODEL_BYTES_PER_CPU_SECOND if source.models.named else BYTES_PER_CPU_SECOND
         request |= {"chunk_tokens": chunk_tokens, "cpu_seconds": CPU_SECONDS + size // speed}
         request["models"] = [source.models.speech, source.models.caption]
+        self.is_asked = True
         try:
             socket.send_fds(self.line, [json.dumps(request).encode()], [file.fileno()])
         except OSError as error:
@@ -159,6 +162,7 @@ class _Children:
         room = max(ROOM_FLOOR, MAX_RATIO * size)
         while (frame := self._frame()) is not None:
             if frame[:1] != b"[":
+                self.is_asked = False
                 _check_end(source, json.loads(frame))
                 return
             for part in parts_of(frame, source):

@@ -7,6 +7,7 @@ file it gives up the network, and all files but those of the system (`walls`), w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -35,6 +36,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     raise_walls(sys.argv[2:])
+    gc.freeze()  # modules live as long as the process: no collection need look through them
     with socket.socket(fileno=os.dup(0)) as parent:
         while True:
             request, descriptors, _, _ = socket.recv_fds(parent, 1 << 16, 1)

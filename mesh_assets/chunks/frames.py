@@ -39,8 +39,8 @@ def frames(parts: Iterator[Part]) -> Iterator[bytes]:
     for part in parts:
         written = _written(part)
         held.append(written)
-        size += len(part.text) if isinstance(part, Piece) else 1000
-        if size >= _FRAME_CHARACTERS or isinstance(part, Attached):
+        size += _size(part)
+        if size >= _FRAME_CHARACTERS:
             yield pack(held)
             held, size = [], 0
     if held:
@@ -58,6 +58,17 @@ def parts_of(frame: bytes, outer: Source) -> Iterator[Part]:
             f"What the reader of {outer.path} answered makes no sense: {error!r}.",
             remedy="Do not trust this file. Save it anew with the program that it is of, or leave it out.",
         ) from error
+
+
+def _size(part: Part) -> int:
+    """About what a part takes in a frame, in characters."""
+    if isinstance(part, Piece):
+        return len(part.text) + 100
+    return (
+        500 + sum(len(value) for value in part.row.values() if isinstance(value, bytes))
+        if isinstance(part, Attached)
+        else 300
+    )
 
 
 def _written(part: Part) -> tuple[str, object]:

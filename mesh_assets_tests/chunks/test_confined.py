@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from mesh_assets.chunks import confined
+from mesh_assets.chunks.code import GuardedChunker
 from mesh_assets.chunks.confined import ConfinedChunker, close_reader
 from mesh_assets.chunks.frames import frames, parts_of
 from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
@@ -72,7 +73,7 @@ class Hostile:
             word = " ".join(sorted(os.environ))
         yield Piece(word, 0, len(word), 1, 1, 1)
 
-registry._CONFINED["text"] = {"hostile": Hostile()}
+registry._CONFINED["text"] = registry._CONFINED["code"] = {"hostile": Hostile()}
 confined_child.main()
 """
 
@@ -131,6 +132,28 @@ _ELSEWHERE = {"path": "b.zip!/x", "kind": "text", "format": "plain", "encoding":
 def test_answers_that_make_no_sense_are_a_reject(answer: bytes) -> None:
     with pytest.raises(FormatError, match="makes no sense"):
         list(parts_of(answer, source("x", "unknown", "zip", path="a.zip")))
+
+
+@pytest.mark.usefixtures("child")
+@pytest.mark.parametrize("word", ["crash", "late crash", "swell", "odd"])
+def test_a_program_that_breaks_its_parser_is_cut_by_lines_and_says_so(word: str) -> None:
+    given = source(word, "code", "hostile")
+    piece, reject = GuardedChunker().chunk(given, chunk_tokens=64)
+    assert isinstance(piece, Piece) and isinstance(reject, Reject)
+    assert (piece.text, reject.reason) == (word, "does not parse as hostile, cut by lines")
+    assert (reject.byte_start, reject.byte_stop) == (0, len(word))
+    assert list(GuardedChunker().chunk(source("fine", "code", "hostile"), chunk_tokens=64)) == hostile("fine")
+
+
+@pytest.mark.usefixtures("child")
+def test_a_child_that_refused_a_file_reads_the_next() -> None:
+    hostile("fine")
+    process = confined._children.process
+    for word in ("odd", "refuse"):
+        with pytest.raises(FormatError):
+            hostile(word)
+    hostile("fine")
+    assert confined._children.process is process is not None
 
 
 @pytest.mark.usefixtures("child")
