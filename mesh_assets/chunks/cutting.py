@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import repeat
 from zlib import crc32
 
 import numpy as np
 
-from mesh_assets.chunks.moments import LineTimes
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenKind, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window
@@ -121,65 +119,6 @@ class Cutter:
             )  # fmt: skip
             start, byte, line, at = stop, byte_stop, following, worth
         self.start, self.byte, self.line = start, byte, line
-
-    def units(self, units: Units, limit: int, *, may_go_on: bool = False) -> Generator[Piece, None, int]:
-        """The pieces of groups of units that fit, from here on, as `grouped` makes them; returns how many units.
-
-        Where the last unit of a window `may_go_on` in the next one, the last group is left for that, if anything of
-        the window comes before it.
-        """
-        window, meter, ends, row = self.window, self.meter, units.ends, units.row
-        whole, size, length = window.text, None if self.by_character else window.codec.size, len(window.text)
-        at, worths = meter.before(self.start), meter.before_each(ends)
-        groups = list(grouped_by(whole, ends, worths, self.start, at, limit - units.context[1]))
-        if may_go_on and groups and (len(groups) > 1 or self.start > 0):
-            first, _ = groups.pop()
-            window.held = length - (ends[first - 1] if first else self.start)
-        stops = [ends[last - 1] for _, last in groups]
-        times = units.times.of_parts(self.start, stops) if units.times else repeat(_NONE)
-        for (first, last), stop, (time_start, time_stop) in zip(groups, stops, times, strict=False):
-            worth = worths[last - 1]
-            tokens = -((at - worth) // PARTS)
-            at = worth
-            # The chunk that holds the header needs no context.
-            context = units.context if row is None or row + first >= 0 else ("", 0)
-            cuts: Iterable[int] = (stop,)
-            if not (fits := tokens <= limit and stop - self.start <= limit * MAX_CHARACTERS_PER_TOKEN):
-                cuts = line_cuts(whole, meter, self.start, stop, limit - context[1])
-            elif tokens + context[1] > limit:
-                context = fitted_context(context[0], limit - tokens, "structured")
-            row_start, row_stop = _NONE if row is None else (max(row + first, 0), max(row + last, 0))
-            symbol = units.symbols[first] if units.symbols else None
-            for cut in cuts:
-                start, byte, line = self.start, self.byte, self.line
-                text = whole[start:cut]
-                byte_stop = window.byte_stop if cut == length else byte + (cut - start if size is None else size(text))
-                following = final = line + text.count("\n")
-                if final > line and text[-1] == "\n":
-                    final -= 1
-                worth_tokens = tokens if fits else meter.tokens(start, cut)
-                self.start, self.byte, self.line = cut, byte_stop, following
-                yield _PIECE(
-                    (
-                        text, byte, byte_stop, line, final, worth_tokens + context[1], context[0], symbol,
-                        row_start, row_stop, time_start, time_stop, None,
-                    )
-                )  # fmt: skip
-        return groups[-1][1] if groups else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units of a window that end at the characters `ends`, and what is said of each.
-
-    `row` is the number of the first one, below 0 for a header; `times` has the moments of the lines.
-    """
-
-    ends: list[int]
-    context: tuple[str, int] = ("", 0)
-    row: int | None = None
-    symbols: tuple[str, ...] = ()
-    times: LineTimes | None = None
 
 
 def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit: int) -> Iterator[tuple[int, int]]:

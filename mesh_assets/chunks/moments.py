@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mesh_assets.chunks.protocol import NO_MOMENT
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 # Instead of a moment, which is in microseconds since 1970 UTC: the line has none; its pattern has to say.
-NONE, DOUBT = -(1 << 62), -(1 << 62) + 1
+NONE, DOUBT = NO_MOMENT, NO_MOMENT + 1
 # A stamp that is not at the start of its line starts within these characters.
 HEAD = 128
 
-_NO_TIMES = (None, None)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DIGITS = "0123456789"
@@ -101,24 +102,15 @@ class LineTimes:
     starts: Times
     times: Times
 
-    def of_parts(self, start: int, stops: list[int]) -> list[tuple[datetime, datetime] | tuple[None, None]]:
-        """The earliest and the latest moment of each part; the first begins at `start`, all at the start of a line."""
-        if not stops:
-            return []
-        starts = [start, *stops[:-1]]
-        first, last = np.searchsorted(self.starts, starts), int(np.searchsorted(self.starts, stops[-1]))
+    def of_parts(self, starts: Times, stops: Times) -> tuple[Times, Times]:
+        """The earliest and the latest moment of each part, or `NONE`; parts are in order and begin with a line."""
+        if not len(stops):
+            return stops, stops
+        first, last = self.starts.searchsorted(starts), int(self.starts.searchsorted(int(stops[-1])))
         times = self.times[:last]
-        high = np.maximum.reduceat(times, first)
-        low = np.minimum.reduceat(np.where(times == NONE, -NONE, times), first)
-        is_none = high == NONE
-        low[is_none] = high[is_none] = 0
-        pairs = zip(_moments(low), _moments(high), strict=True)
-        return [_NO_TIMES if none else pair for none, pair in zip(is_none.tolist(), pairs, strict=True)]
-
-
-def _moments(times: Times) -> list[datetime]:
-    since: list[timedelta] = times.view("timedelta64[us]").tolist()
-    return [_EPOCH + each for each in since]
+        latest: Times = np.maximum.reduceat(times, first)
+        earliest: Times = np.minimum.reduceat(np.where(times == NONE, -NONE, times), first)
+        return np.where(latest == NONE, NONE, earliest), latest
 
 
 def line_starts(codes: NDArray[np.uint8]) -> Times:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,4 +172,6 @@ def test_moments_read_at_once_are_those_of_the_stamps(lines: list[str], form: Fo
         stamp.line: (stamp.time - epoch) // tick for stamp in stamps
     }
     times = [stamp.time for stamp in stamps]
-    assert found.of_parts(0, [len(text)]) == [(min(times), max(times)) if times else (None, None)]
+    earliest, latest = found.of_parts(np.array([0]), np.array([len(text)]))
+    ends = [(time - epoch) // tick for time in (min(times), max(times))] if times else [NONE, NONE]
+    assert [*earliest, *latest] == ends
