@@ -6,14 +6,12 @@ What a unit is (section, function, record, row) belongs to each chunker.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from zlib import crc32
-
-import numpy as np
 
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenKind, TokenMeter, estimate_tokens
@@ -29,8 +27,6 @@ UNITS_PER_ANCHOR = 32
 ANCHOR_HEAD = 64
 _ANCHORS = (1 << 32) // UNITS_PER_ANCHOR
 _SPREAD = 0x9E3779B1
-# So few units are hashed one by one in less time than NumPy takes to begin.
-_FEW_UNITS = 32
 
 _NONE = (None, None)
 # Its fields in order as one tuple: a third of the time of a call by name, and there is one for each chunk.
@@ -134,17 +130,28 @@ def grouped_by(
     text: str, ends: Sequence[int], worths: Sequence[int], start: int, at: int, limit: int
 ) -> Iterator[tuple[int, int]]:
     """As `grouped`, for who knows what all before each of `ends` (`worths`) and before `start` (`at`) is worth."""
-    first, count, anchors = 0, len(ends), _anchors(text, ends)
+    first, count = 0, len(ends)
+    encode = str.encode if text.isascii() else _encoded
     while first < count:
         stop = _last_within(ends, worths, first, count, start, at, limit)
         if stop > first + 1:
             half_full = _last_within(ends, worths, first, stop, start, at, limit // 2)
-            anchor = bisect_left(anchors, half_full)
-            if anchor < len(anchors):
-                stop = min(stop, anchors[anchor])
+            edge = ends[half_full - 1]
+            for unit in range(half_full, min(stop, count)):
+                # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication
+                # (Fibonacci hashing, Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
+                head = text[edge : edge + ANCHOR_HEAD] if (end := ends[unit]) > edge + ANCHOR_HEAD else text[edge:end]
+                if crc32(encode(head)) * _SPREAD & 0xFFFFFFFF < _ANCHORS:
+                    stop = unit
+                    break
+                edge = end
         yield first, stop
         start, at = ends[stop - 1], worths[stop - 1]
         first = stop
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _last_within(
@@ -155,26 +162,6 @@ def _last_within(
     if last > first and ends[last - 1] - start > tokens * MAX_CHARACTERS_PER_TOKEN:
         last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
     return last if last > first else first + 1
-
-
-def _anchors(text: str, ends: Sequence[int]) -> list[int]:
-    """The units behind the first one that are anchors, by the first characters of each."""
-    if len(ends) < _FEW_UNITS or not text.isascii():
-        return [unit for unit in range(1, len(ends)) if _hash(text, ends[unit - 1], ends[unit]) < _ANCHORS]
-    edges = np.array(ends, np.int64)
-    starts, stops = edges[:-1], np.minimum(edges[1:], edges[:-1] + ANCHOR_HEAD)
-    data = text[ends[0] : ends[-1]].encode()
-    places = zip((starts - ends[0]).tolist(), (stops - ends[0]).tolist(), strict=True)
-    hashes = np.array([crc32(data[start:stop]) for start, stop in places], np.uint64)
-    return (np.flatnonzero(hashes * _SPREAD & 0xFFFFFFFF < _ANCHORS) + 1).tolist()
-
-
-def _hash(text: str, start: int, stop: int) -> int:
-    """A hash of the first characters of the unit from `start` to `stop`."""
-    head = text[start : min(stop, start + ANCHOR_HEAD)].encode("utf-8", "surrogatepass")
-    # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
-    # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-    return crc32(head) * _SPREAD & 0xFFFFFFFF
 
 
 def prose_ends(text: str) -> ProseEnds:
