@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from mesh_assets.chunks import confined
 from mesh_assets.chunks.frames import frames, pack
 from mesh_assets.chunks.members import room_of
-from mesh_assets.chunks.protocol import LocalModels, Part, Source
+from mesh_assets.chunks.protocol import LocalModels, Part, Source, one_by_one
 from mesh_assets.chunks.registry import direct_chunker
 from mesh_assets.chunks.streams import another
 from mesh_assets.chunks.walls import raise_walls
@@ -71,7 +71,7 @@ def _answer(request: dict[str, Any], file: BinaryIO) -> Iterator[bytes]:
 def _parts(source: Source, chunk_tokens: int) -> Iterator[Part]:
     chunker = direct_chunker(source.kind, source.format)
     if chunker is not None:
-        yield from chunker.chunk(replace(source, room=room_of(source)), chunk_tokens=chunk_tokens)
+        yield from one_by_one(chunker.chunk(replace(source, room=room_of(source)), chunk_tokens=chunk_tokens))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,13 @@ What a unit is (section, function, record, row) belongs to each chunker.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import repeat
 from zlib import crc32
 
-import numpy as np
-
-from mesh_assets.chunks.moments import LineTimes
 from mesh_assets.chunks.protocol import Piece
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenKind, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window
@@ -31,8 +27,6 @@ UNITS_PER_ANCHOR = 32
 ANCHOR_HEAD = 64
 _ANCHORS = (1 << 32) // UNITS_PER_ANCHOR
 _SPREAD = 0x9E3779B1
-# So few units are hashed one by one in less time than NumPy takes to begin.
-_FEW_UNITS = 32
 
 _NONE = (None, None)
 # Its fields in order as one tuple: a third of the time of a call by name, and there is one for each chunk.
@@ -122,65 +116,6 @@ class Cutter:
             start, byte, line, at = stop, byte_stop, following, worth
         self.start, self.byte, self.line = start, byte, line
 
-    def units(self, units: Units, limit: int, *, may_go_on: bool = False) -> Generator[Piece, None, int]:
-        """The pieces of groups of units that fit, from here on, as `grouped` makes them; returns how many units.
-
-        Where the last unit of a window `may_go_on` in the next one, the last group is left for that, if anything of
-        the window comes before it.
-        """
-        window, meter, ends, row = self.window, self.meter, units.ends, units.row
-        whole, size, length = window.text, None if self.by_character else window.codec.size, len(window.text)
-        at, worths = meter.before(self.start), meter.before_each(ends)
-        groups = list(grouped_by(whole, ends, worths, self.start, at, limit - units.context[1]))
-        if may_go_on and groups and (len(groups) > 1 or self.start > 0):
-            first, _ = groups.pop()
-            window.held = length - (ends[first - 1] if first else self.start)
-        stops = [ends[last - 1] for _, last in groups]
-        times = units.times.of_parts(self.start, stops) if units.times else repeat(_NONE)
-        for (first, last), stop, (time_start, time_stop) in zip(groups, stops, times, strict=False):
-            worth = worths[last - 1]
-            tokens = -((at - worth) // PARTS)
-            at = worth
-            # The chunk that holds the header needs no context.
-            context = units.context if row is None or row + first >= 0 else ("", 0)
-            cuts: Iterable[int] = (stop,)
-            if not (fits := tokens <= limit and stop - self.start <= limit * MAX_CHARACTERS_PER_TOKEN):
-                cuts = line_cuts(whole, meter, self.start, stop, limit - context[1])
-            elif tokens + context[1] > limit:
-                context = fitted_context(context[0], limit - tokens, "structured")
-            row_start, row_stop = _NONE if row is None else (max(row + first, 0), max(row + last, 0))
-            symbol = units.symbols[first] if units.symbols else None
-            for cut in cuts:
-                start, byte, line = self.start, self.byte, self.line
-                text = whole[start:cut]
-                byte_stop = window.byte_stop if cut == length else byte + (cut - start if size is None else size(text))
-                following = final = line + text.count("\n")
-                if final > line and text[-1] == "\n":
-                    final -= 1
-                worth_tokens = tokens if fits else meter.tokens(start, cut)
-                self.start, self.byte, self.line = cut, byte_stop, following
-                yield _PIECE(
-                    (
-                        text, byte, byte_stop, line, final, worth_tokens + context[1], context[0], symbol,
-                        row_start, row_stop, time_start, time_stop, None,
-                    )
-                )  # fmt: skip
-        return groups[-1][1] if groups else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units of a window that end at the characters `ends`, and what is said of each.
-
-    `row` is the number of the first one, below 0 for a header; `times` has the moments of the lines.
-    """
-
-    ends: list[int]
-    context: tuple[str, int] = ("", 0)
-    row: int | None = None
-    symbols: tuple[str, ...] = ()
-    times: LineTimes | None = None
-
 
 def grouped(text: str, ends: Sequence[int], start: int, meter: TokenMeter, limit: int) -> Iterator[tuple[int, int]]:
     """Units that end at the characters `ends`, grouped in order as long as a group fits: (first, stop) of each.
@@ -195,17 +130,28 @@ def grouped_by(
     text: str, ends: Sequence[int], worths: Sequence[int], start: int, at: int, limit: int
 ) -> Iterator[tuple[int, int]]:
     """As `grouped`, for who knows what all before each of `ends` (`worths`) and before `start` (`at`) is worth."""
-    first, count, anchors = 0, len(ends), _anchors(text, ends)
+    first, count = 0, len(ends)
+    encode = str.encode if text.isascii() else _encoded
     while first < count:
         stop = _last_within(ends, worths, first, count, start, at, limit)
         if stop > first + 1:
             half_full = _last_within(ends, worths, first, stop, start, at, limit // 2)
-            anchor = bisect_left(anchors, half_full)
-            if anchor < len(anchors):
-                stop = min(stop, anchors[anchor])
+            edge = ends[half_full - 1]
+            for unit in range(half_full, min(stop, count)):
+                # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication
+                # (Fibonacci hashing, Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
+                head = text[edge : edge + ANCHOR_HEAD] if (end := ends[unit]) > edge + ANCHOR_HEAD else text[edge:end]
+                if crc32(encode(head)) * _SPREAD & 0xFFFFFFFF < _ANCHORS:
+                    stop = unit
+                    break
+                edge = end
         yield first, stop
         start, at = ends[stop - 1], worths[stop - 1]
         first = stop
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _last_within(
@@ -216,26 +162,6 @@ def _last_within(
     if last > first and ends[last - 1] - start > tokens * MAX_CHARACTERS_PER_TOKEN:
         last = bisect_right(ends, start + tokens * MAX_CHARACTERS_PER_TOKEN, first, last)
     return last if last > first else first + 1
-
-
-def _anchors(text: str, ends: Sequence[int]) -> list[int]:
-    """The units behind the first one that are anchors, by the first characters of each."""
-    if len(ends) < _FEW_UNITS or not text.isascii():
-        return [unit for unit in range(1, len(ends)) if _hash(text, ends[unit - 1], ends[unit]) < _ANCHORS]
-    edges = np.array(ends, np.int64)
-    starts, stops = edges[:-1], np.minimum(edges[1:], edges[:-1] + ANCHOR_HEAD)
-    data = text[ends[0] : ends[-1]].encode()
-    places = zip((starts - ends[0]).tolist(), (stops - ends[0]).tolist(), strict=True)
-    hashes = np.array([crc32(data[start:stop]) for start, stop in places], np.uint64)
-    return (np.flatnonzero(hashes * _SPREAD & 0xFFFFFFFF < _ANCHORS) + 1).tolist()
-
-
-def _hash(text: str, start: int, stop: int) -> int:
-    """A hash of the first characters of the unit from `start` to `stop`."""
-    head = text[start : min(stop, start + ANCHOR_HEAD)].encode("utf-8", "surrogatepass")
-    # A CRC is linear: of counting lines it alone would pick every one or none. The multiplication (Fibonacci hashing,
-    # Knuth, The Art of Computer Programming 3, 6.4) breaks that up.
-    return crc32(head) * _SPREAD & 0xFFFFFFFF
 
 
 def prose_ends(text: str) -> ProseEnds:

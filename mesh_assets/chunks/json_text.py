@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import groupby
 from typing import cast
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
 from mesh_assets.chunks.json_structure import Run, Structure, object_keys
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.protocol import Piece, Pieces, Source
 from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.units import Units, unit_pieces
 from mesh_assets.chunks.windows import text_windows
 from mesh_assets.schemas.rejects import Reject
 
@@ -33,7 +33,7 @@ _DECODER = json.JSONDecoder(strict=False)
 class JsonLinesChunker:
     """Cuts texts whose format is jsonl."""
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Pieces | Reject]:
         """Groups of lines, with the keys of the first object as context; a line that is no JSON is a reject.
 
         After `MAX_REJECTS` of them such lines are kept as text, and the last reject says so.
@@ -54,7 +54,7 @@ class JsonLinesChunker:
                 # A line longer than a window may be, or the rest of one: nothing says whether it is JSON.
                 stop = text.find("\n") + 1
                 is_within = stop == 0
-                yield from cutter.units(Units([stop or len(text)], row=row), chunk_tokens)
+                yield from unit_pieces(cutter, Units([stop or len(text)], row=row), chunk_tokens)
                 row += not is_within
             start = cutter.start
             ends, good = _lines(text, start, left)
@@ -65,8 +65,8 @@ class JsonLinesChunker:
                 context = fitted_context(keys, chunk_tokens // CONTEXT_SHARE, "structured")
             for first, last in _runs(good):
                 if good[first]:
-                    units = Units(ends[first:last], context, row, times=times)
-                    row += yield from cutter.units(units, chunk_tokens)
+                    units = Units(ends[first:last], context, row, times)
+                    row += yield from unit_pieces(cutter, units, chunk_tokens)
                 else:
                     left -= 1
                     yield _bad_lines(cutter, source.path, ends[last - 1], is_last=left == 0)
@@ -96,32 +96,17 @@ class JsonChunker:
 
 
 def _run_pieces(cutter: Cutter, run: Run, limit: int) -> Iterator[Piece]:
-    text = cutter.window.text
-    context = fitted_context(run.context, limit // CONTEXT_SHARE, "structured")
-    for first, last in grouped(text, run.ends, cutter.start, cutter.meter, limit - context[1]):
-        numbers = (run.numbers[first], run.numbers[last - 1] + 1)
-        rows = numbers if run.is_table else None
-        symbol = run.path(first, last)
-        yield from _group(cutter, run.ends[last - 1], context, limit, symbol=symbol, rows=rows)
-
-
-def _group(
-    cutter: Cutter,
-    stop: int,
-    context: tuple[str, int],
-    limit: int,
-    *,
-    symbol: str | None = None,
-    rows: tuple[int, int] | None = None,
-    times: tuple[datetime, datetime] | None = None,
-) -> Iterator[Piece]:
-    """The piece up to the character `stop`; more of them where it does not fit. The context gives way to content."""
-    room = limit - context[1]
-    if cutter.meter.fits(cutter.start, stop, limit):
-        left = limit - cutter.meter.tokens(cutter.start, stop)
-        room, context = limit, context if context[1] <= left else fitted_context(context[0], left, "structured")
-    for cut in line_cuts(cutter.window.text, cutter.meter, cutter.start, stop, room):
-        yield cutter.cut(cut, context=context, symbol=symbol, rows=rows, times=times)
+    text, meter = cutter.window.text, cutter.meter
+    whole_context = fitted_context(run.context, limit // CONTEXT_SHARE, "structured")
+    for first, last in grouped(text, run.ends, cutter.start, meter, limit - whole_context[1]):
+        rows = (run.numbers[first], run.numbers[last - 1] + 1) if run.is_table else None
+        symbol, stop = run.path(first, last), run.ends[last - 1]
+        context, room = whole_context, limit - whole_context[1]
+        if meter.fits(cutter.start, stop, limit):  # the context gives way to content
+            left = limit - meter.tokens(cutter.start, stop)
+            room, context = limit, context if context[1] <= left else fitted_context(context[0], left, "structured")
+        for cut in line_cuts(text, meter, cutter.start, stop, room):
+            yield cutter.cut(cut, context=context, symbol=symbol, rows=rows)
 
 
 def _by_lines(cutter: Cutter, limit: int) -> Iterator[Piece]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
-from mesh_assets.chunks.protocol import Part, Room, Source
+from mesh_assets.chunks.protocol import Part, Room, Source, one_by_one
 from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.rejects import Reject
@@ -78,7 +78,7 @@ def parts_of_member(source: Source, member: Member, *, chunk_tokens: int) -> Ite
         return
     yield inner
     try:
-        for part in chunker.chunk(inner, chunk_tokens=chunk_tokens):
+        for part in one_by_one(chunker.chunk(inner, chunk_tokens=chunk_tokens)):
             is_whole = isinstance(part, Reject) and not part.is_part
             yield replace(part, byte_start=0, byte_stop=member.size) if isinstance(part, Reject) and is_whole else part
     except SourceError as error:

@@ -7,21 +7,24 @@ a line that begins as a stamp and goes on in another way is left to the pattern 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mesh_assets.chunks.protocol import NO_MOMENT
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 # Instead of a moment, which is in microseconds since 1970 UTC: the line has none; its pattern has to say.
-NONE, DOUBT = -(1 << 62), -(1 << 62) + 1
+NONE, DOUBT = NO_MOMENT, NO_MOMENT + 1
 # A stamp that is not at the start of its line starts within these characters.
 HEAD = 128
 
-_NO_TIMES = (None, None)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DIGITS = "0123456789"
@@ -60,20 +63,21 @@ _MONTH_NUMBERS = np.array([_MONTHS[code] for code in sorted(_MONTHS)])
 _TAIL = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Notation:
     """How a format is mostly written: `written` by the signs of `_CLASSES`, of which every stamp has the first `sure`.
 
     `tail` says what may follow: a `fraction`, a fraction of three to six digits (`millis`), a fraction and a `zone`,
     three digits or nothing, but no letter (`epoch`), no digit (`end`), a comma behind a digit or two (`comma`). One
-    with only its first signs is never sure.
+    with only its first signs is never sure. With a `clock`, each stamp has digits with a colon between.
     """
 
     written: str
     sure: int
     tail: str = ""
+    clock: bool = True
 
-    @property
+    @cached_property
     def beginning(self) -> list[tuple[int, str]]:
         """Places and signs of the sure characters, first those that texts have fewest of."""
         return sorted(
@@ -82,15 +86,15 @@ class Notation:
 
 
 NOTATIONS = {
-    "iso": Notation("YYYY~mm~dd_HH;MM;SS", 19, "zone"),
+    "iso": Notation("YYYY~mm~dd_HH;MM;SS", 19, "zone", clock=False),
     "common log": Notation("dd/bce/YYYY:HH:MM:SS ±zzZZ", 26),
     "ctime": Notation("wvu bce Dd HH:MM:SS YYYY", 8),
     "java.util.logging": Notation("bce ", 4, "comma"),
     "syslog": Notation("bce Dd HH:MM:SS", 4, "fraction"),
     "android": Notation("mm-dd HH:MM:SS.", 15, "millis"),
     "short year": Notation("yy/mm/dd HH:MM:SS", 17, "end"),
-    "hdfs": Notation("yymmdd HHMMSS", 13, "end"),
-    "epoch": Notation("1EEEEEEEEE", 10, "epoch"),
+    "hdfs": Notation("yymmdd HHMMSS", 13, "end", clock=False),
+    "epoch": Notation("1EEEEEEEEE", 10, "epoch", clock=False),
 }
 
 
@@ -101,24 +105,15 @@ class LineTimes:
     starts: Times
     times: Times
 
-    def of_parts(self, start: int, stops: list[int]) -> list[tuple[datetime, datetime] | tuple[None, None]]:
-        """The earliest and the latest moment of each part; the first begins at `start`, all at the start of a line."""
-        if not stops:
-            return []
-        starts = [start, *stops[:-1]]
-        first, last = np.searchsorted(self.starts, starts), int(np.searchsorted(self.starts, stops[-1]))
+    def of_parts(self, starts: Times, stops: Times) -> tuple[Times, Times]:
+        """The earliest and the latest moment of each part, or `NONE`; parts are in order and begin with a line."""
+        if not len(stops):
+            return stops, stops
+        first, last = self.starts.searchsorted(starts), int(self.starts.searchsorted(int(stops[-1])))
         times = self.times[:last]
-        high = np.maximum.reduceat(times, first)
-        low = np.minimum.reduceat(np.where(times == NONE, -NONE, times), first)
-        is_none = high == NONE
-        low[is_none] = high[is_none] = 0
-        pairs = zip(_moments(low), _moments(high), strict=True)
-        return [_NO_TIMES if none else pair for none, pair in zip(is_none.tolist(), pairs, strict=True)]
-
-
-def _moments(times: Times) -> list[datetime]:
-    since: list[timedelta] = times.view("timedelta64[us]").tolist()
-    return [_EPOCH + each for each in since]
+        latest: Times = np.maximum.reduceat(times, first)
+        earliest: Times = np.minimum.reduceat(np.where(times == NONE, -NONE, times), first)
+        return np.where(latest == NONE, NONE, earliest), latest
 
 
 def line_starts(codes: NDArray[np.uint8]) -> Times:
@@ -137,7 +132,7 @@ def moments(
     last one that puts the stamp at or before `latest`.
     """
     times, places = np.full(len(starts), NONE, np.int64), np.zeros(len(starts), np.int64)
-    padded = np.concatenate((codes, np.zeros(len(notation.written) + _TAIL, np.uint8)))
+    padded = _padded(notation, codes)
     if anchored:
         at = starts + _BRACKET[codes[starts]]
         times[_OTHER_LEAD[codes[starts]]] = DOUBT
@@ -193,16 +188,34 @@ def _letters(cells: NDArray[np.uint8], at: int) -> Times:
 
 def _within(notation: Notation, padded: NDArray[np.uint8], starts: Times) -> tuple[Times, Times]:
     """Lines and places at which a stamp may begin, by some of its characters."""
-    offset, sign = notation.beginning[0]
-    at = np.flatnonzero(_fits(sign, padded)).astype(np.int64) - offset
-    at = at[np.searchsorted(at, 0) :]
-    for offset, sign in notation.beginning[1:4]:
-        at = at[_fits(sign, padded[at + offset])]
+    at = _places(notation, padded)
     at = at[(at == 0) | ~_ALPHANUMERIC[padded[at - 1]]]
     lines: Times = np.searchsorted(starts, at, "right").astype(np.int64) - 1
     begin = padded[starts[lines]]
     fitting = (at - starts[lines] <= HEAD) & (begin != ord(" ")) & (begin != ord("\t"))
     return lines[fitting], at[fitting]
+
+
+def _places(notation: Notation, padded: NDArray[np.uint8]) -> Times:
+    """Where the characters stand that texts have fewest of, of those that every stamp has."""
+    offset, sign = notation.beginning[0]
+    at = np.flatnonzero(_fits(sign, padded)).astype(np.int64) - offset
+    at = at[np.searchsorted(at, 0) :]
+    for offset, sign in notation.beginning[1:4]:
+        at = at[_fits(sign, padded[at + offset])]
+    return at
+
+
+def may_hold(notations: Sequence[Notation], codes: NDArray[np.uint8]) -> Iterator[bool]:
+    """Of which notations a stamp may be anywhere in a text: of most there is none, and that is soon told."""
+    colons = np.flatnonzero(codes[1:-2] == ord(":"))
+    with_clock = bool((_IS_DIGIT[codes[colons]] & _IS_DIGIT[codes[colons + 2]] & _IS_DIGIT[codes[colons + 3]]).any())
+    for notation in notations:
+        yield (with_clock or not notation.clock) and len(_places(notation, _padded(notation, codes))) > 0
+
+
+def _padded(notation: Notation, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.concatenate((codes, np.zeros(len(notation.written) + _TAIL, np.uint8)))
 
 
 def _read(notation: Notation, cells: NDArray[np.uint8], latest: datetime) -> Times:

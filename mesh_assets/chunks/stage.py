@@ -8,15 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mesh_assets.chunks.confined import close_reader
 from mesh_assets.chunks.ids import ChunkIds
-from mesh_assets.chunks.protocol import Attached, Piece, Source
+from mesh_assets.chunks.protocol import NO_MOMENT, NO_ROW, Attached, Piece, Pieces, Source
 from mesh_assets.chunks.registry import chunker_for, no_chunker
 from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.schemas import ATTACHED
@@ -54,7 +56,7 @@ def chunk_batches(
         for source in sources:
             rows.begin(source)
             for part in _cut(source, chunk_tokens, outcome):
-                if isinstance(part, Piece):
+                if isinstance(part, Piece | Pieces):
                     if rows.are_enough:
                         yield rows.batch()
                     rows.add(part)
@@ -62,13 +64,13 @@ def chunk_batches(
                     rows.begin(part)
                 else:
                     rows.attach(part)
-        if rows.pieces:
+        if rows.count:
             yield rows.batch()
     finally:
         close_reader()
 
 
-def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece | Source | Attached]:
+def _cut(source: Source, chunk_tokens: int, outcome: Outcome) -> Iterator[Piece | Pieces | Source | Attached]:
     """The pieces of one extent and what belongs to them; its rejects and its count go to `outcome`.
 
     SourceError where the file changed, or the disk failed, after a piece of it was given: that one may already be
@@ -122,51 +124,63 @@ class _Rows:
 
     slice_key: str
     attached: AttachedRows
-    pieces: list[Piece] = field(default_factory=list[Piece])
+    parts: list[Pieces] = field(default_factory=list[Pieces])
+    single: list[Piece] = field(default_factory=list[Piece])
     beside: list[tuple[int, Attached]] = field(default_factory=list[tuple[int, Attached]])
     runs: list[tuple[Source, ChunkIds, int]] = field(default_factory=list[tuple[Source, ChunkIds, int]])
+    count: int = 0
     characters: int = 0
 
     def begin(self, source: Source) -> None:
         """The pieces that are added from now on are of `source`."""
-        if self.runs and self.runs[-1][2] == len(self.pieces):
+        if self.runs and self.runs[-1][2] == self.count:
             self.runs.pop()
-        self.runs.append((source, ChunkIds(source), len(self.pieces)))
+        self.runs.append((source, ChunkIds(source), self.count))
 
     @property
     def are_enough(self) -> bool:
         """Whether there are enough now for a batch. (What belongs to the last piece may still come.)"""
-        return len(self.pieces) >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
+        return self.count >= BATCH_ROWS or self.characters >= BATCH_CHARACTERS
 
-    def add(self, piece: Piece) -> None:
-        """One more piece of the source."""
-        self.pieces.append(piece)
-        self.characters += len(piece.text)
+    def add(self, piece: Piece | Pieces) -> None:
+        """One more piece of the source, or several."""
+        if isinstance(piece, Piece):
+            self.single.append(piece)
+            self.count += 1
+            self.characters += len(piece.text)
+        else:
+            self._join()
+            self.parts.append(piece)
+            self.count += len(piece)
+            self.characters += sum(map(len, piece.text))
 
     def attach(self, row: Attached) -> None:
         """A row that belongs to the last piece."""
-        self.beside.append((len(self.pieces) - 1, row))
+        self.beside.append((self.count - 1, row))
+
+    def _join(self) -> None:
+        if self.single:
+            self.parts.append(_in_columns(self.single))
+            self.single = []
 
     def batch(self) -> pa.RecordBatch:
         """The waiting rows; none wait afterwards, but the last source goes on."""
-        count = len(self.pieces)
-        own = dict(zip(_OWN, zip(*self.pieces, strict=True), strict=True))
+        self._join()
         sources = [source for source, _, _ in self.runs]
-        firsts = np.array([first for _, _, first in self.runs] + [count], np.int64)
+        firsts = np.array([first for _, _, first in self.runs] + [self.count], np.int64)
         which = np.repeat(np.arange(len(sources), dtype=np.int32), np.diff(firsts))
-        ids = self._ids(own["text"])
+        ids = self._ids([text for part in self.parts for text in part.text])
         self._hand_on(ids, which)
-        columns: dict[str, pa.Array[Any]] = {"chunk_id": pa.array(ids, pa.string())}
-        for name, values in own.items():
-            columns[name] = _array(values, _TYPES[name])
-        starts = np.array([source.start for source in sources], np.int64)[which]
-        for name in ("byte_start", "byte_stop"):
-            columns[name] = pa.array(np.array(own[name], np.int64) + starts)
+        columns = {name: _column([getattr(part, name) for part in self.parts], name) for name in Piece._fields}
+        columns["chunk_id"] = pa.array(ids, pa.string())
         for name, shared in _SHARED.items():
             values = pa.array([shared(source) for source in sources], _TYPES[name])
             columns[name] = values.take(which)
-        columns["slice"] = pa.array([self.slice_key], _TYPES["slice"]).take(np.zeros(count, np.int32))
-        self.pieces, self.beside, self.runs, self.characters = [], [], [(*self.runs[-1][:2], 0)], 0
+        for name in ("byte_start", "byte_stop"):
+            columns[name] = pc.add(columns[name], columns["extent_start"])
+        columns["slice"] = pa.array([self.slice_key], _TYPES["slice"]).take(np.zeros(self.count, np.int32))
+        self.parts, self.beside, self.runs = [], [], [(*self.runs[-1][:2], 0)]
+        self.count = self.characters = 0
         arrays = [columns[column.name] for column in CHUNKS.columns]
         return CHUNKS.cast(pa.RecordBatch.from_arrays(arrays, schema=CHUNKS.schema))
 
@@ -189,8 +203,6 @@ class _Rows:
 
 
 _TYPES = {column.name: column.type for column in CHUNKS.columns}
-# Names of the columns that the fields of a piece become, in order.
-_OWN = Piece._fields
 _SHARED: dict[str, Callable[[Source], object]] = {
     "dataset": lambda source: source.dataset,
     "path": lambda source: printable(source.path),
@@ -200,11 +212,29 @@ _SHARED: dict[str, Callable[[Source], object]] = {
     "language": lambda source: source.language,
     "source_hash": lambda source: source.content_hash,
 }
+# What stands in a column of `Pieces` for no value.
+_NONE = {"row_start": NO_ROW, "row_stop": NO_ROW, "time_start": NO_MOMENT, "time_stop": NO_MOMENT}
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
-    """`values` as an Arrow column; surrogates, which stand for undecodable bytes, become U+FFFD."""
+def _in_columns(pieces: Sequence[Piece]) -> Pieces:
+    columns: dict[str, Any] = dict(zip(Piece._fields, map(list, zip(*pieces, strict=True)), strict=True))
+    for name, values in columns.items():
+        if name in _NONE:
+            numbers = cast("pa.Array[Any]", pa.array(values, _TYPES[name])).cast(pa.int64())
+            columns[name] = np.asarray(numbers.fill_null(_NONE[name]), np.int64)
+        elif pa.types.is_integer(_TYPES[name]):
+            columns[name] = np.array(values, np.int64)
+    return Pieces(**columns)
+
+
+def _column(parts: list[NDArray[np.int64]] | list[list[str | None]], name: str) -> pa.Array[Any]:
+    """A column of `Pieces` as one of `CHUNKS`; surrogates, which stand for undecodable bytes, become U+FFFD."""
+    if isinstance(parts[0], np.ndarray):
+        numbers = np.concatenate(cast("list[NDArray[np.int64]]", parts))
+        mask = numbers == _NONE[name] if name in _NONE else None
+        return pa.array(numbers, pa.int64(), mask=mask).cast(_TYPES[name])
+    values = list(chain.from_iterable(cast("list[list[str | None]]", parts)))
     try:
-        return pa.array(values, kind)
+        return pa.array(values, pa.string())
     except UnicodeEncodeError:
-        return pa.array([None if text is None else _SURROGATE.sub("\ufffd", text) for text in values], kind)
+        return pa.array([None if text is None else _SURROGATE.sub("\ufffd", text) for text in values], pa.string())

@@ -17,9 +17,10 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Units, fitted_context
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context
+from mesh_assets.chunks.protocol import Pieces, Source
 from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.units import Units, unit_pieces
 from mesh_assets.chunks.windows import head_text, text_windows
 from mesh_assets.schemas.rejects import Reject
 
@@ -82,7 +83,7 @@ class Dialect:
         """The row of `head`, the start of the file, that names the columns; nothing where none does."""
         if not self.header:
             return ""
-        ends = [0, *islice(row_ends(head, self.delimiter), self.top), len(head)]
+        ends = [0, *islice(_quoted_ends(head, self.delimiter, final=True), self.top), len(head)]
         return head[ends[self.preamble] : ends[self.preamble + 1]].strip(" \t\r\n\ufeff")
 
     def bad_rows(self, text: str, ends: Sequence[int], codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -116,7 +117,7 @@ class Dialect:
 class TableChunker:
     """Cuts texts whose format is csv or tsv."""
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Piece | Reject]:
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Pieces | Reject]:
         """Groups of rows. `row_start` and `row_stop` count data rows of the extent; what is above them is none.
 
         An extent that starts later in its file has the header of the file's head as context. A row that has more or
@@ -146,10 +147,9 @@ class TableChunker:
                     found = (stop - first, dialect.width)
                     yield _bad_rows(cutter, source.path, ends[stop - 1], found, is_last=not left)
                     continue
-                # The last row may go on in the next window, or others may join it.
-                may_go_on = stop == len(ends) and not window.final
-                units = Units(ends[first:stop], context, row, times=times)
-                row += yield from cutter.units(units, chunk_tokens, may_go_on=may_go_on)
+                is_open = stop == len(ends) and not window.final
+                units = Units(ends[first:stop], context, row, times)
+                row += yield from unit_pieces(cutter, units, chunk_tokens, may_go_on=is_open)
 
 
 def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -273,7 +273,7 @@ def cells_of(row: str, delimiter: str) -> list[str]:
 
 def _sample_rows(sample: str, delimiter: str) -> list[list[str]]:
     """The first rows of the sample, without a last one that the sample cuts."""
-    ends = [0, *row_ends(sample, delimiter)[:SAMPLE_ROWS]]
+    ends = [0, *islice(_quoted_ends(sample, delimiter, final=True), SAMPLE_ROWS)]
     return [cells_of(sample[start:stop].strip("\ufeff"), delimiter) for start, stop in pairwise(ends)]
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.moments import DOUBT, HEAD, NONE, NOTATIONS, LineTimes, Times, line_starts, moments
+from mesh_assets.chunks.moments import DOUBT, HEAD, NONE, NOTATIONS, LineTimes, Times, line_starts, may_hold, moments
 
 # Lines that show the format of a file.
 SAMPLE_LINES = 400
@@ -284,8 +284,10 @@ class _Score(NamedTuple):
 
 
 def _best_score(forms: list[Format], sample: _Lines, latest: datetime) -> _Score:
-    scores: list[_Score] = []
-    for form in forms:
+    none = np.zeros(len(sample.starts), np.bool_)
+    scores = [_Score(0, 0.0, forms[0].anchored, forms[0], none)]
+    may_be = may_hold([NOTATIONS[form.name] for form in forms], sample.codes)
+    for form in (form for form, may in zip(forms, may_be, strict=True) if may):
         scores.append(_score(form, sample, latest))
         if scores[-1].column == 0 and scores[-1].are_read.all():  # none of the others is better
             return scores[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Literal, cast
 
 import numpy as np
@@ -80,6 +80,11 @@ class TokenMeter:
         # One byte for each character, for whoever looks for structure in the same text: Latin-1, other characters `?`.
         self.codes = np.frombuffer(codes, np.uint8)
         self._length = len(codes)
+
+    @cached_property
+    def breaks(self) -> NDArray[np.int64]:
+        """Where the text has its line breaks (character)."""
+        return np.flatnonzero(self.codes == ord("\n"))
 
     def before(self, at: int) -> int:
         """What the characters before `at` are worth, in 64ths of a token."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import BytesIO
 
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.protocol import Piece, Source, one_by_one
 from mesh_assets.chunks.registry import chunker_for
 from mesh_assets.chunks.windows import codec_for
 from mesh_assets.schemas.rejects import Reject
@@ -51,7 +51,7 @@ def checked(given: Source, tokens: int) -> list[Piece | Reject]:
     with given.open() as stream:
         data = stream.read()
     codec = codec_for(given.encoding, data[:4])
-    parts = [p for p in chunker.chunk(given, chunk_tokens=tokens) if isinstance(p, Piece | Reject)]
+    parts = [p for p in one_by_one(chunker.chunk(given, chunk_tokens=tokens)) if isinstance(p, Piece | Reject)]
     at = line = 0
     for part in parts:
         if isinstance(part, Reject) and part.is_cut_anyway:

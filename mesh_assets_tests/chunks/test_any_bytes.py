@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.confined import close_reader
-from mesh_assets.chunks.protocol import Part, Piece, Source
+from mesh_assets.chunks.protocol import Part, Piece, Source, one_by_one
 from mesh_assets.chunks.registry import chunker_for, has_reading
 from mesh_assets.errors import SourceError
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
@@ -29,7 +29,7 @@ def parts(data: bytes, path: str, tokens: int = 64) -> list[Part]:
     found = detect(data[:SAMPLE_BYTES], path, whole=len(data) <= SAMPLE_BYTES)
     chunker = chunker_for(found.kind, found.format)
     given = replace(source(data, found.kind, found.format, path=path), encoding=found.encoding)
-    return list(chunker.chunk(given, chunk_tokens=tokens)) if chunker else []
+    return list(one_by_one(chunker.chunk(given, chunk_tokens=tokens))) if chunker else []
 
 
 def readings(found: list[Part], path: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mesh_assets.chunks.log import LogChunker
 from mesh_assets.chunks.log_records import iter_records
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.protocol import Piece, Source, one_by_one
 from mesh_assets.chunks.sources import verified_sources
 from mesh_assets.schemas.extents import SOURCES
 from mesh_assets_tests.chunks.sources import checked, cut, source
@@ -99,6 +99,10 @@ def cut_once(given: Source) -> list[Piece]:
         opened.append(given.open())
         return opened[-1]
 
-    pieces = list(LogChunker().chunk(replace(given, open=opening), chunk_tokens=256))
+    pieces = [
+        part
+        for part in one_by_one(LogChunker().chunk(replace(given, open=opening), chunk_tokens=256))
+        if isinstance(part, Piece)
+    ]
     assert len(opened) == 1
     return pieces

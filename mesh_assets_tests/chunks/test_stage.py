@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from mesh_assets.chunks import stage
-from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
+from mesh_assets.chunks.protocol import Attached, Chunker, Part, Piece, Source, one_by_one
+from mesh_assets.chunks.registry import direct_chunker
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.errors import FormatError, SourceChangedError, SourceError
 from mesh_assets.schemas import ATTACHED
@@ -153,6 +154,46 @@ def test_batches_are_bounded() -> None:
     batches = list(chunk_batches([source(text)], slice_key="s.000001", chunk_tokens=32, outcome=Outcome()))
     assert len(batches) > 1
     assert max(batch.num_rows for batch in batches) <= stage.BATCH_ROWS
+
+
+class _OneByOne:
+    """A chunker whose pieces come each by itself."""
+
+    def __init__(self, chunker: Chunker) -> None:
+        self._chunker = chunker
+
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+        yield from one_by_one(self._chunker.chunk(source, chunk_tokens=chunk_tokens))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "latin-1"])
+def test_pieces_in_columns_are_the_rows_that_they_are_one_by_one(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = (
+        "head\n"
+        + "".join(f"Jan  1 10:00:{n:02} h\u00e9 a: {'x y ' * (n * n % 90)}{n}\n\tmore\n" for n in range(60))
+        + "end"
+    )
+    table = "".join(f'{n},"a {"- " * (n % 40)}\n{n}"\n' for n in range(99)) + "1\n"
+    lines = "".join(f'{{"at": "2024-01-01 00:00:{n:02}", "n": {n}}}\n' for n in range(60)) + "no\n"
+    given = [
+        replace(source(text.encode(encoding) + b"\xff", kind, form, encoding=encoding, path=form), start=7)
+        for text, kind, form in ((log, "log", "log"), (table, "structured", "csv"), (lines, "metric", "jsonl"))
+    ]
+    given = [replace(each, stop=each.stop + 7) for each in given]
+    rows, outcome = run(*given, source("Some words.\n" * 99))
+    assert len({row["time_stop"] for row in rows}) > 30 and len({row["row_stop"] for row in rows}) > 30
+
+    def single(kind: str, form: str) -> Chunker:
+        chunker = direct_chunker(kind, form)
+        assert chunker is not None
+        return _OneByOne(chunker)
+
+    monkeypatch.setattr(stage, "chunker_for", single)
+    again, other = run(*given, source("Some words.\n" * 99))
+    assert again == rows
+    assert other.rejects == outcome.rejects
 
 
 class _Album:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.moments import NONE
+from mesh_assets.chunks.moments import NONE, NOTATIONS, may_hold
 from mesh_assets.chunks.timestamps import FORMATS, Format, TimestampParser
 from mesh_assets.chunks.tokens import TokenMeter
 
@@ -170,5 +171,9 @@ def test_moments_read_at_once_are_those_of_the_stamps(lines: list[str], form: Fo
     assert {start: time for start, time in moments.items() if time != NONE} == {
         stamp.line: (stamp.time - epoch) // tick for stamp in stamps
     }
+    codes = np.frombuffer(text.encode("latin-1", "replace"), np.uint8)
+    assert list(may_hold([NOTATIONS[form.name]], codes)) == [True] or not stamps
     times = [stamp.time for stamp in stamps]
-    assert found.of_parts(0, [len(text)]) == [(min(times), max(times)) if times else (None, None)]
+    earliest, latest = found.of_parts(np.array([0]), np.array([len(text)]))
+    ends = [(time - epoch) // tick for time in (min(times), max(times))] if times else [NONE, NONE]
+    assert [*earliest, *latest] == ends

@@ -9,20 +9,22 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, line_cuts
 from mesh_assets.chunks.members import room_of, take_room
-from mesh_assets.chunks.protocol import Part, Piece, Source
+from mesh_assets.chunks.moments import LineTimes, line_starts
+from mesh_assets.chunks.protocol import NO_MOMENT, Part, Pieces, Source
 from mesh_assets.chunks.tables import SAMPLE
 from mesh_assets.chunks.tabular.opening import format_errors
 from mesh_assets.chunks.timestamps import TimestampParser
+from mesh_assets.chunks.units import Units, unit_pieces
 from mesh_assets.chunks.windows import WINDOW_BYTES, Window, codec_for
 from mesh_assets.schemas.rejects import Reject
 
@@ -38,7 +40,8 @@ MAX_DESCRIBED = 500
 NO_TIME = np.iinfo(np.int64).min
 _BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029\0]+")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x7f]")
-_LINE_BREAK = re.compile("\n")
+# What a `datetime` reaches to, in us since 1970 UTC.
+_FIRST, _LAST = ((each - datetime(1970, 1, 1)) // timedelta(microseconds=1) for each in (datetime.min, datetime.max))
 _UTF8 = codec_for("utf-8")
 
 
@@ -94,7 +97,7 @@ class GridChunker:
         self._form = form
         self._grids = grids
 
-    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
+    def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part | Pieces]:
         """Groups of rows, each with the header of its table as context, as of CSV files.
 
         `row_start` and `row_stop` count data rows of the table, whose name is the `symbol`.
@@ -124,7 +127,7 @@ class _Reading:
         """`reject` as one of a part, at this place of the reading."""
         return Reject(reject.path, reject.reason, reject.remedy, reject.detail, self.byte, self.byte)
 
-    def lines(self, grid: Grid) -> Iterator[Part]:
+    def lines(self, grid: Grid) -> Iterator[Part | Pieces]:
         """Lines beside the tables of a sheet: titles and remarks."""
         for block in grid.blocks:
             if isinstance(block, Reject):
@@ -136,7 +139,7 @@ class _Reading:
 
     def _text(
         self, text: str, symbol: str | None, place: str | None, rows: tuple[int, int] | None = None
-    ) -> Iterator[Piece]:
+    ) -> Iterator[Part | Pieces]:
         """`text` cut by lines, in windows that fit in memory."""
         for start in range(0, len(text), WINDOW_BYTES):
             window = self._window(text[start : start + WINDOW_BYTES])
@@ -155,7 +158,7 @@ class _Reading:
         self.byte = window.byte_stop - (len(held) if held.isascii() else len(held.encode()))
         self.line = window.line + window.text.count("\n", 0, len(window.text) - window.held)
 
-    def table(self, grid: Grid) -> Iterator[Part]:
+    def table(self, grid: Grid) -> Iterator[Part | Pieces]:
         """The description, then the header and the rows."""
         yield from self._text(grid.described, grid.symbol, grid.place or None)
         names = [name for name, _ in grid.columns]
@@ -177,7 +180,7 @@ class _Reading:
             raise
         yield from self._rows(waiting, final=True)
 
-    def _add(self, waiting: _Waiting, rows: Rows) -> Iterator[Piece]:
+    def _add(self, waiting: _Waiting, rows: Rows) -> Iterator[Part | Pieces]:
         """Let `rows` wait, and give what has waited enough; one row that is too long for a window at once."""
         if len(rows.text) <= MAX_ROW:
             waiting.add(rows)
@@ -190,18 +193,19 @@ class _Reading:
         yield from self._text(rows.text, waiting.grid.symbol, place, (waiting.row, waiting.row + 1))
         waiting.drop(1)
 
-    def _rows(self, waiting: _Waiting, *, final: bool) -> Iterator[Piece]:
+    def _rows(self, waiting: _Waiting, *, final: bool) -> Iterator[Part | Pieces]:
         """Pieces of the rows that wait; those at the end that others may still join go on waiting, if not `final`."""
         text = "".join(waiting.texts)
         if not text:
             return
         window = self._window(text)
-        ends = [match.end() for match in _LINE_BREAK.finditer(text)]
-        frame = _Frame(waiting.context, waiting.span(), waiting.place, waiting.grid.symbol)
         cutter = Cutter.of(window, "structured")
-        row = yield from _row_pieces(cutter, ends, waiting.row, frame, self.limit, is_open=not final)
+        ends = (cutter.meter.breaks + 1).tolist()
+        times, grid = waiting.moments(text, cutter.meter.codes), waiting.grid
+        units = Units(ends, waiting.context, waiting.row, times, grid.symbol, waiting.place)
+        count = yield from unit_pieces(cutter, units, self.limit, may_go_on=not final)
         self._advance(window)
-        waiting.drop(row - waiting.row, held=text[len(text) - window.held :] if window.held else "")
+        waiting.drop(count, held=text[len(text) - window.held :] if window.held else "")
 
 
 class _Waiting:
@@ -247,26 +251,12 @@ class _Waiting:
         low, high = int(numbers[max(first, 0) - self.row]) if stop > 0 else 0, int(numbers[stop - 1 - self.row])
         return _place(self.grid.place, low, high)
 
-    def span(self) -> Callable[[str, int, int], tuple[datetime, datetime] | None] | None:
-        """What tells the first and the last moment of some rows."""
-        if self._is_typed:
-            return self._span
-        parser = self._parser
-        return (lambda rows, first, stop: _ends([stamp.time for stamp in parser.stamps(rows)])) if parser else None
-
-    def _span(self, _: str, first: int, stop: int) -> tuple[datetime, datetime] | None:
-        times = self._times[0] if len(self._times) == 1 else np.concatenate(self._times)
-        self._times = [times]
-        times = times[max(first - self.row, 0) : stop - self.row]
-        times = times[times != NO_TIME]
-        return (_moment(int(times.min())), _moment(int(times.max()))) if len(times) else None
-
-
-def _moment(microseconds: int) -> datetime:
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if microseconds > 0 else datetime.min.replace(tzinfo=UTC)
+    def moments(self, text: str, codes: NDArray[np.uint8]) -> LineTimes | None:
+        """The moments of all waiting rows, whose `text` has these `codes`."""
+        if not self._is_typed:
+            return self._parser.moments(text, codes) if self._parser else None
+        times = np.concatenate(self._times)
+        return LineTimes(line_starts(codes), np.where(times == NO_TIME, NO_MOMENT, np.clip(times, _FIRST, _LAST)))
 
 
 def _place(prefix: str, first: int, last: int) -> str:
@@ -315,50 +305,3 @@ def csv_line(cells: Sequence[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(made)
     return out.getvalue()
-
-
-def _ends(moments: list[datetime]) -> tuple[datetime, datetime] | None:
-    return (min(moments), max(moments)) if moments else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What rows of a table stand in: the header as context with its tokens, the table's name.
-
-    `span` says the first and the last moment of rows by their text, the first's number and the last's plus one, `place`
-    where they are by the numbers.
-    """
-
-    context: tuple[str, int]
-    span: Callable[[str, int, int], tuple[datetime, datetime] | None] | None = None
-    place: Callable[[int, int], str] | None = None
-    symbol: str | None = None
-
-
-def _row_pieces(
-    cutter: Cutter, ends: Sequence[int], row: int, frame: _Frame, limit: int, *, is_open: bool
-) -> Generator[Piece, None, int]:
-    """Pieces of the rows from where `cutter` is that end at `ends`; the first has the number `row`. Returns the next.
-
-    Rows above the first data row have negative numbers. With `is_open`, rows at the end of the window that others may
-    join are held.
-    """
-    window, context = cutter.window, frame.context
-    for first, last in grouped(window.text, ends, cutter.start, cutter.meter, limit - context[1]):
-        if last == len(ends) and cutter.start > 0 and is_open:
-            # The last row may go on in the next window, or others may join it.
-            window.held = len(window.text) - cutter.start
-            return row + first
-        # The chunk that holds the header needs no context.
-        around = context if row + first >= 0 else ("", 0)
-        rows = max(row + first, 0), max(row + last, 0)
-        stop = ends[last - 1]
-        times = frame.span(window.text[cutter.start : stop], *rows) if frame.span else None
-        place = frame.place(*rows) if frame.place else None
-        room = limit - around[1]
-        if cutter.meter.fits(cutter.start, stop, limit):
-            left = limit - cutter.meter.tokens(cutter.start, stop)
-            around, room = around if around[1] <= left else fitted_context(around[0], left, "structured"), limit
-        for cut in line_cuts(window.text, cutter.meter, cutter.start, stop, room):
-            yield cutter.cut(cut, context=around, symbol=frame.symbol, rows=rows, times=times, place=place)
-    return row + len(ends)

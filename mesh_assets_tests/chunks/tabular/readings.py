@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from mesh_assets.chunks.protocol import Piece
+from mesh_assets.chunks.protocol import Piece, one_by_one
 from mesh_assets.chunks.registry import direct_chunker
 from mesh_assets.schemas.rejects import Reject
 from mesh_assets_tests.chunks.sources import source
@@ -23,7 +23,7 @@ def cut(data: bytes, form: str, tokens: int) -> list[Piece | Reject]:
     """The parts, after checking that each piece begins where the one before it ended, in bytes and in lines."""
     chunker = direct_chunker("structured", form)
     assert chunker is not None
-    found = list(chunker.chunk(source(data, "structured", form), chunk_tokens=tokens))
+    found = list(one_by_one(chunker.chunk(source(data, "structured", form), chunk_tokens=tokens)))
     at, lines = 0, 1
     for part in found:
         assert isinstance(part, Piece | Reject)

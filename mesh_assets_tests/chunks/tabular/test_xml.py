@@ -95,12 +95,13 @@ def test_what_is_before_a_broken_place_is_kept() -> None:
 
 
 def _gather(data: bytes, into: list[object]) -> None:
+    from mesh_assets.chunks.protocol import one_by_one
     from mesh_assets.chunks.registry import direct_chunker
     from mesh_assets_tests.chunks.sources import source
 
     chunker = direct_chunker("structured", "xml")
     assert chunker is not None
-    for part in chunker.chunk(source(data, "structured", "xml"), chunk_tokens=64):
+    for part in one_by_one(chunker.chunk(source(data, "structured", "xml"), chunk_tokens=64)):
         into.append(part)
 
 
