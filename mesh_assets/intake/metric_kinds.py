@@ -26,7 +26,8 @@ def metric_format(text: str, lines: Sequence[str], suffix: str) -> str | None:
     first = list(islice(_held(lines), _FIRST))
     if _is_prometheus(first, lines, suffix):
         return "prometheus"
-    if any("=" in line and _tally(line)[1] for line in first) and _is_influx("\n".join(lines), suffix):
+    # A point may go on in the next line, so lines are looked at together.
+    if any("=" in line for line in first) and _tally("\n".join(first))[1] and _is_influx("\n".join(lines), suffix):
         return "influx"
     return None
 

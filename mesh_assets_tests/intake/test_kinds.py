@@ -83,6 +83,7 @@ EXPORT = '{"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"metrics": []}
         (POINTS[: POINTS.index("\n")], "x", "influx"),
         ("# by hand\n" + POINTS + "no point\n" + POINTS, "cpu.txt", "influx"),
         ("cpu load=1\nmem free=2i\n", "x.lp", "influx"),
+        (POINTS.replace("busy=t", 'said="a\n\nb"'), "x", "influx"),
         (EXPORT, "x", "otlp"),
         (EXPORT, "x.json", "otlp"),
         (f"{EXPORT}\n" * 3, "x.jsonl", "otlp"),
