@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
         "intake",
         (
             _asset("drop_manifests", "file", "parquet", partition="dataset"),
-            _asset("raw_partitions", "file", "parquet", version="3"),
+            _asset("raw_partitions", "file", "parquet", version="4"),
         ),
     ),
     Stage("chunks", (_asset("chunk_sets", "parquet", version="3", attached=("symbols", "previews")),)),

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mesh_assets.chunks.log_records import SAMPLE as LOG_SAMPLE
+from mesh_assets.chunks.metrics import influx, prometheus
+from mesh_assets.chunks.metrics.samples import LineKind
 from mesh_assets.chunks.tables import SAMPLE as TABLE_SAMPLE
 from mesh_assets.chunks.tables import Dialect, cells_of, row_ends
 from mesh_assets.chunks.timestamps import TimestampParser
@@ -27,6 +29,8 @@ from mesh_assets.intake.sources import Identity, open_inside, probe, read_range
 WINDOW = 64 << 10
 # Bytes from the end in which the last complete record of a growing file is looked for.
 MAX_TAIL = 4 << 20
+# Bytes of a line of metrics that are looked at.
+MAX_LINE = 4096
 # The share of the rows of a window that have as many cells as the header, if it was read from the right state.
 _ROW_SHARE = 0.9
 # Fewer rows than this in a window show nothing.
@@ -70,15 +74,23 @@ class Records:
         lines += [at + 1 for at in _finds(block, b"\n")]
         if self.form == "jsonl":
             return [at for at in lines if at == len(block) or block[at : at + 1] == b"{"]
-        if self.form == "plain":
+        if self.form in ("plain", "prometheus"):
             return lines
+        if self.form == "influx":
+            return _points(block.decode("latin-1"), lines)
         text = block.decode("latin-1")
         assert self.parser is not None
         skipped = lines[0] if lines else len(block)
         return [skipped + stamp.line for stamp in self.parser.stamps(text[skipped:])]
 
     def best(self, block: bytes, starts: list[int]) -> list[int]:
-        """Those of `starts` at which a file is rather cut: of plain text, those of paragraphs where there are some."""
+        """Those of `starts` at which a file is rather cut: of plain text, those of paragraphs where there are some.
+
+        Of metrics, where lines begin that describe one.
+        """
+        if self.form == "prometheus":
+            kinds = [prometheus.is_description(block[at : at + MAX_LINE].decode("latin-1")) for at in starts]
+            return [at for at, before, own in zip(starts[1:], kinds, kinds[1:], strict=False) if own > before] or starts
         if self.form != "plain":
             return starts
         return [at for at in starts if block[:at].endswith((b"\n\n", b"\n\r\n"))] or starts
@@ -98,6 +110,23 @@ class Records:
         if not is_first and (len(widths) < _MIN_ROWS or fitting < _ROW_SHARE * len(widths)):
             return []
         return [start - quoted for start in starts]
+
+
+def _points(text: str, lines: list[int]) -> list[int]:
+    """Starts of points of line protocol, of which `lines` are those of all lines: within quotes a line may be none."""
+    first = next((at for at in lines if _is_point(text[at : at + MAX_LINE])), len(text))
+    starts: set[int] = set()
+    at = first
+    for line in influx.lines(text[first:]):
+        stop = first + line.stop
+        if line.kind is LineKind.SAMPLE:
+            starts |= {at, stop} if text[stop - 1] == "\n" else {at}
+        at = stop
+    return sorted(starts)
+
+
+def _is_point(line: str) -> bool:
+    return bool(line) and next(influx.lines(line)).kind is LineKind.SAMPLE
 
 
 def _finds(block: bytes, what: bytes) -> Iterator[int]:

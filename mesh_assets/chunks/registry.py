@@ -30,6 +30,9 @@ from mesh_assets.chunks.media.images import FORMATS as IMAGE_FORMATS
 from mesh_assets.chunks.media.images import ImageChunker
 from mesh_assets.chunks.media.recorded import RecordingChunker
 from mesh_assets.chunks.media.recordings import SOUND_FORMATS, VIDEO_FORMATS
+from mesh_assets.chunks.metrics import influx, prometheus
+from mesh_assets.chunks.metrics.chunker import MetricLinesChunker
+from mesh_assets.chunks.metrics.otlp_reading import OtlpChunker
 from mesh_assets.chunks.protocol import OFF, Chunker, LocalModels, Source
 from mesh_assets.chunks.syntax.grammars import GRAMMARS
 from mesh_assets.chunks.tables import TableChunker
@@ -52,7 +55,11 @@ _BY_FORMAT: dict[str, dict[str, Chunker]] = {
     "text": {"markdown": TextChunker(), "rst": TextChunker(), "plain": TextChunker()},
     "code": {**dict.fromkeys(GRAMMARS, TreeChunker()), "python": PythonChunker()},
     "structured": _TABLES,
-    "metric": _TABLES,
+    "metric": {
+        **_TABLES,
+        "prometheus": MetricLinesChunker("Prometheus", prometheus.lines),
+        "influx": MetricLinesChunker("line protocol", influx.lines),
+    },
 }
 _REMEDY = (
     "Convert it to a format that has a chunker (Markdown, plain text, PDF, CSV, JSON lines ...), or add one beside "
@@ -76,6 +83,7 @@ _CONFINED: dict[str, dict[str, Chunker]] = {
     "image": {**dict.fromkeys(IMAGE_FORMATS, ImageChunker()), "svg": DrawingChunker()},
     "audio": dict.fromkeys(SOUND_FORMATS, RecordingChunker()),
     "video": dict.fromkeys(VIDEO_FORMATS, RecordingChunker()),
+    "metric": {"otlp": OtlpChunker()},
     "structured": {
         "parquet": GridChunker("Parquet file", parquet_grids),
         "arrow": GridChunker("Arrow file", arrow_grids),

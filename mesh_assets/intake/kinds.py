@@ -1,7 +1,7 @@
 """Tells the kind of a file from its first bytes, and only then from its name. Parses nothing whole.
 
-Rules, in order: magic bytes; an encoding that decodes the sample; the structure of its lines (JSON lines, a table, log
-records); the name; else plain text.
+Rules, in order: magic bytes; an encoding that decodes the sample; the structure of its lines (metrics, JSON lines, a
+table, log records); the name; else plain text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mesh_assets.intake.media_kinds import media_kind
+from mesh_assets.intake.metric_kinds import metric_format
 
 # What is read of a file to tell its kind: some hundred lines of most formats.
 SAMPLE_BYTES = 64 << 10
@@ -32,7 +33,7 @@ class Detected:
 
 # Formats with a record a line (or, of plain text, lines that stand alone), and encodings in which the byte of a line's
 # end is nothing else: what may be cut between records, and only grows when it is written to.
-_RECORD_FORMATS = frozenset({"log", "csv", "tsv", "jsonl", "plain"})
+_RECORD_FORMATS = frozenset({"log", "csv", "tsv", "jsonl", "plain", "prometheus", "influx"})
 _LINE_ENCODINGS = frozenset({"utf-8", "cp1252"})
 
 
@@ -209,6 +210,9 @@ def detect(sample: bytes, path: str, *, whole: bool) -> Detected:
         lines = lines[:-1]  # the last one is probably cut
     if _MAIL.match(text):
         return Detected("text", "email", encoding)
+    metrics = metric_format(text, lines, suffix)
+    if metrics is not None:
+        return Detected("metric", metrics, encoding)
     found = _as_json(lines, text, whole=whole) or _by_structure(lines, suffix) or _by_name(name, suffix, text)
     kind, shape = found or ("text", "plain")
     return Detected(kind, shape, encoding)

@@ -201,6 +201,12 @@ _MAKE: dict[str, Callable[[], bytes]] = {
     "rows.csv": b"id,name\n1,blue\n2,fin\n".strip,
     "rows.jsonl": b'{"id": 1}\n{"id": 2}\n'.strip,
     "rows.json": b'{"whales": [{"id": 1}, {"id": 2}]}'.strip,
+    "page.prom": b'# TYPE up gauge\nup{job="a"} 1 1700000000000\n'.strip,
+    "points.lp": b"cpu,host=a load=0.5 1700000000000000000\ncpu,host=b load=1 1700000000000000000\n".strip,
+    "export.json": (
+        b'{"resourceMetrics": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "a"}}]}, '
+        b'"scopeMetrics": [{"metrics": [{"name": "up", "gauge": {"dataPoints": [{"asInt": "1"}]}}]}]}]}'
+    ).strip,
     "app.log": b"2026-11-22 10:40:01 INFO up\n2026-11-22 10:40:02 ERROR down\n".strip,
     "mod.py": b"def f():\n    return 1\n".strip,
     "mod.js": b"function f() {\n  return 1;\n}\n".strip,

@@ -52,6 +52,17 @@ def _jsonl(number: int) -> str:
     return json.dumps({"id": number, "text": f"row {number} {{\n}}", "more": ["x"] * (number % 5)}) + "\n"
 
 
+def _influx(number: int) -> str:
+    return f'cpu,host=h{number % 7} load={number}i,said="{number},\n\nmore\n a=1" {1_700_000_000 + number}000000000\n'
+
+
+def _prometheus(number: int) -> str:
+    head = f"# HELP metric_{number} Of {number}.\n# TYPE metric_{number} gauge\n"
+    return head + "".join(
+        f'metric_{number}{{n="{n}"}} {n} {1_700_000_000_000 + number}\n' for n in range(number % 9 + 1)
+    )
+
+
 @dataclass
 class File:
     """A file of generated records, with the offsets between them."""
@@ -106,7 +117,13 @@ def _pieces(source: Source) -> list[Piece]:
 
 @pytest.mark.parametrize(
     ("name", "record", "form"),
-    [("app.log", _log, "log"), ("sys.log", _syslog, "log"), ("rows.csv", _csv, "csv"), ("rows.jsonl", _jsonl, "jsonl")],
+    [
+        ("app.log", _log, "log"),
+        ("sys.log", _syslog, "log"),
+        ("rows.csv", _csv, "csv"),
+        ("rows.jsonl", _jsonl, "jsonl"),
+        ("points", _influx, "influx"),
+    ],
 )
 def test_a_large_file_is_cut_between_records_and_its_chunks_hold_whole_records(
     tmp_path: Path, name: str, record: Callable[[int], str], form: str
@@ -140,6 +157,16 @@ def test_a_large_file_is_cut_between_records_and_its_chunks_hold_whole_records(
     assert {source.content_hash for source in sources}.isdisjoint({whole.content_hash})
 
 
+def test_metrics_are_cut_where_one_is_described(tmp_path: Path) -> None:
+    file = _write(tmp_path, "metrics", _prometheus, 2 * MIB + 400_000)
+    cuts = _splitter(tmp_path).cuts("metrics", file.identity, start=0, target=MIB, growing=False)
+    assert cuts is not None and len(cuts) == 3
+    assert set(cuts) <= file.between
+    for source in _sources(tmp_path, _extents(file, cuts)):
+        assert source.format == "prometheus"
+        assert all((piece.symbol or "").startswith("metric_") for piece in _pieces(source))
+
+
 def test_a_quoted_cell_longer_than_the_window_moves_the_cut_behind_it(tmp_path: Path) -> None:
     text = "a,b,c\n" + "1,2,3\n" * 250_000
     at = text.index("\n", MIB - 20_000) + 1
@@ -162,7 +189,9 @@ def test_what_has_no_records_is_not_cut(tmp_path: Path, content: bytes) -> None:
     assert _splitter(tmp_path).cuts("gone", found, start=0, target=MIB, growing=False) is None
 
 
-@pytest.mark.parametrize(("name", "record"), [("app.log", _log), ("rows.csv", _csv), ("rows.jsonl", _jsonl)])
+@pytest.mark.parametrize(
+    ("name", "record"), [("app.log", _log), ("rows.csv", _csv), ("rows.jsonl", _jsonl), ("points", _influx)]
+)
 def test_a_growing_file_is_taken_to_its_last_complete_record(
     tmp_path: Path, name: str, record: Callable[[int], str]
 ) -> None:

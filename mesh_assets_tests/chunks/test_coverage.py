@@ -13,6 +13,7 @@ from mesh_assets_tests.chunks.sources import checked, source
 FORMATS = [
     ("text", "markdown"), ("text", "rst"), ("text", "plain"), ("code", "python"), ("code", "javascript"), ("code", "c"),
     ("log", "log"),     ("structured", "csv"), ("structured", "tsv"), ("structured", "jsonl"), ("structured", "json"),
+    ("metric", "prometheus"), ("metric", "influx"),
 ]  # fmt: skip
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "cp1252", "no such encoding"]
 

@@ -65,6 +65,57 @@ def test_text(content: str, path: str, kind: str, form: str) -> None:
     assert (found.kind, found.format, found.encoding) == (kind, form, "utf-8")
 
 
+POINTS = "".join(f"cpu,host=h{n % 3} load={n}.5,busy=t {1_700_000_000 + n}000000000\n" for n in range(20))
+SAMPLES = "".join(f'up{{host="h{n}"}} {n % 2} 1700000000000\n' for n in range(20))
+EXPORT = '{"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"metrics": []}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "form"),
+    [
+        (SAMPLES, "x", "prometheus"),
+        ("# HELP up Whether.\n# TYPE up gauge\nup 1\n", "metrics.txt", "prometheus"),
+        ("\ufeff# TYPE up gauge\r\nup 1\r\nnot a sample\r\n", "x", "prometheus"),
+        ("# TYPE foo counter\nfoo_total 17 1700000000.5\n# EOF\n", "x", "prometheus"),
+        ("up 1\ndown 0\n", "node.prom", "prometheus"),
+        (POINTS, "x", "influx"),
+        (POINTS, "cpu.csv", "influx"),
+        (POINTS[: POINTS.index("\n")], "x", "influx"),
+        ("# by hand\n" + POINTS + "no point\n" + POINTS, "cpu.txt", "influx"),
+        ("cpu load=1\nmem free=2i\n", "x.lp", "influx"),
+        (POINTS.replace("busy=t", 'said="a\n\nb"'), "x", "influx"),
+        (EXPORT, "x", "otlp"),
+        (EXPORT, "x.json", "otlp"),
+        (f"{EXPORT}\n" * 3, "x.jsonl", "otlp"),
+        (f"{EXPORT[20:]}\n" + f"{EXPORT}\n" * 3, "x", "otlp"),
+        ('{\n "resource": {\n  "attributes": []\n },\n "scopeMetrics": [\n ]\n}\n', "x", "otlp"),
+    ],
+)
+def test_metrics(content: str, path: str, form: str) -> None:
+    found = detect(content.encode(), path, whole=True)
+    assert (found.kind, found.format) == ("metric", form)
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ("the 120\nof 99\nand 70\n" * 5, "words"),
+        ("export A=1\nexport B=2\nexport C=3\n", "env"),
+        ("level=info msg=hello took=5\n" * 5, "x"),
+        ("set a=1, b=2\nset c=3, d=4\n", "x"),
+        ("a,b=1 c=2 said she\n" * 3, "x"),
+        ("struct { int a; } 1\nb { c }\n", "x"),
+        ('{"a": {"resourceMetrics": []}}', "x"),
+        ('{"resource": "a", "b": [1]}\n{"resource": "b"}\n', "x"),
+        ("# TYPE of thing\n\nWords, and more of them.\n", "x"),
+        ("# TYPE up gauge\n\nSo one writes it.\nAnd\nup 1\nis a sample.\n", "x"),
+        (SAMPLES, "x.py"),
+    ],
+)
+def test_what_looks_like_metrics_and_is_none(content: str, path: str) -> None:
+    assert detect(content.encode(), path, whole=True).kind != "metric"
+
+
 @pytest.mark.parametrize(
     ("content", "path", "kind", "form"),
     [

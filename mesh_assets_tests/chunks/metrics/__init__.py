@@ -1,0 +1,1 @@
+"""Tests of the chunkers of metrics that are no tables."""
