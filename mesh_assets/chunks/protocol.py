@@ -137,11 +137,8 @@ class Pieces:
 
     def __iter__(self) -> Iterator[Piece]:
         """Each of them."""
-        rows = (_each(column, NO_ROW) for column in (self.row_start, self.row_stop))
-        times = (
-            [None if time is None else _EPOCH + timedelta(microseconds=time) for time in _each(column, NO_MOMENT)]
-            for column in (self.time_start, self.time_stop)
-        )
+        rows = (_row_numbers(column) for column in (self.row_start, self.row_stop))
+        times = (map(moment, column.tolist()) for column in (self.time_start, self.time_stop))
         numbers = (self.byte_start, self.byte_stop, self.line_start, self.line_stop, self.tokens)
         columns = (
             self.text,
@@ -155,8 +152,13 @@ class Pieces:
         return map(Piece._make, zip(*columns, strict=True))
 
 
-def _each(column: NDArray[np.int64], none: int) -> list[int | None]:
-    return [None if value == none else value for value in column.tolist()]
+def moment(time: int) -> datetime | None:
+    """What `time`, in us since 1970 UTC, says; None for `NO_MOMENT`."""
+    return None if time == NO_MOMENT else _EPOCH + timedelta(microseconds=time)
+
+
+def _row_numbers(column: NDArray[np.int64]) -> list[int | None]:
+    return [None if row == NO_ROW else row for row in column.tolist()]
 
 
 class Attached(NamedTuple):

@@ -17,7 +17,7 @@ from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, gr
 from mesh_assets.chunks.metrics.prometheus import metric_of
 from mesh_assets.chunks.metrics.samples import Line, LineKind
 from mesh_assets.chunks.moments import LineTimes
-from mesh_assets.chunks.protocol import Piece, Source
+from mesh_assets.chunks.protocol import Piece, Source, moment
 from mesh_assets.chunks.windows import Window, text_windows
 from mesh_assets.schemas.rejects import Reject
 
@@ -140,8 +140,9 @@ class MetricCutter:
         is_whole = cutter.meter.fits(cutter.start, ends[-1], self.limit)
         room = self.limit - context[1]
         groups = [(0, len(ends))] if is_whole else list(grouped(window.text, ends, cutter.start, cutter.meter, room))
-        times = table.times.of_parts(cutter.start, [ends[stop - 1] for _, stop in groups])
-        for (first, stop), (low, high) in zip(groups, times, strict=True):
+        edges = np.array([cutter.start, *(ends[stop - 1] for _, stop in groups)], np.int64)
+        times = (map(moment, bounds.tolist()) for bounds in table.times.of_parts(edges[:-1], edges[1:]))
+        for (first, stop), low, high in zip(groups, *times, strict=True):
             if stop == len(ends) and is_open and cutter.start > 0:
                 window.held = len(window.text) - cutter.start
                 self._going_on = next(iter(run.names)) if len(run.names) == 1 and first else None
