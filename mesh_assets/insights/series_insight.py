@@ -18,8 +18,7 @@ from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.series_anomalies import Anomaly, anomalies
-from mesh_assets.insights.series_reader import MAX_TABLES, Points, SeriesTable, series_name
-from mesh_assets.insights.table_rows import tables_of
+from mesh_assets.insights.series_reader import Points, SeriesReader
 from mesh_assets.insights.wording import amount, duration, period, plural
 from mesh_assets.schemas.citations import Citation
 
@@ -124,39 +123,28 @@ class SeriesInsight:
     """Watches the time series of the slice."""
 
     def __init__(self) -> None:
-        self._tables: dict[tuple[str, str], SeriesTable] = {}
-        self._traces: dict[tuple[str, str, str, tuple[str, ...]], _Trace] = {}
+        self._reader = SeriesReader()
+        self._traces: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Trace] = {}
 
     def observe(self, batch: SliceBatch) -> None:
-        """Read the rows of the chunks of tables."""
-        for key, chunks in tables_of(batch, "metric", "structured"):
-            table = self._tables.get(key)
-            if table is None:
-                if len(self._tables) >= MAX_TABLES:
-                    continue
-                table = SeriesTable(batch.strings("format")[chunks[0]], batch.strings("kind")[chunks[0]])
-                self._tables[key] = table
-            points = table.points(batch, chunks)
-            if points is not None:
-                self._add(batch, key, chunks, points)
+        """Read the points in the chunks."""
+        for points in self._reader.points(batch):
+            self._add(batch, points)
 
-    def _add(self, batch: SliceBatch, key: tuple[str, str], chunks: list[int], points: Points) -> None:
-        kind = batch.strings("kind")[chunks[0]]
-        cells = points.cells
-        where = np.column_stack((cells.chunks, cells.starts, cells.stops))[points.rows].tolist()
-        places: list[_Place] = [
-            (batch.chunk(chunks[chunk]), start, stop) for chunk, start, stop in cast("list[list[int]]", where)
-        ]
-        for number, labels in enumerate(points.keys):
+    def _add(self, batch: SliceBatch, points: Points) -> None:
+        kind = batch.strings("kind")[int(points.chunks[0])]
+        where = cast("list[list[int]]", np.column_stack((points.chunks, points.starts, points.stops)).tolist())
+        places: list[_Place] = [(batch.chunk(chunk), start, stop) for chunk, start, stop in where]
+        for number, labels in enumerate(points.labels):
             rows = np.flatnonzero(points.series == number)
-            for at, column in enumerate(points.layout.values):
-                name = series_name(key[1], column)
-                trace = self._traces.get((*key, name, labels))
+            for at, name in enumerate(points.names):
+                key = points.path, name, tuple(labels.items())
+                trace = self._traces.get(key)
                 if trace is None:
                     if len(self._traces) >= MAX_SERIES:
                         continue
-                    shown = f"{name} ({', '.join(labels)})" if labels else name
-                    trace = self._traces[(*key, name, labels)] = _Trace(key[0], shown, kind)
+                    shown = f"{name} ({', '.join(labels.values())})" if labels else name
+                    trace = self._traces[key] = _Trace(points.path, shown, kind)
                 values = points.values[:, at]
                 held = rows[np.isfinite(values[rows])]
                 trace.add(points.times[held], values[held], [places[row] for row in cast("list[int]", held.tolist())])

@@ -1,24 +1,32 @@
-"""Which columns of a table are time series: the moments of its rows, what tells series apart, and their values.
+"""The points of time series that chunks hold: rows of tables, and samples of metrics.
 
-Told once for each table, from its first rows. What is said of series belongs to `series_insight`, the tables of them
-to `series_tables`.
+Which columns of a table are series is told once for each table, from its first rows: the moments of the rows, what
+tells series apart, and the values. What is said of series belongs to `series_insight`, the tables of them to
+`series_tables`, how samples are written to `chunks.metrics`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from mesh_assets.chunks.metrics import influx, prometheus
+from mesh_assets.chunks.metrics.samples import LineKind, Sample
+from mesh_assets.insights.columns import column_of
 from mesh_assets.insights.protocol import SliceBatch
-from mesh_assets.insights.table_rows import TABLE_FORMS, Cells, TableReader, comma_numbers
+from mesh_assets.insights.table_rows import TABLE_FORMS, TableReader, comma_numbers, tables_of
 
-# Tables of a slice that are looked at, and series of one table: more of them are names of something else.
-MAX_TABLES, MAX_SERIES = 500, 2000
+# Tables of a slice that are looked at, metrics of other formats, and series of one table or metric: more of them are
+# names of something else.
+MAX_TABLES, MAX_METRICS, MAX_SERIES = 500, 10_000, 2000
 # The share of the cells that must be a moment, or a number.
 _MOST = 0.95
 # Values of a column that tells series apart, in the first rows.
@@ -55,32 +63,67 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Rows of a table as moments (us since 1970 UTC) and values of shape (rows, columns); NaN where a cell says none.
+    """Moments (us since 1970 UTC) and values of shape (points, names); NaN where there is none.
 
-    `series` numbers the combinations of labels in `keys`; `rows` are numbers of `Cells`, whose chunks hold them.
+    `series` numbers the combinations of labels in `labels`. A point stands in the row `chunks` of its batch, in the
+    characters from `starts` to `stops` of its text, which are row `rows` of the file.
     """
 
-    layout: Layout
+    path: str
+    names: tuple[str, ...]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
     series: NDArray[np.int64]
-    keys: list[tuple[str, ...]]
+    labels: list[dict[str, str]]
+    chunks: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
     rows: NDArray[np.int64]
-    cells: Cells
 
 
-class SeriesTable:
+@dataclass(slots=True)
+class SeriesReader:
+    """Reads the batches of one slice in order: the same points each time that it is done."""
+
+    _tables: dict[tuple[str, str], _Table] = field(default_factory=dict[tuple[str, str], "_Table"])
+    _metrics: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def points(self, batch: SliceBatch) -> Iterator[Points]:
+        """The points of each table and each metric in `batch`; none of those with too many series."""
+        for points in self._found(batch):
+            if len(points.times) and len(points.labels) <= MAX_SERIES:
+                yield points
+
+    def _found(self, batch: SliceBatch) -> Iterator[Points]:
+        for key, chunks in tables_of(batch, "metric", "structured"):
+            if key not in self._tables:
+                if len(self._tables) >= MAX_TABLES:
+                    continue
+                self._tables[key] = _Table(batch.strings("format")[chunks[0]], batch.strings("kind")[chunks[0]])
+            points = self._tables[key].points(batch, chunks, key)
+            if points is not None:
+                yield points
+        forms, paths = batch.strings("format"), batch.strings("path")
+        rows = [row for row in batch.rows_of("metric") if forms[row] in _SAMPLES]
+        for path, chunks in groupby(rows, key=lambda row: paths[row]):
+            for name, samples in _by_name(batch, chunks).items():
+                if (path, name) in self._metrics or len(self._metrics) < MAX_METRICS:
+                    self._metrics.add((path, name))
+                    yield _sampled(batch, path, name, samples)
+
+
+class _Table:
     """One table as its chunks stream by."""
 
     def __init__(self, form: str, kind: str) -> None:
         self._reader = TableReader(TABLE_FORMS[form])
         self._kind = kind
-        self.layout: Layout | None = None
+        self._layout: Layout | None = None
         self._is_known = False
 
-    def points(self, batch: SliceBatch, chunks: list[int]) -> Points | None:
-        """What neighbouring chunks say; None where the table has no series."""
-        if self._is_known and self.layout is None:
+    def points(self, batch: SliceBatch, chunks: list[int], key: tuple[str, str]) -> Points | None:
+        """What neighbouring chunks of the table `key` say; None where the table has no series."""
+        if self._is_known and self._layout is None:
             return None
         texts, contexts = batch.strings("text"), batch.strings("context")
         cells = self._reader.cells([texts[row] for row in chunks], contexts[chunks[0]])
@@ -89,8 +132,8 @@ class SeriesTable:
             frame = frame.select(comma_numbers(pl.all()))
         if not self._is_known and frame.height >= _LEAST_ROWS:
             self._is_known = True
-            self.layout = layout_of(frame.head(_SHOWN_ROWS), is_metric=self._kind == "metric")
-        layout = self.layout
+            self._layout = layout_of(frame.head(_SHOWN_ROWS), is_metric=self._kind == "metric")
+        layout = self._layout
         if layout is None or layout.time not in frame.columns:
             return None
         times = moments(frame[layout.time], layout.form)
@@ -100,7 +143,85 @@ class SeriesTable:
         )[rows]
         values = frame.select([_numbers(frame[name]).alias(str(i)) for i, name in enumerate(layout.values)]).to_numpy()
         series, keys = _keys(frame, layout.labels)
-        return Points(layout, times.to_numpy()[rows].astype(np.int64), values, series, keys, rows, cells)
+        held = np.array(chunks, np.int64)[cells.chunks]
+        return Points(
+            path=key[0],
+            # Where the file has several tables, a column is called with the name of its own.
+            names=tuple(f"{key[1]}.{column}" if key[1] else column for column in layout.values),
+            times=times.to_numpy()[rows].astype(np.int64),
+            values=values,
+            series=series,
+            labels=[dict(zip(layout.labels, each, strict=True)) for each in keys],
+            chunks=held[rows],
+            starts=cells.starts[rows],
+            stops=cells.stops[rows],
+            # Rows of a chunk that could not be read, which are rare, are not counted.
+            rows=(_first_rows(batch)[held] + _rank(cells.chunks))[rows],
+        )
+
+
+# How lines of metrics are told, and what they say. The reading of OpenTelemetry's is written as Prometheus writes.
+_SAMPLES = {
+    "prometheus": (prometheus.lines, prometheus.samples),
+    "otlp": (prometheus.lines, prometheus.samples),
+    "influx": (influx.lines, influx.samples),
+}
+
+
+class _Placed(NamedTuple):
+    """A sample with its moment, the row of its chunk, and where its line is in that one's text."""
+
+    sample: Sample
+    time: int
+    chunk: int
+    start: int
+    stop: int
+
+
+def _by_name(batch: SliceBatch, chunks: Iterable[int]) -> dict[str, list[_Placed]]:
+    """The samples of neighbouring chunks of a file that have a moment, by metric."""
+    found: dict[str, list[_Placed]] = defaultdict(list)
+    texts, forms = batch.strings("text"), batch.strings("format")
+    for chunk in chunks:
+        lines, samples = _SAMPLES[forms[chunk]]
+        places: list[tuple[int, int]] = []
+        start = 0
+        for line in lines(texts[chunk]):
+            if line.kind is LineKind.SAMPLE:
+                places.append((start, line.stop))
+            start = line.stop
+        for sample in samples(texts[chunk]):
+            if sample.time is not None:
+                found[sample.name].append(_Placed(sample, sample.time, chunk, *places[sample.row]))
+    return found
+
+
+def _sampled(batch: SliceBatch, path: str, name: str, samples: list[_Placed]) -> Points:
+    numbers: dict[tuple[tuple[str, str], ...], int] = {}
+    series = [numbers.setdefault(tuple(sorted(each.sample.labels.items())), len(numbers)) for each in samples]
+    chunks = np.array([each.chunk for each in samples], np.int64)
+    return Points(
+        path=path,
+        names=(name,),
+        times=np.array([each.time for each in samples], np.int64),
+        values=np.array([[each.sample.value] for each in samples]),
+        series=np.array(series, np.int64),
+        labels=[dict(key) for key in numbers],
+        chunks=chunks,
+        starts=np.array([each.start for each in samples], np.int64),
+        stops=np.array([each.stop for each in samples], np.int64),
+        rows=_first_rows(batch)[chunks] + np.array([each.sample.row for each in samples], np.int64),
+    )
+
+
+def _first_rows(batch: SliceBatch) -> NDArray[np.int64]:
+    """The number of the first row of each chunk."""
+    return np.asarray(cast(Any, column_of(batch.chunks, "row_start")).fill_null(0), np.int64)
+
+
+def _rank(chunks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of each row in its chunk; `chunks` ascend."""
+    return np.arange(len(chunks)) - np.searchsorted(chunks, chunks)
 
 
 def layout_of(frame: pl.DataFrame, *, is_metric: bool) -> Layout | None:
@@ -190,11 +311,6 @@ def _keys(frame: pl.DataFrame, labels: tuple[str, ...]) -> tuple[NDArray[np.int6
     numbers = filled.join(distinct, on=filled.columns, how="left", maintain_order="left")["_number"]
     keys = [tuple(map(str, row)) for row in distinct.drop("_number").rows()]
     return numbers.to_numpy().astype(np.int64), keys
-
-
-def series_name(table: str, column: str) -> str:
-    """What is measured: the column, behind the table or sheet where the file has several."""
-    return f"{table}.{column}" if table else column
 
 
 def series_id(dataset: str, path: str, name: str, labels: dict[str, str]) -> str:

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.columns import column_of, rows_of
 from mesh_assets.insights.protocol import SliceBatch
-from mesh_assets.insights.series_reader import MAX_SERIES, MAX_TABLES, Points, SeriesTable, series_id, series_name
-from mesh_assets.insights.table_rows import tables_of
+from mesh_assets.insights.series_reader import Points, SeriesReader, series_id
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets.schemas.series_points import SERIES, SERIES_POINTS
 
@@ -81,16 +80,14 @@ def series_batches(
 ) -> Iterator[pa.RecordBatch]:
     """One batch of `SERIES`; none where the slice has no series. `outcome` advances with each batch of chunks."""
     found: dict[str, _Series] = {}
-    for _, (path, table), points, _ in _points(chunks, outcome):
-        for number, key in enumerate(points.keys):
+    for _, points in _points(chunks, outcome):
+        for number, labels in enumerate(points.labels):
             chosen = np.flatnonzero(points.series == number)
             if not len(chosen):
                 continue
-            labels = dict(zip(points.layout.labels, key, strict=True))
-            for at, column in enumerate(points.layout.values):
-                name = series_name(table, column)
-                own = series_id(dataset, path, name, labels)
-                series = found.setdefault(own, _Series(own, path, name, labels))
+            for at, name in enumerate(points.names):
+                own = series_id(dataset, points.path, name, labels)
+                series = found.setdefault(own, _Series(own, points.path, name, labels))
                 series.add(points.times[chosen], int((~np.isnan(points.values[chosen, at])).sum()))
     if found:
         yield SERIES.batch([series.row(dataset, slice_key) for series in found.values()])
@@ -98,22 +95,15 @@ def series_batches(
 
 def point_batches(chunks: Iterable[pa.RecordBatch], *, dataset: str, outcome: Outcome) -> Iterator[pa.RecordBatch]:
     """Batches of `SERIES_POINTS`, in the order of the chunks. `outcome` advances with each batch of chunks."""
-    for batch, (path, table), points, chunk_rows in _points(chunks, outcome):
-        cells = points.cells
-        places = np.array(chunk_rows, np.int64)[cells.chunks[points.rows]]
-        starts = np.asarray(cast(Any, column_of(batch, "row_start")).fill_null(0), np.int64)[places]
-        # Rows of a chunk that could not be read, which are rare, are not counted.
-        rows = starts + _rank(cells.chunks)[points.rows]
-        ids = cast(Any, rows_of(column_of(batch, "chunk_id"), places))
-        labels = [dict(zip(points.layout.labels, key, strict=True)) for key in points.keys]
-        names = [series_name(table, column) for column in points.layout.values]
-        for at, name in enumerate(names):
-            own = [series_id(dataset, path, name, each) for each in labels]
+    for batch, points in _points(chunks, outcome):
+        ids = rows_of(column_of(batch, "chunk_id"), points.chunks)
+        for at, name in enumerate(points.names):
+            own = [series_id(dataset, points.path, name, labels) for labels in points.labels]
             values = points.values[:, at]
             columns: list[pa.Array[Any]] = [
                 rows_of(cast("pa.Array[Any]", pa.array(own, pa.string())), points.series),
                 pa.array(points.times).cast(pa.timestamp("us", "UTC")),
-                pa.array(rows),
+                pa.array(points.rows),
                 ids,
                 pa.array(values, pa.float64(), mask=np.isnan(values)),
             ]
@@ -122,28 +112,13 @@ def point_batches(chunks: Iterable[pa.RecordBatch], *, dataset: str, outcome: Ou
             )
 
 
-def _points(
-    chunks: Iterable[pa.RecordBatch], outcome: Outcome
-) -> Iterator[tuple[pa.RecordBatch, tuple[str, str], Points, list[int]]]:
-    """The points of each table, with its batch, path and name in the file, and the rows of its chunks."""
-    tables: dict[tuple[str, str], SeriesTable] = {}
+def _points(chunks: Iterable[pa.RecordBatch], outcome: Outcome) -> Iterator[tuple[pa.RecordBatch, Points]]:
+    """The points of each table and metric, with their batch."""
+    reader = SeriesReader()
     for chunk in chunks:
-        batch = SliceBatch(chunk, chunk, np.zeros((chunk.num_rows, 0), np.float32))
-        for key, rows in tables_of(batch, "metric", "structured"):
-            if key not in tables:
-                if len(tables) >= MAX_TABLES:
-                    continue
-                tables[key] = SeriesTable(batch.strings("format")[rows[0]], batch.strings("kind")[rows[0]])
-            points = tables[key].points(batch, rows)
-            if points is not None and len(points.times) and len(points.keys) <= MAX_SERIES:
-                yield chunk, key, points, rows
+        for points in reader.points(SliceBatch(chunk, chunk, np.zeros((chunk.num_rows, 0), np.float32))):
+            yield chunk, points
         outcome.advance(chunk.num_rows)
-
-
-def _rank(chunks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number of each row in its chunk; `chunks` ascend."""
-    firsts = np.searchsorted(chunks, chunks)
-    return np.arange(len(chunks)) - firsts
 
 
 def _usual(counts: dict[int, int]) -> int:

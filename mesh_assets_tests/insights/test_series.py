@@ -20,6 +20,7 @@ from mesh_assets.insights.series_reader import form_of, moments
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.schemas.insights import FINDING_SCORE
 from mesh_assets.schemas.outcome import Outcome
+from mesh_assets_tests.chunks.metrics import exports
 from mesh_assets_tests.chunks.tabular.test_columnar import parquet
 from mesh_assets_tests.insights.test_tables import given_as, insights, of_type
 
@@ -95,6 +96,42 @@ def test_a_series_is_the_same_in_every_format_and_slice() -> None:
     (written,) = series_of(metric("m", "at,cpu", [f"{time:%Y-%m-%dT%H:%M:%SZ},{n}" for n, time in enumerate(times)]))
     assert {**stored, "slice": ""} == {**written, "slice": ""}
     assert len(points_of(given_as("m", parquet(table), "parquet"))) == 100
+
+
+def test_metrics_are_series_by_name_and_labels_in_every_format() -> None:
+    moments = [exports.START // 10**9 + 60 * n for n in range(100)]
+    hosts = ("web-1", "web-2")
+    prometheus = "# TYPE load gauge\n" + "".join(
+        f'load{{host="{host}"}} {n} {moment}000\n' for host in hosts for n, moment in enumerate(moments)
+    )
+    influx = "".join(
+        f"load,host={host} value={n} {moment}000000000\n" for n, moment in enumerate(moments) for host in hosts
+    )
+    points = [exports.point(n, 60 * n, host=host) for host in hosts for n in range(100)]
+    otlp = exports.lines(exports.export(exports.resource(exports.gauge("load", *points))))
+    written = {
+        form: given_as("m", text, form, "metric")
+        for form, text in {"prometheus": prometheus, "influx": influx, "otlp": otlp}.items()
+    }
+    for form, source in written.items():
+        found = series_of(source)
+        assert [(row["name"], row["labels"], row["points"], row["seconds"], row["gaps"]) for row in found] == [
+            ("load", [("host", host)], 100, 60.0, 0) for host in hosts
+        ], form
+        assert found[0]["time_start"] == datetime.fromtimestamp(moments[0], UTC)
+        texts = {row["chunk_id"]: row["text"] for batch in chunks(source) for row in batch.to_pylist()}
+        for row in points_of(source):
+            assert f"{row['value']:.0f} " in texts[row["chunk_id"]] or f"={row['value']:.0f} " in texts[row["chunk_id"]]
+    rows = [row["row"] for row in points_of(written["prometheus"])]
+    assert rows == list(range(200))
+    assert {row["series_id"] for row in points_of(written["influx"])} == {
+        row["series_id"] for row in series_of(written["otlp"])
+    }
+
+
+def test_a_sample_without_a_moment_is_no_point() -> None:
+    text = "# TYPE load gauge\n" + "".join(f'load{{core="{n}"}} {n}\n' for n in range(50))
+    assert series_of(given_as("m", text, "prometheus", "metric")) == []
 
 
 def test_a_table_of_records_is_no_series() -> None:
