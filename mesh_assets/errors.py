@@ -10,6 +10,8 @@
     │   ├── SourceChangedError     it is not the file that intake read
     │   └── FormatError            its content is broken or beyond a limit: the same each time
     ├── ModelError             a local model that cannot be loaded or run
+    ├── NodeError              a call to a model node that failed; says whether another may not
+    ├── BudgetError            money that is not there for a call, or a price that is not known
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -75,6 +77,35 @@ class FormatError(SourceError):
 
 class ModelError(MeshError):
     """A local model cannot be found, loaded or run."""
+
+
+class NodeError(MeshError):
+    """A call to a model node failed.
+
+    `failure` is the kind: `limit`, `overloaded`, `timeout`, `connection`, `server`, `refused` (the request or the key),
+    `answer` (what came back is none). `may_pass` says whether the same call may succeed later, `retry_after` after how
+    many seconds where the node says so, and `may_be_billed` whether the provider may have counted it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str,
+        failure: str,
+        may_pass: bool = False,
+        retry_after: float | None = None,
+        may_be_billed: bool = False,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.failure = failure
+        self.may_pass = may_pass
+        self.retry_after = retry_after
+        self.may_be_billed = may_be_billed
+
+
+class BudgetError(MeshError):
+    """A call would pass a budget, or what it costs is not known: it is not made."""
 
 
 class IndexDownError(MeshError):

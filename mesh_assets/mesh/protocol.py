@@ -1,0 +1,169 @@
+"""What a node is to the mesh, what is asked of one, and who keeps the money: the seams between the parts.
+
+How a provider is spoken to belongs to `providers`, money to `ledger`, which node is asked to `routing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from mesh_assets.mesh.shapes import Depth
+
+Provider = Literal["openai", "anthropic", "local", "recorded"]
+# `local`: what is sent stays on this machine. `may-leave`: it goes out, redacted, and never for a private dataset.
+DataPolicy = Literal["local", "may-leave"]
+# Why a node stopped: it was done; it ran into the limit of tokens; it refused; anything else.
+Finish = Literal["stop", "length", "refusal", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD for a million tokens. `source` says where the price comes from, and as of when."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal
+    cache_write: Decimal
+    batch_share: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a node takes: requests and tokens a minute (0: no limit), calls at once, seconds for one call."""
+
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    parallel: int = 4
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One model that answers cases, as `mesh.yaml` describes it.
+
+    `key_variable` is the environment variable of its key, empty where none is needed. `price` is None where it is not
+    known: such a node is refused, not guessed. `context_tokens` holds prompt and answer together.
+    """
+
+    name: str
+    provider: Provider
+    model: str
+    purpose: str
+    specialities: tuple[str, ...]
+    depths: tuple[Depth, ...]
+    policy: DataPolicy
+    context_tokens: int
+    output_tokens: int
+    base_url: str = ""
+    key_variable: str = ""
+    price: Price | None = None
+    limits: Limits = Limits()
+    has_batch: bool = False
+    has_prompt_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: `system` and `stable` come first and are the same for many calls (prompt caches), `asked` last.
+
+    `schema` is the JSON schema that the answer must have.
+    """
+
+    system: str
+    stable: str
+    asked: str
+    schema: Mapping[str, object]
+    max_tokens: int
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a call is billed for, each counted once: `input` without cached ones, `output` with reasoning."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a node gave back, as it came: nothing is parsed. `request_id` is the provider's name for the call."""
+
+    text: str
+    finish: Finish
+    usage: Usage
+    request_id: str = ""
+
+
+class Client(Protocol):
+    """Speaks to one node, once for each call: no retry, no billing, no parsing."""
+
+    def complete(self, request: Request, *, seconds: float) -> Completion:
+        """The completion, within `seconds`. NodeError says what kind of failure it was and whether it may pass."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A budget that a call counts against, such as (`case`, `0a1b…`). Kinds nest in the order of `SCOPES`."""
+
+    kind: Literal["call", "case", "run", "problem", "dataset", "month"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money set aside for one call; it expires (seconds since 1970) where nobody settles it."""
+
+    id: str
+    amount: Decimal
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a call was: what its receipt says beside the cost. `price` is what it was calculated with."""
+
+    node: str
+    model: str
+    case_id: str
+    depth: Depth
+    usage: Usage
+    price: Price
+    is_batch: bool = False
+    outcome: str = "answered"
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One billed call."""
+
+    id: str
+    at: float
+    cost: Decimal
+    scopes: tuple[Scope, ...]
+    billed: Billed
+
+
+class Ledger(Protocol):
+    """The one place that knows of money. Each verb is one transaction, and all processes share it."""
+
+    def reserve(self, amount: Decimal, scopes: Sequence[Scope], *, seconds: float) -> Reservation:
+        """Set `amount` USD aside in all `scopes`; BudgetError names the one that lacks it, and nothing is kept."""
+        ...
+
+    def settle(self, reservation: Reservation, billed: Billed) -> Receipt:
+        """Replace the reservation by what the call cost. The same receipt where it was settled before."""
+        ...
+
+    def release(self, reservation: Reservation) -> None:
+        """Give back what was set aside: the call was never made, or nothing was billed for it."""
+        ...
