@@ -28,6 +28,10 @@ ANCHOR_HEAD = 64
 _ANCHORS = (1 << 32) // UNITS_PER_ANCHOR
 _SPREAD = 0x9E3779B1
 
+# What does not fit is cut into parts of at most this share of it: a passage is found better by what it says where it
+# says less beside it. (Of five sixths to a half, the best recall on two of the corpora of Chroma's evaluation.)
+PROSE_SHARE = 3 / 4
+
 _NONE = (None, None)
 # Its fields in order as one tuple: a third of the time of a call by name, and there is one for each chunk.
 _PIECE = partial(tuple.__new__, Piece)
@@ -181,16 +185,20 @@ def prose_cuts(
 ) -> Iterator[tuple[int, int]]:
     """Where the text from `start` to `stop` is cut so that each part fits; the last cut is `stop`.
 
-    Each part ends at its last paragraph, else sentence, else line, else word, else anywhere. So a paragraph or
-    sentence that fits is never split. Each cut comes with what all before it is worth (`TokenMeter.before`).
+    Each part ends at the last paragraph within `PROSE_SHARE` of what fits, else at the first one behind that, else at
+    its last sentence, else line, else word, else anywhere. So a paragraph or sentence that fits is never split. Each
+    cut comes with what all before it is worth (`TokenMeter.before`).
     """
     before, reach, rfind = meter.before, meter.reach_from, text.rfind
-    paragraph = ends[0][0]
+    paragraph, share = ends[0][0], int(limit * PROSE_SHARE)
     at, whole = before(start), before(stop)
     while (furthest := reach(start, at, limit, stop, whole)) < stop:
         first = _content_start(text, start, furthest) if text[start].isspace() else start
-        cut = rfind(paragraph, first, furthest)
-        start = cut + len(paragraph) if cut >= 0 else _prose_cut(text, first, furthest, ends)
+        usual = reach(start, at, share, stop, whole)
+        if usual <= first:
+            usual = furthest
+        cut = rfind(paragraph, first, usual)
+        start = cut + len(paragraph) if cut >= 0 else _prose_cut(text, first, (usual, furthest), ends)
         at = before(start)
         yield start, at
     yield stop, whole
@@ -212,16 +220,21 @@ def _content_start(text: str, start: int, stop: int) -> int:
     return stop if word is None else word.start()
 
 
-def _prose_cut(text: str, start: int, furthest: int, ends: ProseEnds) -> int:
-    """The cut in a text that has no paragraph of the first kind of end."""
+def _prose_cut(text: str, start: int, reach: tuple[int, int], ends: ProseEnds) -> int:
+    """The cut in a text that has no paragraph of the first kind of end within the first `reach`."""
+    usual, furthest = reach
     paragraphs, sentences = ends
     for end in paragraphs[1:]:
-        at = text.rfind(end, start, furthest)
+        at = text.rfind(end, start, usual)
+        if at >= 0:
+            return at + len(end)
+    for end in paragraphs:
+        at = text.find(end, max(usual - len(end), start), furthest)
         if at >= 0:
             return at + len(end)
     best = start
     for end in sentences:
-        at = text.rfind(end, best, furthest)
+        at = text.rfind(end, best, usual)
         if at >= 0:
             best = at + len(end)
     return best if best > start else _line_cut(text, start, furthest)

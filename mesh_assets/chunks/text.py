@@ -2,15 +2,15 @@
 
 A section that fits is one chunk. A section of less than an eighth of a chunk joins the next one while they fit
 together, if that is its own subsection, or is as small and has the same parent: a list of short headings does not
-become hundreds of chunks. A larger section is cut at its last paragraph, else sentence, line or word that fits.
-Paragraphs without any heading are grouped while they fit. Where headings are is found in `headings`.
+become hundreds of chunks. A larger section is cut as `cutting.prose_cuts` cuts, and so are paragraphs without any
+heading; headings stay with the first part of what they are above. Where headings are is found in `headings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, prose_cuts, prose_ends
+from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, ProseEnds, Span, fitted_context, prose_cuts, prose_ends
 from mesh_assets.chunks.headings import Outline, Section, markdown_sections, path_title, rst_sections
 from mesh_assets.chunks.protocol import Piece, Source
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, worth
@@ -76,26 +76,39 @@ def _spans(text: str, meter: TokenMeter, sections: list[Section], limit: int) ->
     starts.append(len(text))
     start = at = index = 0
     while index < len(sections):
-        section = sections[index]
-        stop = starts[index + 1]
-        after = before(stop)
-        if after - at <= tiny and index + 2 < len(starts):
-            count = joined(meter, sections, starts, index, limit)
-            if count > 1:
-                section, stop = together(sections[index : index + count]), starts[index + count]
-                after = before(stop)
-                index += count - 1
-        _, _, title, worths, _ = section
+        section, count = sections[index], 1
+        heads = section.heads
+        after = before(starts[index + 1])
+        if after - at <= tiny:
+            section, count = joined(meter, sections, starts, index, limit)
+            after = before(starts[index + count])
+        index += count
+        stop = starts[index]
+        _, path, title, worths, _ = section
         if after - at <= most and stop - start <= longest:
             tokens, room = -(-worths // PARTS), limit + (at - after) // PARTS
             context = (title, tokens) if tokens <= room else fitted_context(title, room, "text")
             yield stop, after, context, title or None
         else:
             context = fitted_context(title, limit // CONTEXT_SHARE, "text")
-            for cut, worths in prose_cuts(text, meter, start, stop, limit - context[1], ends):
-                yield cut, worths, context, title or None
+            if heads:
+                # The part that begins with the heading needs only those above it.
+                above = fitted_context(path_title(path[:-1]), limit // CONTEXT_SHARE, "text")
+                start, at = _headed_cut(text, meter, start, stop, limit - above[1], ends)
+                yield start, at, above, title or None
+            if start < stop:
+                for cut, worths in prose_cuts(text, meter, start, stop, limit - context[1], ends):
+                    yield cut, worths, context, title or None
         start, at = stop, after
-        index += 1
+
+
+def _headed_cut(text: str, meter: TokenMeter, start: int, stop: int, limit: int, ends: ProseEnds) -> tuple[int, int]:
+    """The first cut in a section that does not fit. Its headings are not cut off from what they are above."""
+    cut, worths = next(prose_cuts(text, meter, start, stop, limit, ends))
+    head = worths - meter.before(start)
+    if cut == stop or head > tiny_worth(limit):
+        return cut, worths
+    return next(prose_cuts(text, meter, cut, stop, limit - -(-head // PARTS), ends))
 
 
 def tiny_worth(limit: int) -> int:
@@ -103,13 +116,18 @@ def tiny_worth(limit: int) -> int:
     return (max(limit // TINY_SHARE, 1) - 1) * PARTS
 
 
-def joined(meter: TokenMeter, sections: list[Section], starts: list[int], index: int, limit: int) -> int:
-    """How many sections from `index` on, a tiny one, make one chunk together; the rule is the module's."""
+def joined(
+    meter: TokenMeter, sections: list[Section], starts: list[int], index: int, limit: int
+) -> tuple[Section, int]:
+    """The section that those from `index` on, a tiny one, make together by the rules of the module; and how many.
+
+    `starts` are those of all sections, and the end of the last one.
+    """
     start, path = sections[index][:2]
     tiny = tiny_worth(limit)
     depth, above = len(path), path[:-1]
-    most = meter.before(start) + limit * PARTS
-    longest = start + limit * MAX_CHARACTERS_PER_TOKEN
+    before = meter.before(start)
+    most, longest = before + limit * PARTS, start + limit * MAX_CHARACTERS_PER_TOKEN
     count, all_tiny, at = 1, True, meter.before(starts[index + 1])
     while all_tiny and index + count < len(sections):
         own, stop = sections[index + count][1], starts[index + count + 1]
@@ -120,7 +138,13 @@ def joined(meter: TokenMeter, sections: list[Section], starts: list[int], index:
             break
         at = after
         count += 1
-    return count
+    made = together(sections[index : index + count])
+    if at - before <= tiny and index + count < len(sections):
+        below = sections[index + count]
+        if path and below.path[: len(made.path)] == made.path:
+            # Headings alone: they go with the first part of the large section that they are above.
+            return below, count + 1
+    return made, count
 
 
 def together(sections: list[Section]) -> Section:

@@ -135,3 +135,20 @@ def test_estimates_are_near_what_the_tokenizer_of_the_default_model_counts() -> 
     }
     for text, tokens in counted.items():
         assert abs(estimate_tokens(text, "text") - tokens) <= 0.3 * tokens
+
+
+def test_a_heading_is_not_cut_off_from_what_it_is_above() -> None:
+    text = f"# Guide\n\n## Install\n\n{FILLER}\n\n{FILLER}\n\n{FILLER}\n"
+    first, second, *_ = cut(text, "text", "markdown", tokens=128)
+    assert first.text.startswith("# Guide\n\n## Install\n\nThe quick")
+    assert (first.symbol, first.context) == ("Guide > Install", "Guide")
+    assert (second.symbol, second.context) == ("Guide > Install", "Guide > Install")
+    assert all(piece.tokens <= 128 for piece in cut(text, "text", "markdown", tokens=128))
+
+
+def test_what_does_not_fit_is_cut_into_parts_that_say_less() -> None:
+    paragraph = "A sentence of some eight words stands here. " * 2
+    pieces = cut(f"{paragraph}\n\n" * 40, tokens=128)
+    assert all(64 < piece.tokens <= 96 for piece in pieces[:-1])
+    whole = "A sentence of some eight words stands here. " * 10
+    assert [piece.text.strip() for piece in cut(f"{whole}\n\n" * 4, tokens=128)] == [whole.strip()] * 4

@@ -11,13 +11,21 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, fitted_context, grouped, line_cuts, prose_cuts
+from mesh_assets.chunks.cutting import (
+    CONTEXT_SHARE,
+    PROSE_SHARE,
+    Cutter,
+    fitted_context,
+    grouped,
+    line_cuts,
+    prose_cuts,
+)
 from mesh_assets.chunks.documents.blocks import Attachment, Block, Reader
 from mesh_assets.chunks.documents.reading import Page, Reading, Unit
 from mesh_assets.chunks.headings import Section
 from mesh_assets.chunks.members import member_parts
 from mesh_assets.chunks.protocol import Part, Piece, Source
-from mesh_assets.chunks.text import joined, tiny_worth, together
+from mesh_assets.chunks.text import joined, tiny_worth
 from mesh_assets.chunks.tokens import PARTS, TokenMeter
 from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.schemas.rejects import Reject
@@ -109,9 +117,7 @@ def _sections(page: Page, meter: TokenMeter, limit: int) -> Iterator[tuple[Secti
     while index < len(sections):
         section, count = sections[index], 1
         if meter.before(starts[index + 1]) - meter.before(starts[index]) <= tiny_worth(limit):
-            count = joined(meter, sections, starts, index, limit)
-            if count > 1:
-                section = together(sections[index : index + count])
+            section, count = joined(meter, sections, starts, index, limit)
         yield section, starts[index], starts[index + count]
         index += count
 
@@ -157,6 +163,7 @@ class _Cuts:
 
     def _large(self, section: Section, start: int, stop: int, context: tuple[str, int]) -> Iterator[_Cut]:
         meter, room = self.meter, self.limit - context[1]
+        usual = int(room * PROSE_SHARE)
         units = self.page.units
         index = bisect_left(units, start, key=lambda unit: unit.start)
         while index < len(units) and units[index].start < stop:
@@ -167,13 +174,13 @@ class _Cuts:
                     if cut < unit.start:
                         yield cut, context
                         start = cut
-            if meter.fits(start, unit.stop, room):
+            if meter.fits(start, unit.stop, usual):
                 continue
             lead = self._lead(start, unit)
             if lead > start:
                 yield lead, context
             start = unit.stop
-            if meter.fits(lead, unit.stop, room):
+            if meter.fits(lead, unit.stop, usual):
                 start = lead
             else:
                 yield from self._rows(section, lead, unit, context)
@@ -205,8 +212,11 @@ class _Cuts:
         return lead if is_short else unit.start
 
     def _rows(self, section: Section, start: int, unit: Unit, context: tuple[str, int]) -> Iterator[_Cut]:
-        """The cuts of a unit that does not fit; its header stays with the first row behind it."""
+        """The cuts of a unit that is a part of its own; where it does not fit, its header stays with the first row."""
         text, meter = self.page.window.text, self.meter
+        if meter.fits(start, unit.stop, self.limit - context[1]):
+            yield unit.stop, context
+            return
         behind = context
         if unit.header:
             header = text[unit.start : unit.ends[unit.header - 1]].strip()
