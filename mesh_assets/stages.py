@@ -66,7 +66,15 @@ STAGES: tuple[Stage, ...] = (
             _asset("series_points", "parquet"),
         ),
     ),
-    Stage("indexes", (_asset("vector_index", "faiss"), _asset("fulltext_index", "tantivy"))),
+    Stage(
+        "indexes",
+        (
+            _asset("vector_index", "faiss"),
+            _asset("fulltext_index", "tantivy"),
+            _asset("graph_index", "parquet", attached=("vertices",)),
+            _asset("time_index", "parquet"),
+        ),
+    ),
     Stage(
         "reports",
         (

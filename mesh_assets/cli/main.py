@@ -7,7 +7,22 @@ import sys
 import typer
 from rich.markup import escape
 
-from mesh_assets.cli import backfill, demo, doctor, forget, ingest, pause, report, search, show, sql, status, up
+from mesh_assets.cli import (
+    backfill,
+    demo,
+    doctor,
+    forget,
+    graph,
+    ingest,
+    pause,
+    report,
+    search,
+    show,
+    sql,
+    status,
+    timeline,
+    up,
+)
 from mesh_assets.cli.console import errors, safe
 from mesh_assets.errors import MeshError
 
@@ -17,10 +32,11 @@ verbs = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-_READ = (ingest.ingest, status.status, search.search, show.show, report.report, sql.sql)
+_READ = (ingest.ingest, status.status, search.search, graph.graph, show.show, report.report, sql.sql)
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)
+verbs.command("time")(timeline.timeline)
 
 
 def app() -> None:

@@ -8,9 +8,11 @@ table; `ATTACHED` are tables that a stage publishes beside its own.
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
+from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_TEMPLATES
+from mesh_assets.schemas.moments import MOMENTS
 from mesh_assets.schemas.previews import PREVIEWS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
@@ -33,8 +35,10 @@ TABLES: dict[str, Table] = {
     "series_points": SERIES_POINTS,
     "vector_index": INDEX_STATES,
     "fulltext_index": INDEX_STATES,
+    "graph_index": EDGES,
+    "time_index": MOMENTS,
     "slice_reports": REPORTS,
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,
 }
-ATTACHED: dict[str, Table] = {"symbols": SYMBOLS, "previews": PREVIEWS}
+ATTACHED: dict[str, Table] = {"symbols": SYMBOLS, "previews": PREVIEWS, "vertices": VERTICES}

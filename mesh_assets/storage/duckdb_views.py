@@ -130,7 +130,9 @@ def _scan(files: list[str], called: str) -> str:
         for c in _stored(called).columns
     )
     listed = ", ".join(map(text, files))
-    return f"read_parquet([{listed}], schema = MAP {{{fields}}}, allow_empty = true, hive_partitioning = false)"
+    # As a column of its own: of a virtual one DuckDB 2.0 loses track where it fetches the first rows of an order late.
+    options = f"schema = MAP {{{fields}}}, allow_empty = true, hive_partitioning = false, filename = true"
+    return f"read_parquet([{listed}], {options})"
 
 
 def _pattern(root: Path, called: str, asset: str) -> str:

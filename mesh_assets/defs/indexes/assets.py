@@ -1,13 +1,21 @@
-"""Assets of the stage `indexes`. An index that is down never fails a slice: its state stays pending."""
+"""Assets of the stage `indexes`. An index that is down never fails a slice: its state stays pending.
+
+The graph and the time index are tables themselves, which DuckDB reads: nothing of them can be down.
+"""
+
+from collections.abc import Iterator
 
 import dagster as dg
+import pyarrow as pa
 
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
-from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.schemas.outcome import AttachedRows, Outcome, StageOutput
+from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
@@ -54,3 +62,77 @@ def fulltext_index(
         settings={"engine": words.engine},
         is_there=lambda state: words.held(context.partition_key) == state.footer.rows_in,
     )
+
+
+@slice_asset()
+def graph_index(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    chunk_insights: LakeTable,
+    chunk_relations: LakeTable,
+    slice_insights: LakeTable,
+    log_templates: LakeTable,
+    log_events: LakeTable,
+    series: LakeTable,
+    lake: dg.ResourceParam[Lake],
+) -> StageOutput:
+    """How the slice hangs together: files, chunks, symbols, hosts, templates, columns, series and events as vertices;
+    who contains, defines, calls, imports, mentions and follows whom, and what is related, as edges.
+
+    `mesh graph` and `mesh sql "SELECT * FROM edges"` read it.
+    """
+    upstream = [chunk_sets, chunk_insights, chunk_relations, slice_insights, log_templates, log_events, series]
+    attached = AttachedRows()
+    return _from_lake(
+        context,
+        lake,
+        upstream,
+        graph_rows.graph_batches(
+            {name: lake.path(name, context.partition_key) for name in graph_rows.TABLES},
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            attached=attached,
+        ),
+        attached,
+    )
+
+
+@slice_asset()
+def time_index(
+    context: dg.AssetExecutionContext,
+    log_events: LakeTable,
+    series: LakeTable,
+    series_points: LakeTable,
+    lake: dg.ResourceParam[Lake],
+) -> StageOutput:
+    """Every record of a log and every value of a series that has a time, in order of time.
+
+    `mesh time` and `mesh sql "SELECT * FROM moments"` read it.
+    """
+    return _from_lake(
+        context,
+        lake,
+        [log_events, series, series_points],
+        moment_rows.moment_batches(
+            {name: lake.path(name, context.partition_key) for name in moment_rows.TABLES},
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+        ),
+    )
+
+
+def _from_lake(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    upstream: list[LakeTable],
+    batches: Iterator[pa.RecordBatch],
+    attached: AttachedRows | None = None,
+) -> StageOutput:
+    """An index that is a table, made of tables by one query: all their rows are done when it is."""
+    total = sum(table.footer.rows for table in upstream)
+
+    def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
+        yield from batches
+        outcome.advance(total)
+
+    return produce(context, lake, rows, upstream=upstream, total=total, unit="rows", attached=attached)

@@ -20,7 +20,7 @@ from mesh_assets.storage.progress import dataset_progress
 from mesh_assets.storage.statistics import dataset_statistics_table
 
 
-@slice_asset(deps=["vector_index", "fulltext_index"])
+@slice_asset(deps=["vector_index", "fulltext_index", "graph_index", "time_index"])
 def slice_reports(
     context: dg.AssetExecutionContext,
     slice_insights: LakeTable,
@@ -39,7 +39,7 @@ def slice_reports(
         report_inputs.rejects(lake, [key]),
         report_inputs.previews(lake, [key]),
     )
-    before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index")
+    before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index", "graph_index", "time_index")
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
     extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)

@@ -1,0 +1,103 @@
+"""`mesh graph`: what is around a file, a symbol, a host or a template, and how two of them hang together."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from mesh_assets.cli.console import console, print_json, safe
+from mesh_assets.cli.datasets import known_dataset
+from mesh_assets.errors import QueryError
+from mesh_assets.search.graph import Graph, Step, Vertex, way
+from mesh_assets.settings import load_settings
+from mesh_assets.storage.duckdb_query import lake_connection
+from mesh_assets.storage.graph_queries import LakeGraph
+from mesh_assets.storage.lake import Lake
+from mesh_assets.wording import shorten
+
+_NAME = 100
+
+
+class Edge(StrEnum):
+    """Types of edges."""
+
+    CONTAINS = "contains"
+    DEFINES = "defines"
+    CALLS = "calls"
+    IMPORTS = "imports"
+    MENTIONS = "mentions"
+    FOLLOWS = "follows"
+    RELATED = "related"
+
+
+# An edge as it is met from its start and from its end.
+_WORDS = {
+    "contains": ("contains", "is in"),
+    "defines": ("defines", "is defined by"),
+    "calls": ("calls", "is called by"),
+    "imports": ("imports", "is imported by"),
+    "mentions": ("mentions", "is mentioned by"),
+    "follows": ("is before", "is behind"),
+    "related": ("is related to", "is related to"),
+}
+
+
+def graph(
+    name: Annotated[str, typer.Argument(help="A path, a symbol, a host, a template, or a part of it.")],
+    to: Annotated[str | None, typer.Option(help="Show how it hangs together with this one.")] = None,
+    edge: Annotated[list[Edge] | None, typer.Option(help="Only such edges; may be given several times.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Neighbours to show.")] = 40,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what calls, imports, mentions, contains something, or is related to it; and ways of up to four edges."""
+    lake = Lake(load_settings().state / "lake")
+    key = known_dataset(lake, dataset) if dataset else None
+    types = [each.value for each in edge or Edge]
+    with lake_connection(lake.root, uuid.uuid4().hex) as connection:
+        found = LakeGraph(connection)
+        start = _found(found, name, key)
+        if to is None:
+            _show(start[0], found.steps([start[0].vertex_id], types=types, limit=limit), start[1:], json=json)
+        else:
+            stop = _found(found, to, key)[0]
+            steps = way(found, start[0], stop, types=types)
+            if not steps and not json:
+                console.print(f"No way of up to four edges leads from {_named(start[0])} to {_named(stop)}.")
+                return
+            _show(start[0], steps, [], json=json)
+
+
+def _found(graph: Graph, name: str, dataset: str | None) -> list[Vertex]:
+    found = graph.find(name, dataset=dataset)
+    if not found:
+        raise QueryError(
+            f"Nothing is called {name!r}.",
+            remedy="Names are paths of files, symbols, hosts, addresses, templates, series, columns. `mesh search` "
+            "finds words; `mesh status` shows what was read so far.",
+        )
+    return found
+
+
+def _show(start: Vertex, steps: Iterable[Step], others: list[Vertex], *, json: bool) -> None:
+    if json:
+        print_json({"start": asdict(start), "steps": [asdict(step) for step in steps]})
+        return
+    console.print(f"[bold]{_named(start)}[/]")
+    for step in steps:
+        console.print(f"  {_WORDS[step.type][not step.is_outgoing]} {_named(step.vertex)}", soft_wrap=True)
+    if others:
+        console.print(f"[dim]Also called so: {'; '.join(map(_named, others[:5]))}.[/]", soft_wrap=True)
+
+
+def _named(vertex: Vertex) -> str:
+    """A vertex in a line of the terminal."""
+    what = vertex.detail if vertex.type in ("symbol", "entity") and vertex.detail else vertex.type
+    where = f" in {vertex.path}" if vertex.path and vertex.path != vertex.name else ""
+    return escape(safe(f"{what} {shorten(vertex.name, _NAME)}{where}"))

@@ -1,0 +1,165 @@
+"""`graph_index`: what a slice holds as vertices, and how it hangs together as edges. No model is asked (decision 12).
+
+Everything comes from tables of the slice: syntax trees, templates, series, named things, relations. What has one
+identity in all slices (a file, a template, a host) is the same vertex in each. How the graph is asked belongs to
+`search.graph`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+
+import pyarrow as pa
+
+from mesh_assets.indexes.lake_sql import streamed
+from mesh_assets.schemas.graph import EDGES, VERTICES
+from mesh_assets.schemas.outcome import AttachedRows
+
+# Tables that the graph is made from.
+TABLES = (
+    *("chunk_sets", "symbols", "chunk_insights", "chunk_relations"),
+    *("slice_insights", "log_templates", "log_events", "series"),
+)
+# Named things that are the same thing wherever they are named. Numbers, times and versions are not, secrets are never
+# shown.
+ENTITIES = ("url", "email", "uuid", "ip", "host", "path", "identifier", "error_code", "exception")
+
+_ID = "md5(concat_ws(chr(31), {}))"
+
+
+def vertex_sql(kind: str, *parts: str) -> str:
+    """SQL of the id of a vertex that is told by `parts`, expressions; of a file: dataset and path."""
+    return _ID.format(", ".join((f"'{kind}'", *parts)))
+
+
+def name_key(name: str) -> str:
+    """SQL of the key of whatever has this name in source code, of the expression `name`: its last part."""
+    bare = f"regexp_replace({name}, '\\.(py|pyi|js|mjs|jsx|ts|tsx|h|hh|hpp|c|cc|cpp|rb|php|lua|sh|css)$', '')"
+    return _ID.format(f"'name', $dataset, regexp_extract({bare}, '([\\w$]+)\\W*$', 1)")
+
+
+_FILE = vertex_sql("file", "$dataset", "path")
+_ENTITY = vertex_sql("entity", "label", "text")
+_COLUMN = vertex_sql("column", "$dataset", "path", "name")
+# A package is called as its folder.
+_PACKAGE = "regexp_replace(path, '/__init__\\.py$', '')"
+
+_COLUMNS = '{"columns": [{"name": "VARCHAR", "type": "VARCHAR"}]}'
+
+_NAMED = f"""
+named AS (
+    SELECT chunk_id, entity.label AS label, entity.text AS text, count(*) AS times
+    FROM (SELECT chunk_id, unnest(entities) AS entity FROM chunk_insights)
+    WHERE entity.label IN ({", ".join(f"'{label}'" for label in ENTITIES)})
+    GROUP BY ALL
+),
+table_columns AS (
+    SELECT DISTINCT path, described.name AS name, described.type AS type
+    FROM (
+        SELECT evidence[1].path AS path, unnest(from_json(value, '{_COLUMNS}').columns) AS described
+        FROM slice_insights WHERE type = 'table_profile'
+    )
+),
+happened AS (
+    SELECT * FROM slice_insights WHERE time_start IS NOT NULL AND score >= 0.5
+)
+"""  # noqa: S608
+
+_VERTICES = f"""
+WITH {_NAMED}
+SELECT {_FILE} AS vertex_id, {name_key(_PACKAGE)} AS key, 'file' AS type, path AS name, $dataset AS dataset,
+       $slice AS slice, path, NULL AS chunk_id, any_value(kind) AS detail, NULL::TIMESTAMPTZ AS time
+FROM chunk_sets GROUP BY path
+UNION ALL
+SELECT chunk_id, chunk_id, 'chunk', coalesce(symbol, path), $dataset, $slice, path, chunk_id, kind, time_start
+FROM chunk_sets
+UNION ALL
+SELECT symbol_id, {name_key("symbol")}, 'symbol', symbol, $dataset, $slice, path, chunk_id, type, NULL
+FROM symbols WHERE symbol != ''
+UNION ALL
+SELECT DISTINCT {_ENTITY}, {_ENTITY}, 'entity', text, $dataset, $slice, NULL, NULL, label, NULL::TIMESTAMPTZ
+FROM named
+UNION ALL
+SELECT template_id, template_id, 'template', template, $dataset, $slice, log, NULL, level, time_start
+FROM log_templates
+UNION ALL
+SELECT series_id, series_id, 'series', name, $dataset, $slice, path, NULL, NULL, time_start
+FROM series
+UNION ALL
+SELECT {_COLUMN}, {_COLUMN}, 'column', name, $dataset, $slice, path, NULL, type, NULL
+FROM table_columns
+UNION ALL
+SELECT insight_id, insight_id, 'event', title, $dataset, $slice, evidence[1].path, NULL, type, time_start
+FROM happened
+ORDER BY vertex_id
+"""  # noqa: S608  # all of it is ours
+
+# A symbol is defined by what is around it: `A` of `A.b`, where the file has one, else by the file.
+_EDGES = f"""
+WITH {_NAMED},
+outer_symbols AS (
+    SELECT path, symbol, any_value(symbol_id) AS symbol_id FROM symbols WHERE symbol != '' GROUP BY path, symbol
+),
+placed AS (
+    SELECT own.*, around.symbol_id AS outer_id
+    FROM symbols own LEFT JOIN outer_symbols around
+        ON around.path = own.path AND around.symbol = regexp_replace(own.symbol, '\\.[^.]*$', '')
+        AND around.symbol != own.symbol
+),
+used AS (
+    SELECT *, CASE WHEN symbol = '' THEN {_FILE} ELSE symbol_id END AS user_id FROM placed
+)
+SELECT {_FILE} AS source, chunk_id AS target, 'contains' AS type, 1.0::DOUBLE AS weight, NULL AS written FROM chunk_sets
+UNION ALL
+SELECT chunk_id, symbol_id, 'contains', 1.0, NULL FROM symbols WHERE symbol != ''
+UNION ALL
+SELECT {_FILE}, {_COLUMN}, 'contains', 1.0, NULL FROM table_columns
+UNION ALL
+SELECT {_FILE}, series_id, 'contains', points, NULL FROM series
+UNION ALL
+SELECT {vertex_sql("file", "$dataset", "log")}, template_id, 'contains', events, NULL FROM log_templates
+UNION ALL
+SELECT coalesce(outer_id, {_FILE}), symbol_id, 'defines', 1.0, NULL FROM placed WHERE symbol != ''
+UNION ALL
+SELECT user_id, {name_key("written")}, 'calls', 1.0, written FROM (SELECT user_id, unnest(calls) AS written FROM used)
+UNION ALL
+SELECT user_id, {name_key("written")}, 'imports', 1.0, written
+FROM (SELECT user_id, unnest(imports) AS written FROM used)
+UNION ALL
+SELECT symbol_id, {name_key("written")}, 'related', 1.0, written
+FROM (SELECT symbol_id, unnest(bases) AS written FROM symbols WHERE symbol != '')
+UNION ALL
+SELECT chunk_id, {_ENTITY}, 'mentions', times, NULL FROM named
+UNION ALL
+SELECT chunk_id, template_id, 'mentions', count(*), NULL FROM log_events WHERE template_id IS NOT NULL GROUP BY ALL
+UNION ALL
+SELECT insight_id, chunk_id, 'mentions', 1.0, NULL
+FROM (SELECT insight_id, unnest(evidence, max_depth := 2) FROM happened) cited JOIN chunk_sets USING (path)
+WHERE cited.byte_start < chunk_sets.byte_stop AND cited.byte_stop > chunk_sets.byte_start
+UNION ALL
+SELECT before, chunk_id, 'follows', 1.0, NULL FROM (
+    SELECT chunk_id, lag(chunk_id) OVER (PARTITION BY path ORDER BY extent_start, byte_start) AS before FROM chunk_sets
+) WHERE before IS NOT NULL
+UNION ALL
+SELECT chunk_id, other_id, 'related', score, array_to_string(shared, ', ') FROM chunk_relations
+"""  # noqa: S608
+
+_ORDERED_EDGES = f"""
+SELECT source, target, type, $dataset AS dataset, $slice AS slice, sum(weight) AS weight, min(written) AS written
+FROM ({_EDGES}) GROUP BY source, target, type ORDER BY source, type, target
+"""  # noqa: S608
+
+
+def graph_batches(
+    tables: Mapping[str, Path], *, dataset: str, slice_key: str, attached: AttachedRows
+) -> Iterator[pa.RecordBatch]:
+    """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`."""
+    known = {"dataset": dataset, "slice": slice_key}
+    vertices, edges = streamed(_VERTICES, tables, known), streamed(_ORDERED_EDGES, tables, known)
+    for of_vertices, of_edges in zip_longest(vertices, edges):
+        if of_vertices is not None:
+            attached.add("vertices", VERTICES.cast(of_vertices))
+        if of_edges is not None:
+            yield EDGES.cast(of_edges)

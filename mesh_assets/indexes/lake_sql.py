@@ -1,0 +1,39 @@
+"""Queries of DuckDB over tables of one slice, for indexes that are themselves tables: streamed, in bounded memory.
+
+What is asked belongs to `graph_rows` and `moment_rows`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+# What a query may hold before it writes to the disk: a slice run has other stages' memory beside it.
+MEMORY = "384MB"
+BATCH_ROWS = 16_384
+
+
+def streamed(query: str, tables: Mapping[str, Path], parameters: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
+    """The rows of `query`, in which each of `tables` is a view called by its key, `$name` a parameter.
+
+    DuckDB opens these files and its own temporary ones; extensions are never loaded.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "memory_limit": MEMORY,
+        "threads": 1,  # parallelism comes from runs side by side
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="mesh-") as folder,
+        closing(duckdb.connect(config=config | {"temp_directory": folder})) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        for called, path in tables.items():
+            connection.from_parquet(str(path)).create_view(called)
+        yield from connection.sql(query, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
