@@ -244,11 +244,14 @@ class TimestampParser:
         `codes` is the text, one byte a character, as `TokenMeter` has it. Faster than `stamps` for many lines.
         """
         lines = _Lines(text, codes, line_starts(codes))
-        times = np.full(len(lines.starts), NONE, np.int64)
-        for pattern, form in self.readers:
-            found, _ = _moments(pattern, form, lines, self.latest)
-            times = np.where(times == NONE, found, times)
-        return LineTimes(lines.starts, times)
+        times, places = _moments(*self.readers[0], lines, self.latest)
+        readers = np.zeros(len(times), np.int64)
+        for number, (pattern, form) in enumerate(self.readers[1:], 1):
+            others = times == NONE
+            found, at = _moments(pattern, form, lines, self.latest)
+            times, places = np.where(others, found, times), np.where(others, at, places)
+            readers[others] = number
+        return LineTimes(lines.starts, times, places, readers)
 
     def stamps(self, text: str) -> list[Stamp]:
         """The timestamps of all lines of `text`, at most one a line, in order."""

@@ -23,9 +23,9 @@ from mesh_assets.chunks.log_records import ERROR_LEVELS, LEVELS, level_of
 from mesh_assets.chunks.timestamps import SAMPLE_LINES, TimestampParser
 from mesh_assets.insights.byte_text import ByteText, Places, Spans
 from mesh_assets.insights.columns import column_of, rows_of
-from mesh_assets.insights.line_records import ReadLines, Records
+from mesh_assets.insights.line_records import ReadLines, Records, numbers_in, sources_in
 from mesh_assets.insights.locators import QUOTE_CHARACTERS, ChunkText, shorten
-from mesh_assets.insights.log_forms import ONE_BY_ONE, Form, FormTable, form_of
+from mesh_assets.insights.log_forms import READ_ALONE, FormTable, form_of, level_number
 from mesh_assets.insights.log_layout import SAMPLE_LINES as LAYOUT_LINES
 from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_lines import LogLines
@@ -112,10 +112,7 @@ class LogReader:
 
     def _forget(self) -> None:
         self._table = FormTable()
-        self._forms: dict[int, int] = {0: 0}
-        self._shapes: dict[Shape, int] = {}
-        self._table.add(Form(ONE_BY_ONE))  # the form of what has none
-        self._of_form = [(-1, self._shape(()))]  # level and shape of each form
+        self._forms: dict[int, int] = {0: self._table.add(READ_ALONE)}
 
     def events(self, batch: SliceBatch) -> Iterator[tuple[str, Events]]:
         """The events of the logs in `batch`, with the log they are of. A tail of the chunk before is left out."""
@@ -156,24 +153,22 @@ class LogReader:
             while count < len(rows) and self._detect(batch, path, rows[count], latest[count]) is None:
                 count += 1
             rows, latest = rows[:count], latest[:count]
-        if max(len(self._forms), len(self._shapes)) > _MAX_FORMS:
+        if max(len(self._forms), len(self._table.shapes)) > _MAX_FORMS:
             self._forget()
         lines = LogLines.of(
             ByteText.of(cast("pa.StringArray", rows_of(column_of(batch.chunks, "text"), np.array(rows))))
         )
-        read = ReadLines(lines, self._forms_of(lines, parser, layout), self._table, layout)
-        if parser is None:
-            read.begin_without_times()
-            return len(rows), self._events(batch, rows, read, len(rows))
-        read.read_times(parser, latest)
+        read = ReadLines(lines, parser, latest)
+        count = len(rows)
         for row in read.rows_without_stamp():
             found = self._detect(batch, path, rows[row], latest[row])
-            if found is not None and found.readers != parser.readers:
+            if parser is not None and found is not None and found.readers != parser.readers:
+                if row == 0:
+                    return self._read(batch, path, rows, layout)
                 # The rows from here on are read again, with the parser that was just found.
-                return (
-                    self._read(batch, path, rows, layout) if row == 0 else (row, self._events(batch, rows, read, row))
-                )
-        return len(rows), self._events(batch, rows, read, len(rows))
+                count = row
+                break
+        return count, self._events(batch, rows, read, layout, count)
 
     def _detect(self, batch: SliceBatch, path: str, row: int, latest: datetime | None) -> TimestampParser | None:
         """How the stamps of a chunk are written; where that cannot be told, how those of its file were before."""
@@ -184,62 +179,58 @@ class LogReader:
         self._parsers[path] = parser
         return parser
 
-    def _forms_of(self, lines: LogLines, parser: TimestampParser | None, layout: LogLayout) -> Places:
-        """The number of the form of each line; what a new one means is found from the first line that has it."""
-        known = (parser.readers if parser else None, layout)
+    def _forms_of(self, read: ReadLines, layout: LogLayout, at: Places) -> Places:
+        """The number of the form of the lines `at`; what a new one means is found from the first line that has it."""
+        lines = read.lines
+        known = read.parser.readers if read.parser else None, layout
         reader = self._readers.setdefault(known, len(self._readers) + 1)
-        keys = lines.keys ^ np.uint64((reader * 0x9E3779B97F4A7C15) & (2**64 - 1))
-        keys[lines.is_json] = 0
+        salt = ((reader << 1) + read.readers[at] << 12) + np.minimum(read.stamp_runs[at], 4095)
+        keys = lines.keys[at] ^ (salt.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        keys[lines.is_json[at]] = 0
         distinct, first, of = np.unique(keys, return_index=True, return_inverse=True)
         numbers = np.empty(len(distinct), np.int64)
         for place in np.argsort(first).tolist():
             key = int(distinct[place])
             number = self._forms.get(key)
             if number is None:
-                line = int(first[place])
-                form = form_of(lines.line(line), lines.digits_of(line), parser, layout)
+                line = int(at[first[place]])
+                form = form_of(lines.line(line), lines.digits_of(line), read.stamp_of(line), layout)
                 number = self._forms[key] = self._table.add(form)
-                self._of_form.append((_level(form.level), self._shape(form.shape)))
             numbers[place] = number
         return numbers[of]
 
-    def _shape(self, found: Shape) -> int:
-        return self._shapes.setdefault(found, len(self._shapes))
-
-    def _events(self, batch: SliceBatch, rows: list[int], read: ReadLines, count: int) -> Events:
+    def _events(self, batch: SliceBatch, rows: list[int], read: ReadLines, layout: LogLayout, count: int) -> Events:
         """The events of the first `count` rows."""
-        records = read.records(count)
-        numbers = read.forms[records.lines]
-        known = np.array(self._of_form, np.int64)
-        levels, shapes = known[numbers, 0], known[numbers, 1]
-        measured, labels, values = read.numbers(records)
+        table, lines, records = self._table, read.lines, read.records(count)
+        forms = self._forms_of(read, layout, records.lines)
+        alone, levels, shapes = table.facts(forms)
+        measured, labels, values = numbers_in(lines, table, forms, records.lines)
         others: list[tuple[int, int, float]] = []
         sources: dict[int, str | None] = {}
-        alone = self._table.kinds[numbers] == ONE_BY_ONE
-        for event in np.flatnonzero(records.has_more | alone).tolist():
+        for event in np.flatnonzero(records.has_more | (alone > 0)).tolist():
             record = read.record(records, event)
-            levels[event] = _level(level_of(record.text, record.stamp_stop))
+            levels[event] = level_number(level_of(record.text, record.stamp_stop))
             if alone[event]:
-                said = said_in(record, read.layout)
-                shapes[event], sources[event] = self._shape(said.shape), said.source
-                others += [(event, self._table.label(number.label), number.value) for number in said.numbers]
+                said = said_in(record, layout)
+                shapes[event], sources[event] = table.shape(said.shape), said.source
+                others += [(event, table.label(number.label), number.value) for number in said.numbers]
         if others:
             measured, labels, values = _merged(measured, labels, values, others)
-        times, begins = read.times[records.lines], read.lines.text.starts[records.rows]
+        times, begins = read.times[records.lines], lines.text.starts[records.rows]
         return Events(
-            layout=read.layout,
+            layout=layout,
             rows=np.array(rows)[records.rows],
             spans=Spans(records.starts - begins, records.stops - begins),
             times=times,
             named_levels=levels,
             shapes=shapes,
-            shape_list=list(self._shapes),
+            shape_list=table.shapes,
             measured=measured,
             labels=labels,
-            label_list=self._table.labels,
+            label_list=table.labels,
             values=values,
             witness=_Witnesses(batch, rows, read, records, times),
-            sources=lambda: read.sources(records, sources),
+            sources=lambda: sources_in(lines, table, layout, forms, records.lines, sources),
         )
 
 
@@ -309,10 +300,6 @@ def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> 
     byte_start, byte_stop = chunk.byte_span(start, start + len(shown))
     place = (chunk.dataset, chunk.path, chunk.source_hash)
     return Witness(time, place, byte_start, byte_stop, line, text[: 2 * QUOTE_CHARACTERS])
-
-
-def _level(level: str | None) -> int:
-    return -1 if level is None else LEVELS.index(level)
 
 
 def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
