@@ -7,7 +7,7 @@ Lines are read many at once, by their forms (`log_lines`, `log_forms`); what a r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -100,11 +100,10 @@ class Events:
 class LogReader:
     """Reads the events of chunks, remembering how each file writes its timestamps, and what its forms mean.
 
-    Where messages begin is told by the first batch that a log is in, unless `layouts` has it.
+    Where messages begin is told by the first batch that a log is in.
     """
 
-    def __init__(self, layouts: Mapping[str, LogLayout] | None = None) -> None:
-        self._given = layouts or {}
+    def __init__(self) -> None:
         self._layouts: dict[str, LogLayout] = {}
         self._parsers: dict[str, TimestampParser | None] = {}
         self._readers: dict[object, int] = {}
@@ -126,7 +125,7 @@ class LogReader:
                 while part < len(rows) and (part == 0 or held + sizes[rows[part]] <= _MAX_BYTES):
                     held += int(sizes[rows[part]])
                     part += 1
-                read, events = self._read(batch, path, rows[:part], self._given.get(log) or self._layouts[log])
+                read, events = self._read(batch, path, rows[:part], self._layouts[log])
                 yield log, events
                 rows = rows[read:]
 
@@ -136,7 +135,7 @@ class LogReader:
         new: dict[str, list[int]] = {}
         for row in batch.rows_of("log"):
             log = source_of(paths[row])
-            if log not in self._given and log not in self._layouts:
+            if log not in self._layouts:
                 new.setdefault(log, []).append(row)
         # Those of this batch are never forgotten here: there are no more than it has rows.
         for log in list(self._layouts)[: max(0, len(self._layouts) - _MAX_LAYOUTS)]:

@@ -210,7 +210,8 @@ def test_a_stamp_without_a_year_is_of_the_last_one_that_its_own_chunk_allows() -
 
 def found_at_once(made: list[dict], layout: LogLayout) -> list[tuple]:
     out = []
-    reader = LogReader({"app.log": layout})
+    reader = LogReader()
+    reader._layouts["app.log"] = layout
     for batch in batches(made):
         for _, events in reader.events(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0)))):
             sources, level_places = events.sources(), events.named_levels.tolist()
