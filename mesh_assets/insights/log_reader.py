@@ -145,7 +145,8 @@ class LogReader:
 
     def _read(self, batch: SliceBatch, path: str, rows: list[int], layout: LogLayout) -> tuple[int, Events]:
         """The events of the first of `rows`, and how many rows those are: up to where stamps are written otherwise."""
-        latest = cast("list[datetime | None]", [batch.column("time_stop")[row] for row in rows])
+        moments = cast("list[datetime | None]", batch.column("time_stop"))
+        latest = [moments[row] for row in rows]
         parser = self._parsers.get(path) or self._detect(batch, path, rows[0], latest[0])
         if parser is None:
             count = 1
@@ -171,7 +172,7 @@ class LogReader:
 
     def _detect(self, batch: SliceBatch, path: str, row: int, latest: datetime | None) -> TimestampParser | None:
         """How the stamps of a chunk are written; where that cannot be told, how those of its file were before."""
-        lines = batch.strings("text")[row].split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
+        lines = cast(str, batch.value("text", row)).split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
         parser = TimestampParser.detect(lines, latest=latest) or self._parsers.get(path)
         if len(self._parsers) >= _MAX_PARSERS:
             self._parsers.pop(next(iter(self._parsers)))
@@ -251,36 +252,33 @@ class _Witnesses:
     def __init__(
         self, batch: SliceBatch, rows: list[int], read: ReadLines, records: Records, times: NDArray[np.float64]
     ) -> None:
-        self._batch, self._rows, self._raw = batch, rows, read.lines.text.raw
-        self._begins = read.lines.text.starts.tolist()
-        self._first_lines = read.first_lines.tolist()
-        self._of: tuple[list[int], ...] = (
-            *(records.rows.tolist(), records.lines.tolist()),
-            *(records.starts.tolist(), records.stops.tolist()),
-        )
-        self._times = times.tolist()
-        self._chunks: dict[int, tuple[ChunkText, tuple[str, str, str], bool]] = {}
+        text = read.lines.text
+        self._batch, self._raw, self._times = batch, text.raw, times.tolist()
+        self._rows = np.array(rows)[records.rows].tolist()
+        self._begins = text.starts[records.rows].tolist()
+        self._spans = records.starts.tolist(), records.stops.tolist()
+        lines = batch.whole("line_start")[rows] - read.first_lines
+        self._lines = (lines[records.rows] + records.lines).tolist()
+        # As most are: of such chunks the bytes are the characters.
+        is_plain = text.stops - text.starts == batch.sizes[rows]
+        is_plain[np.searchsorted(text.starts, text.leads, side="right") - 1] = False
+        self._is_plain = is_plain[records.rows].tolist()
+        self._first_bytes = batch.whole("byte_start")[rows][records.rows].tolist()
+        self._places = list(zip(*(batch.strings(name) for name in ("dataset", "path", "source_hash")), strict=True))
 
     def __call__(self, event: int) -> Witness:
         """Where the event can be seen."""
-        rows, lines, starts, stops = self._of
-        row, line, start, stop = rows[event], lines[event], starts[event], stops[event]
-        known = self._chunks.get(row)
-        if known is None:
-            chunk = self._batch.chunk(self._rows[row])
-            is_plain = chunk.text.isascii() and len(chunk.text) == chunk.byte_stop - chunk.byte_start
-            known = self._chunks[row] = (chunk, (chunk.dataset, chunk.path, chunk.source_hash), is_plain)
-        chunk, place, is_plain = known
-        begin, number = self._begins[row], chunk.line_start + line - self._first_lines[row]
-        if is_plain:
+        start, stop = (places[event] for places in self._spans)
+        row, begin, number = self._rows[event], self._begins[event], self._lines[event]
+        if self._is_plain[event]:
             record = self._raw[start:stop].rstrip()
-            if b"\n" not in record and len(record) <= _MAX_CITED:  # as most are: its bytes are its characters
-                first = chunk.byte_start + start - begin
+            if b"\n" not in record and len(record) <= _MAX_CITED:
+                first = self._first_bytes[event] + start - begin
                 text = record[: 2 * QUOTE_CHARACTERS].decode()
-                return Witness(self._times[event], place, first, first + len(record), number, text)
+                return Witness(self._times[event], self._places[row], first, first + len(record), number, text)
         before = len(self._raw[begin:start].decode("utf-8", "replace"))
         record_text = self._raw[start:stop].decode("utf-8", "replace")
-        return _seen(chunk, before, record_text, self._times[event], number)
+        return _seen(self._batch.chunk(row), before, record_text, self._times[event], number)
 
 
 def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> Witness:
@@ -304,10 +302,11 @@ def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> 
 def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
     """Lines of those chunks, spread evenly, without what is indented: about as many as show a layout."""
     step = -(-len(rows) // LAYOUT_LINES)
-    chosen, texts = rows[::step], batch.strings("text")
+    chosen = rows[::step]
     found: list[str] = []
     for row in chosen:
-        lines = [line for line in texts[row].split("\n") if line.strip() and line[0] not in " \t"]
+        text = cast(str, batch.value("text", row))
+        lines = [line for line in text.split("\n") if line.strip() and line[0] not in " \t"]
         found += lines[:: max(1, len(lines) * len(chosen) // LAYOUT_LINES)]
     return found
 
