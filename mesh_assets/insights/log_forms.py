@@ -67,8 +67,9 @@ def form_of(line: str, digits: list[tuple[int, int]], stamp: re.Pattern[str] | N
     said = said_in(record, layout)
     measures: tuple[Measure, ...] | None = ()
     if stamp is not None and said.numbers:
-        runs = [(_characters(line, at), _characters(line, end)) for at, end in digits]
-        measures = _measures(record, said.numbers, digits if line.isascii() else runs)
+        if not line.isascii():
+            digits = [(_characters(line, at), _characters(line, end)) for at, end in digits]
+        measures = _measures(record, said.numbers, digits)
         if measures is None:
             return READ_ALONE
     return Form(False, level_of(line, stop), said.shape, measures, said.source)

@@ -256,7 +256,7 @@ class _Witnesses:
         self._batch, self._raw, self._times = batch, text.raw, times.tolist()
         self._rows = np.array(rows)[records.rows].tolist()
         self._begins = text.starts[records.rows].tolist()
-        self._spans = records.starts.tolist(), records.stops.tolist()
+        self._starts, self._stops = records.starts.tolist(), records.stops.tolist()
         lines = batch.whole("line_start")[rows] - read.first_lines
         self._lines = (lines[records.rows] + records.lines).tolist()
         # As most are: of such chunks the bytes are the characters.
@@ -264,18 +264,20 @@ class _Witnesses:
         is_plain[np.searchsorted(text.starts, text.leads, side="right") - 1] = False
         self._is_plain = is_plain[records.rows].tolist()
         self._first_bytes = batch.whole("byte_start")[rows][records.rows].tolist()
-        self._places = list(zip(*(batch.strings(name) for name in ("dataset", "path", "source_hash")), strict=True))
+        self._dataset, self._path = str(batch.value("dataset", rows[0])), str(batch.value("path", rows[0]))
+        self._hashes = batch.strings("source_hash")
 
     def __call__(self, event: int) -> Witness:
         """Where the event can be seen."""
-        start, stop = (places[event] for places in self._spans)
+        start, stop = self._starts[event], self._stops[event]
         row, begin, number = self._rows[event], self._begins[event], self._lines[event]
         if self._is_plain[event]:
             record = self._raw[start:stop].rstrip()
             if b"\n" not in record and len(record) <= _MAX_CITED:
                 first = self._first_bytes[event] + start - begin
                 text = record[: 2 * QUOTE_CHARACTERS].decode()
-                return Witness(self._times[event], self._places[row], first, first + len(record), number, text)
+                place = self._dataset, self._path, self._hashes[int(row)]
+                return Witness(self._times[event], place, first, first + len(record), number, text)
         before = len(self._raw[begin:start].decode("utf-8", "replace"))
         record_text = self._raw[start:stop].decode("utf-8", "replace")
         return _seen(self._batch.chunk(row), before, record_text, self._times[event], number)
