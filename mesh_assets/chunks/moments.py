@@ -100,15 +100,10 @@ NOTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class LineTimes:
-    """Where the lines of a text start (character), and the moment of each, or `NONE`.
-
-    Of a line with a moment `places` is where its stamp starts, and `readers` which of the parser's readers read it.
-    """
+    """Where the lines of a text start (character), and the moment of each, or `NONE`."""
 
     starts: Times
     times: Times
-    places: Times
-    readers: Times
 
     def of_parts(self, starts: Times, stops: Times) -> tuple[Times, Times]:
         """The earliest and the latest moment of each part, or `NONE`; parts are in order and begin with a line."""

@@ -70,9 +70,7 @@ class ReadLines:
             codes = np.frombuffer(written.encode("latin-1", "replace"), np.uint8)
             characters = np.flatnonzero(content & 0xC0 != 0x80)
             starts = np.searchsorted(characters, starts)
-        found = replace(parser, latest=max(latest)).moments(written, codes)
-        at = np.searchsorted(found.starts, starts)
-        times, places = found.times[at], found.places[at]
+        times, places, self.readers = replace(parser, latest=max(latest)).line_stamps(written, codes, starts)
         # A stamp without a year is of the last one in which it is not after its own chunk.
         until = np.array([(moment - _EPOCH) // _TICK for moment in latest], np.int64)
         for line in np.flatnonzero(times > until[lines.rows]).tolist():
@@ -80,7 +78,6 @@ class ReadLines:
             times[line] = NONE if moment is None else (moment - _EPOCH) // _TICK
         self.begins = times != NONE
         self.times[self.begins] = times[self.begins] / 1e6
-        self.readers = found.readers[at]
         stamps = begin + (places if characters is None else characters[places])
         self.stamp_runs = np.searchsorted(lines.digits.starts, stamps) - lines.first_digits
 
