@@ -1,4 +1,6 @@
-"""Speed of the two insight stages by kind of data, in MB of source bytes per CPU-second of all threads.
+"""Speed of insights of chunks and of slices by kind of data, in MB of source bytes per CPU-second of all threads.
+
+Those of slices include the tables of logs, which are made in the same reading.
 
     python benchmarks/insights.py --data FOLDER [--mb 4] [--dimension 0] [--part tune|report]
 
@@ -16,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +27,11 @@ from blake3 import blake3
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.insights.chunk_stage import BATCH_ROWS, insight_batches
+from mesh_assets.insights.log_tables import log_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 
 CHUNK_TOKENS = 256
 _KINDS = {"code": ("code",), "prose": ("text",), "logs": ("log",), "tables": ("structured", "metric")}
@@ -110,10 +114,11 @@ def measure(batches: list[pa.RecordBatch], dimension: int) -> tuple[float, float
         insights = list(insight_batches(batches, Outcome()))
         chunk_times.append(time.process_time() - begun)
         begun = time.process_time()
-        found = slice_insight_batches(
-            zip(batches, insights, vectors, strict=True), dataset="d", slice_key="d.000001", outcome=Outcome()
-        )
-        list(found)
+        slice_of: dict[str, Any] = {"dataset": "d", "slice_key": "d.000001", "outcome": Outcome()}
+        attached = AttachedRows()
+        list(log_batches(batches, batches, attached=attached, **slice_of))
+        logs = attached.take("log_insights")
+        list(slice_insight_batches(zip(batches, insights, vectors, strict=True), logs, **slice_of))
         slice_times.append(time.process_time() - begun)
     return min(chunk_times), min(slice_times)
 

@@ -36,10 +36,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.insights.log_layout import LogLayout
-from mesh_assets.insights.log_tables import BATCH_ROWS, log_event_batches, log_template_batches
+from mesh_assets.insights.log_tables import BATCH_ROWS, log_batches
 from mesh_assets.insights.template_miner import ANY, shapes_of, templates_of
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 
 # For speed each line is read so many times, with other digits.
 COPIES = 50
@@ -128,12 +128,13 @@ def mine_as_written(lines: Sequence[str], *, raw: bool) -> tuple[Sequence[Hashab
     )
     made = chunk_batches([source], slice_key="benchmark.000001", chunk_tokens=256, outcome=Outcome())
     chunks = pa.Table.from_batches(list(made), CHUNKS.schema).combine_chunks().to_batches(max_chunksize=BATCH_ROWS)
-    templates = list(
-        log_template_batches(chunks, chunks, dataset="benchmark", slice_key="benchmark.000001", outcome=Outcome())
+    attached = AttachedRows()
+    events = log_batches(
+        chunks, chunks, dataset="benchmark", slice_key="benchmark.000001", outcome=Outcome(), attached=attached
     )
-    told = {row["template_id"]: row["template"] for batch in templates for row in batch.to_pylist()}
-    events = log_event_batches(chunks, templates, slice_key="benchmark.000001", outcome=Outcome())
     rows = pl.concat([cast("pl.DataFrame", pl.from_arrow(batch)) for batch in events])
+    templates = attached.take("log_templates")
+    told = {row["template_id"]: row["template"] for batch in templates for row in batch.to_pylist()}
     of = dict(zip(rows["byte_start"].to_list(), rows["template_id"].to_list(), strict=True))
     starts = np.cumsum([0, *(len(line.encode()) + 1 for line in lines[:-1])]).tolist()
     # A line that is no event of its own, or has no template, is a group of its own.

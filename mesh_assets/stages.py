@@ -59,9 +59,8 @@ STAGES: tuple[Stage, ...] = (
         (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
-            _asset("slice_insights", "parquet", version="5"),
-            _asset("log_templates", "parquet"),
-            _asset("log_events", "parquet"),
+            _asset("log_events", "parquet", version="2", attached=("log_templates", "log_insights")),
+            _asset("slice_insights", "parquet", version="6"),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
         ),

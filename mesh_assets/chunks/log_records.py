@@ -7,9 +7,7 @@ Works on any text of a log: a window of a file or the text of one chunk. How rec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from mesh_assets.chunks.moments import NONE, LineTimes
 from mesh_assets.chunks.timestamps import Stamp, TimestampParser
@@ -48,16 +46,8 @@ _START = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One event. Bytes count from the start of the text it was found in, lines from 1; `text` keeps its line ends.
+    """The text of one event, and where its timestamp stands in it (characters); both are 0 where it has none."""
 
-    `time` is UTC, None where the text has no timestamps or starts within a record. `level` is one of `LEVELS` or None.
-    """
-
-    time: datetime | None
-    level: str | None
-    byte_start: int
-    byte_stop: int
-    line_start: int
     text: str
     stamp_start: int = 0
     stamp_stop: int = 0
@@ -72,46 +62,8 @@ class LogRecord:
         return f"{before} {after}" if before else after
 
 
-def iter_records(
-    text: str,
-    *,
-    parser: TimestampParser | None = None,
-    default_year: int | None = None,
-    latest: datetime | None = None,
-    encoding: str = "utf-8",
-) -> Iterator[LogRecord]:
-    """The records of `text`, in order; together they are all of it.
-
-    `parser` is the file's; without one it is detected from the text, with `default_year` and `latest` as
-    `TimestampParser.detect` reads them (for a chunk, pass its `time_stop` as `latest`). Offsets are those of the text
-    in `encoding`; U+FFFD, which stands for an undecodable byte, counts with its own size.
-    """
-    parser = parser or TimestampParser.detect(text[:SAMPLE].splitlines(), default_year=default_year, latest=latest)
-    stamps = record_stamps(text, parser)
-    ascii_only = text.isascii() and encoding in _ASCII_SUPERSETS
-    byte, line = 0, 1
-    for index, stamp in enumerate(stamps):
-        stop = stamps[index + 1][0] if index + 1 < len(stamps) else len(text)
-        start, found = stamp
-        part = text[start:stop]
-        size = len(part) if ascii_only else len(part.encode(encoding, "replace"))
-        yield LogRecord(
-            time=found.time if found else None,
-            level=level_of(part, found.stop - start if found else 0),
-            byte_start=byte,
-            byte_stop=byte + size,
-            line_start=line,
-            text=part,
-            stamp_start=found.start - start if found else 0,
-            stamp_stop=found.stop - start if found else 0,
-        )
-        byte += size
-        line += part.count("\n")
-
-
 # Characters that show the format of a text of which no sample was given.
 SAMPLE = 1 << 16
-_ASCII_SUPERSETS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "iso-8859-1", "cp1252"})
 
 
 def record_stamps(text: str, parser: TimestampParser | None) -> list[tuple[int, Stamp | None]]:

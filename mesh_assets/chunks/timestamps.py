@@ -53,6 +53,14 @@ class Stamp(NamedTuple):
     time: datetime
 
 
+class LineStamps(NamedTuple):
+    """Of each line its moment, or `NONE`, where its stamp starts (character), and which of the readers read it."""
+
+    times: Times
+    places: Times
+    readers: Times
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One way of writing a moment: its name, its pattern and how a match becomes a time (ValueError: it is none).
@@ -243,12 +251,20 @@ class TimestampParser:
 
         `codes` is the text, one byte a character, as `TokenMeter` has it. Faster than `stamps` for many lines.
         """
-        lines = _Lines(text, codes, line_starts(codes))
-        times = np.full(len(lines.starts), NONE, np.int64)
-        for pattern, form in self.readers:
-            found, _ = _moments(pattern, form, lines, self.latest)
-            times = np.where(times == NONE, found, times)
-        return LineTimes(lines.starts, times)
+        starts = line_starts(codes)
+        return LineTimes(starts, self.line_stamps(text, codes, starts).times)
+
+    def line_stamps(self, text: str, codes: NDArray[np.uint8], starts: Times) -> LineStamps:
+        """The stamps of lines of `text`, which start at `starts` (characters); `codes` as for `moments`."""
+        lines = _Lines(text, codes, starts)
+        times, places = _moments(*self.readers[0], lines, self.latest)
+        readers = np.zeros(len(times), np.int64)
+        for number, (pattern, form) in enumerate(self.readers[1:], 1):
+            others = times == NONE
+            found, at = _moments(pattern, form, lines, self.latest)
+            times, places = np.where(others, found, times), np.where(others, at, places)
+            readers[others] = number
+        return LineStamps(times, places, readers)
 
     def stamps(self, text: str) -> list[Stamp]:
         """The timestamps of all lines of `text`, at most one a line, in order."""

@@ -74,13 +74,16 @@ def count_runs(counts: Floats, *, least: int, usual: int = USUAL_RUNS) -> list[R
     than `usual` runs that are alike are the nature of the series, and none of them stands out.
     """
     total = float(counts.sum())
-    # Directions in which no run can stand out need not be looked at: too few events for a burst, too many empty buckets
-    # outside of any silence.
-    signs = [1.0] * (total >= least) + [-1.0] * (total >= _LEAST_FILLED * len(counts))
-    if not signs:
+    # Directions in which no run can stand out need not be looked at: too few events for a burst, in all or in any
+    # bucket, too many empty buckets outside of any silence.
+    may_fall = total >= _LEAST_FILLED * len(counts)
+    if not may_fall and (total < least or not _may_rise(counts, _POISSON)):
         return []
     roots = np.sqrt(counts + 0.375)
     noise = _noise(roots)
+    signs = [1.0] * (total >= least and _may_rise(counts, noise)) + [-1.0] * may_fall
+    if not signs:
+        return []
     runs: list[Run] = []
     excursions: dict[bool, list[float]] = {True: [], False: []}
     for baseline, sharp in ((_local_baseline(counts), False), (np.full_like(counts, np.median(counts)), True)):
@@ -214,6 +217,11 @@ def _stretches(z: Floats, seed: float, extend: float) -> list[tuple[int, int]]:
 
 def _run_z(observed: float, expected: float, noise: float) -> float:
     return abs(math.sqrt(observed + 0.375) - math.sqrt(expected + 0.375)) / noise
+
+
+def _may_rise(counts: Floats, noise: float) -> bool:
+    """Whether a run upwards may start anywhere, whatever the baseline."""
+    return math.sqrt(float(counts.max()) + 0.375) - math.sqrt(0.375) >= SEED * noise
 
 
 def _is_burst(run: Run, counts: Floats, least: int) -> bool:

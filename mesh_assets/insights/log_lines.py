@@ -1,8 +1,7 @@
 """Lines of logs by their form: two lines that differ in numbers, quoted texts, ids or paths only have one key.
 
-What a form means (its time, level, words) is found once for each, in `log_forms`; here many lines are cut and compared
-at once. Digits that decide what a line means are kept: how many digits the parts of a timestamp have, and the status of
-a request.
+What a form means (its level, its words) is found once for each, in `log_forms`; here many lines are cut and compared at
+once. Digits that decide what a line means are kept: the status of a request.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import cast
 import numpy as np
 import polars as pl
 
-from mesh_assets.chunks.timestamps import HEAD
 from mesh_assets.insights.byte_text import (
     DIGIT,
     LETTER,
@@ -29,9 +27,6 @@ from mesh_assets.insights.byte_text import (
 )
 from mesh_assets.insights.columns import strings_of
 
-# Lengths of the parts of timestamps; a run of any other length is told apart from these only.
-_STAMP_LENGTHS = np.zeros(17, np.bool_)
-_STAMP_LENGTHS[[1, 2, 3, 4, 6, 10, 13]] = True
 # Digits of a number and of its fraction; what is longer is an id.
 _MAX_NUMBER = 15
 _MAX_FRACTION = 9
@@ -113,7 +108,7 @@ def _masked(text: ByteText, lines: Spans) -> tuple[Bytes, Flags, Spans]:
     kept[lines.stops - 1] = text.data[lines.stops - 1] != 13  # of a line end of Windows
     kept[1:] &= ~(is_digit[1:] & is_digit[:-1])  # of a number, its first digit
     digits = runs(is_digit)
-    _mask_numbers(text, lines, digits, masked, kept)
+    _mask_numbers(text, digits, masked, kept)
     _mask_ids(text, digits, masked, kept)
     _mask_paths(text, digits, masked, kept)
     _mask_quoted(text, lines, masked, kept)
@@ -126,23 +121,17 @@ def _drop(kept: Flags, starts: Places, stops: Places) -> None:
     kept[np.repeat(starts, lengths) + inside] = False
 
 
-def _mask_numbers(text: ByteText, lines: Spans, digits: Spans, masked: Bytes, kept: Flags) -> None:
-    """Numbers become `0`; in the head of a line the usual lengths of stamps stay, the others become `1`."""
+def _mask_numbers(text: ByteText, digits: Spans, masked: Bytes, kept: Flags) -> None:
+    """Numbers are `0`, those that are too long for one `2`."""
     lengths = digits.stops - digits.starts
-    line = np.searchsorted(lines.starts, digits.starts, side="right") - 1
-    in_head = digits.starts - lines.starts[np.maximum(line, 0)] < HEAD
-    is_part = in_head & _STAMP_LENGTHS[np.minimum(lengths, 16)]
     limit = np.where(text.data[digits.starts - 1] == ord("."), _MAX_FRACTION, _MAX_NUMBER)
-    masked[digits.starts[in_head & ~is_part]] = ord("1")
     masked[digits.starts[lengths > limit]] = ord("2")
-    starts, sizes = digits.starts[is_part], lengths[is_part]
-    for at in range(1, 13):
-        kept[starts[sizes > at] + at] = True
     first_digit = text.data[digits.starts]
     at = np.flatnonzero((lengths == 3) & (first_digit >= ord("1")) & (first_digit <= ord("5")))
-    for place in digits.starts[at[_after_status(text, digits.starts[at])]].tolist():
-        masked[place : place + 3] = text.data[place : place + 3]
-        kept[place : place + 3] = True
+    places = digits.starts[at[_after_status(text, digits.starts[at])]]
+    places = (places[:, None] + np.arange(3)).ravel()
+    masked[places] = text.data[places]
+    kept[places] = True
 
 
 def _after_status(text: ByteText, places: Places) -> Flags:

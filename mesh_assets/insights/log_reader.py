@@ -7,7 +7,7 @@ Lines are read many at once, by their forms (`log_lines`, `log_forms`); what a r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -23,9 +23,9 @@ from mesh_assets.chunks.log_records import ERROR_LEVELS, LEVELS, level_of
 from mesh_assets.chunks.timestamps import SAMPLE_LINES, TimestampParser
 from mesh_assets.insights.byte_text import ByteText, Places, Spans
 from mesh_assets.insights.columns import column_of, rows_of
-from mesh_assets.insights.line_records import ReadLines, Records
+from mesh_assets.insights.line_records import ReadLines, Records, numbers_in, sources_in
 from mesh_assets.insights.locators import QUOTE_CHARACTERS, ChunkText, shorten
-from mesh_assets.insights.log_forms import ONE_BY_ONE, Form, FormTable, form_of
+from mesh_assets.insights.log_forms import READ_ALONE, FormTable, form_of, level_number
 from mesh_assets.insights.log_layout import SAMPLE_LINES as LAYOUT_LINES
 from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_lines import LogLines
@@ -100,11 +100,10 @@ class Events:
 class LogReader:
     """Reads the events of chunks, remembering how each file writes its timestamps, and what its forms mean.
 
-    Where messages begin is told by the first batch that a log is in, unless `layouts` has it.
+    Where messages begin is told by the first batch that a log is in.
     """
 
-    def __init__(self, layouts: Mapping[str, LogLayout] | None = None) -> None:
-        self._given = layouts or {}
+    def __init__(self) -> None:
         self._layouts: dict[str, LogLayout] = {}
         self._parsers: dict[str, TimestampParser | None] = {}
         self._readers: dict[object, int] = {}
@@ -112,10 +111,7 @@ class LogReader:
 
     def _forget(self) -> None:
         self._table = FormTable()
-        self._forms: dict[int, int] = {0: 0}
-        self._shapes: dict[Shape, int] = {}
-        self._table.add(Form(ONE_BY_ONE))  # the form of what has none
-        self._of_form = [(-1, self._shape(()))]  # level and shape of each form
+        self._forms: dict[int, int] = {0: self._table.add(READ_ALONE)}
 
     def events(self, batch: SliceBatch) -> Iterator[tuple[str, Events]]:
         """The events of the logs in `batch`, with the log they are of. A tail of the chunk before is left out."""
@@ -129,7 +125,7 @@ class LogReader:
                 while part < len(rows) and (part == 0 or held + sizes[rows[part]] <= _MAX_BYTES):
                     held += int(sizes[rows[part]])
                     part += 1
-                read, events = self._read(batch, path, rows[:part], self._given.get(log) or self._layouts[log])
+                read, events = self._read(batch, path, rows[:part], self._layouts[log])
                 yield log, events
                 rows = rows[read:]
 
@@ -139,7 +135,7 @@ class LogReader:
         new: dict[str, list[int]] = {}
         for row in batch.rows_of("log"):
             log = source_of(paths[row])
-            if log not in self._given and log not in self._layouts:
+            if log not in self._layouts:
                 new.setdefault(log, []).append(row)
         # Those of this batch are never forgotten here: there are no more than it has rows.
         for log in list(self._layouts)[: max(0, len(self._layouts) - _MAX_LAYOUTS)]:
@@ -149,97 +145,92 @@ class LogReader:
 
     def _read(self, batch: SliceBatch, path: str, rows: list[int], layout: LogLayout) -> tuple[int, Events]:
         """The events of the first of `rows`, and how many rows those are: up to where stamps are written otherwise."""
-        latest = cast("list[datetime | None]", [batch.column("time_stop")[row] for row in rows])
+        moments = cast("list[datetime | None]", batch.column("time_stop"))
+        latest = [moments[row] for row in rows]
         parser = self._parsers.get(path) or self._detect(batch, path, rows[0], latest[0])
         if parser is None:
             count = 1
             while count < len(rows) and self._detect(batch, path, rows[count], latest[count]) is None:
                 count += 1
             rows, latest = rows[:count], latest[:count]
-        if max(len(self._forms), len(self._shapes)) > _MAX_FORMS:
+        if max(len(self._forms), len(self._table.shapes)) > _MAX_FORMS:
             self._forget()
         lines = LogLines.of(
             ByteText.of(cast("pa.StringArray", rows_of(column_of(batch.chunks, "text"), np.array(rows))))
         )
-        read = ReadLines(lines, self._forms_of(lines, parser, layout), self._table, layout)
-        if parser is None:
-            read.begin_without_times()
-            return len(rows), self._events(batch, rows, read, len(rows))
-        read.read_times(parser, latest)
+        read = ReadLines(lines, parser, latest)
+        count = len(rows)
         for row in read.rows_without_stamp():
             found = self._detect(batch, path, rows[row], latest[row])
-            if found is not None and found.readers != parser.readers:
+            if parser is not None and found is not None and found.readers != parser.readers:
+                if row == 0:
+                    return self._read(batch, path, rows, layout)
                 # The rows from here on are read again, with the parser that was just found.
-                return (
-                    self._read(batch, path, rows, layout) if row == 0 else (row, self._events(batch, rows, read, row))
-                )
-        return len(rows), self._events(batch, rows, read, len(rows))
+                count = row
+                break
+        return count, self._events(batch, rows, read, layout, count)
 
     def _detect(self, batch: SliceBatch, path: str, row: int, latest: datetime | None) -> TimestampParser | None:
         """How the stamps of a chunk are written; where that cannot be told, how those of its file were before."""
-        lines = batch.strings("text")[row].split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
+        lines = cast(str, batch.value("text", row)).split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
         parser = TimestampParser.detect(lines, latest=latest) or self._parsers.get(path)
         if len(self._parsers) >= _MAX_PARSERS:
             self._parsers.pop(next(iter(self._parsers)))
         self._parsers[path] = parser
         return parser
 
-    def _forms_of(self, lines: LogLines, parser: TimestampParser | None, layout: LogLayout) -> Places:
-        """The number of the form of each line; what a new one means is found from the first line that has it."""
-        known = (parser.readers if parser else None, layout)
+    def _forms_of(self, read: ReadLines, layout: LogLayout, at: Places) -> Places:
+        """The number of the form of the lines `at`; what a new one means is found from the first line that has it."""
+        lines = read.lines
+        known = read.parser.readers if read.parser else None, layout
         reader = self._readers.setdefault(known, len(self._readers) + 1)
-        keys = lines.keys ^ np.uint64((reader * 0x9E3779B97F4A7C15) & (2**64 - 1))
-        keys[lines.is_json] = 0
+        salt = ((reader << 1) + read.readers[at] << 12) + np.minimum(read.stamp_runs[at], 4095)
+        keys = lines.keys[at] ^ (salt.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+        keys[lines.is_json[at]] = 0
         distinct, first, of = np.unique(keys, return_index=True, return_inverse=True)
         numbers = np.empty(len(distinct), np.int64)
         for place in np.argsort(first).tolist():
             key = int(distinct[place])
             number = self._forms.get(key)
             if number is None:
-                line = int(first[place])
-                form = form_of(lines.line(line), lines.digits_of(line), parser, layout)
+                line = int(at[first[place]])
+                form = form_of(lines.line(line), lines.digits_of(line), read.stamp_of(line), layout)
                 number = self._forms[key] = self._table.add(form)
-                self._of_form.append((_level(form.level), self._shape(form.shape)))
             numbers[place] = number
         return numbers[of]
 
-    def _shape(self, found: Shape) -> int:
-        return self._shapes.setdefault(found, len(self._shapes))
-
-    def _events(self, batch: SliceBatch, rows: list[int], read: ReadLines, count: int) -> Events:
+    def _events(self, batch: SliceBatch, rows: list[int], read: ReadLines, layout: LogLayout, count: int) -> Events:
         """The events of the first `count` rows."""
-        records = read.records(count)
-        numbers = read.forms[records.lines]
-        known = np.array(self._of_form, np.int64)
-        levels, shapes = known[numbers, 0], known[numbers, 1]
-        measured, labels, values = read.numbers(records)
+        table, lines, records = self._table, read.lines, read.records(count)
+        forms = self._forms_of(read, layout, records.lines)
+        alone, levels, shapes = table.facts(forms)
+        measured, labels, values = numbers_in(lines, table, forms, records.lines)
         others: list[tuple[int, int, float]] = []
         sources: dict[int, str | None] = {}
-        alone = self._table.kinds[numbers] == ONE_BY_ONE
-        for event in np.flatnonzero(records.has_more | alone).tolist():
+        for event in np.flatnonzero(records.has_more | (alone > 0)).tolist():
             record = read.record(records, event)
-            levels[event] = _level(level_of(record.text, record.stamp_stop))
+            levels[event] = level_number(level_of(record.text, record.stamp_stop))
             if alone[event]:
-                said = said_in(record, read.layout)
-                shapes[event], sources[event] = self._shape(said.shape), said.source
-                others += [(event, self._table.label(number.label), number.value) for number in said.numbers]
+                said = said_in(record, layout)
+                shapes[event], sources[event] = table.shape(said.shape), said.source
+                others += [(event, table.label(number.label), number.value) for number in said.numbers]
         if others:
             measured, labels, values = _merged(measured, labels, values, others)
-        times, begins = read.times[records.lines], read.lines.text.starts[records.rows]
+        times, begins = read.times[records.lines], lines.text.starts[records.rows]
         return Events(
-            layout=read.layout,
+            layout=layout,
             rows=np.array(rows)[records.rows],
             spans=Spans(records.starts - begins, records.stops - begins),
             times=times,
             named_levels=levels,
             shapes=shapes,
-            shape_list=list(self._shapes),
+            shape_list=table.shapes,
             measured=measured,
             labels=labels,
-            label_list=self._table.labels,
+            label_list=table.labels,
             values=values,
             witness=_Witnesses(batch, rows, read, records, times),
-            sources=lambda: read.sources(records, sources),
+            sources=lambda: sources_in(lines, table, layout, forms, records.lines, sources),
         )
 
 
@@ -261,36 +252,35 @@ class _Witnesses:
     def __init__(
         self, batch: SliceBatch, rows: list[int], read: ReadLines, records: Records, times: NDArray[np.float64]
     ) -> None:
-        self._batch, self._rows, self._raw = batch, rows, read.lines.text.raw
-        self._begins = read.lines.text.starts.tolist()
-        self._first_lines = read.first_lines.tolist()
-        self._of: tuple[list[int], ...] = (
-            *(records.rows.tolist(), records.lines.tolist()),
-            *(records.starts.tolist(), records.stops.tolist()),
-        )
-        self._times = times.tolist()
-        self._chunks: dict[int, tuple[ChunkText, tuple[str, str, str], bool]] = {}
+        text = read.lines.text
+        self._batch, self._raw, self._times = batch, text.raw, times.tolist()
+        self._rows = np.array(rows)[records.rows].tolist()
+        self._begins = text.starts[records.rows].tolist()
+        self._starts, self._stops = records.starts.tolist(), records.stops.tolist()
+        lines = batch.whole("line_start")[rows] - read.first_lines
+        self._lines = (lines[records.rows] + records.lines).tolist()
+        # As most are: of such chunks the bytes are the characters.
+        is_plain = text.stops - text.starts == batch.sizes[rows]
+        is_plain[np.searchsorted(text.starts, text.leads, side="right") - 1] = False
+        self._is_plain = is_plain[records.rows].tolist()
+        self._first_bytes = batch.whole("byte_start")[rows][records.rows].tolist()
+        self._dataset, self._path = str(batch.value("dataset", rows[0])), str(batch.value("path", rows[0]))
+        self._hashes = batch.strings("source_hash")
 
     def __call__(self, event: int) -> Witness:
         """Where the event can be seen."""
-        rows, lines, starts, stops = self._of
-        row, line, start, stop = rows[event], lines[event], starts[event], stops[event]
-        known = self._chunks.get(row)
-        if known is None:
-            chunk = self._batch.chunk(self._rows[row])
-            is_plain = chunk.text.isascii() and len(chunk.text) == chunk.byte_stop - chunk.byte_start
-            known = self._chunks[row] = (chunk, (chunk.dataset, chunk.path, chunk.source_hash), is_plain)
-        chunk, place, is_plain = known
-        begin, number = self._begins[row], chunk.line_start + line - self._first_lines[row]
-        if is_plain:
+        start, stop = self._starts[event], self._stops[event]
+        row, begin, number = self._rows[event], self._begins[event], self._lines[event]
+        if self._is_plain[event]:
             record = self._raw[start:stop].rstrip()
-            if b"\n" not in record and len(record) <= _MAX_CITED:  # as most are: its bytes are its characters
-                first = chunk.byte_start + start - begin
+            if b"\n" not in record and len(record) <= _MAX_CITED:
+                first = self._first_bytes[event] + start - begin
                 text = record[: 2 * QUOTE_CHARACTERS].decode()
+                place = self._dataset, self._path, self._hashes[int(row)]
                 return Witness(self._times[event], place, first, first + len(record), number, text)
         before = len(self._raw[begin:start].decode("utf-8", "replace"))
         record_text = self._raw[start:stop].decode("utf-8", "replace")
-        return _seen(chunk, before, record_text, self._times[event], number)
+        return _seen(self._batch.chunk(row), before, record_text, self._times[event], number)
 
 
 def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> Witness:
@@ -311,17 +301,14 @@ def _seen(chunk: ChunkText, start: int, record: str, time: float, line: int) -> 
     return Witness(time, place, byte_start, byte_stop, line, text[: 2 * QUOTE_CHARACTERS])
 
 
-def _level(level: str | None) -> int:
-    return -1 if level is None else LEVELS.index(level)
-
-
 def _first_lines(batch: SliceBatch, rows: list[int]) -> list[str]:
     """Lines of those chunks, spread evenly, without what is indented: about as many as show a layout."""
     step = -(-len(rows) // LAYOUT_LINES)
-    chosen, texts = rows[::step], batch.strings("text")
+    chosen = rows[::step]
     found: list[str] = []
     for row in chosen:
-        lines = [line for line in texts[row].split("\n") if line.strip() and line[0] not in " \t"]
+        text = cast(str, batch.value("text", row))
+        lines = [line for line in text.split("\n") if line.strip() and line[0] not in " \t"]
         found += lines[:: max(1, len(lines) * len(chosen) // LAYOUT_LINES)]
     return found
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,25 @@ class Deviation:
         return max(self.stop - self.start, 1.0)
 
 
+class _Cells(NamedTuple):
+    """Cells as arrays: their buckets, and columns of what they hold."""
+
+    buckets: NDArray[np.int64]
+    columns: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, cells: Mapping[int, Cell]) -> _Cells:
+        """With the column of the counts."""
+        counts = np.fromiter((cell.count for cell in cells.values()), np.float64, len(cells))
+        return cls(np.fromiter(cells, np.int64, len(cells)), counts[None, :])
+
+    @classmethod
+    def measured(cls, cells: Mapping[int, Measured]) -> _Cells:
+        """With columns of counts, totals and squares."""
+        columns = np.array([(cell.count, cell.total, cell.squares) for cell in cells.values()], np.float64).T
+        return cls(np.fromiter(cells, np.int64, len(cells)), columns)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """Buckets of `width` seconds: bucket `first` of the log is index 0; `factor` stored buckets make one."""
@@ -90,23 +110,20 @@ class _Scale:
     first: int
     length: int
 
-    def counts(self, cells: Mapping[int, Cell]) -> NDArray[np.float64]:
+    def counts(self, cells: _Cells) -> NDArray[np.float64]:
         """Events by bucket."""
-        return self._sum(np.fromiter(cells, np.int64, len(cells)), [cell.count for cell in cells.values()])
+        return self._sum(cells.buckets, cells.columns[0])
 
-    def measured(self, cells: Mapping[int, Measured]) -> tuple[NDArray[np.float64], ...]:
+    def measured(self, cells: _Cells) -> tuple[NDArray[np.float64], ...]:
         """How many values, their mean and their mean square by bucket."""
-        keys = np.fromiter(cells, np.int64, len(cells))
-        values = np.array([(cell.count, cell.total, cell.squares) for cell in cells.values()], np.float64)
-        held = [self._sum(keys, column) for column in values.T]
+        held = [self._sum(cells.buckets, column) for column in cells.columns]
         many = np.maximum(held[0], 1.0)
         return held[0], held[1] / many, held[2] / many
 
-    def _sum(self, keys: NDArray[np.int64], values: object) -> NDArray[np.float64]:
-        at = keys // self.factor - self.first
+    def _sum(self, buckets: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        at = buckets // self.factor - self.first
         inside = (at >= 0) & (at < self.length)
-        weights = np.asarray(values, dtype=np.float64)
-        return np.bincount(at[inside], weights=weights[inside], minlength=self.length).astype(np.float64)
+        return np.bincount(at[inside], weights=values[inside], minlength=self.length).astype(np.float64)
 
     def time(self, index: int) -> float:
         """When bucket `index` begins."""
@@ -171,7 +188,8 @@ def _strength(weight: float, ratio: float, excess: float) -> float:
 def _count_deviations(log: LogSeries, series: Series, scales: list[_Scale]) -> list[Deviation]:
     severity = _severity(series)
     runs: list[tuple[_Scale, Run]] = []
-    every = [scale.counts(series.cells) for scale in scales]
+    cells = _Cells.of(series.cells)
+    every = [scale.counts(cells) for scale in scales]
     for scale, counts in zip(scales, every, strict=True):
         # Errors that come back now and then are still errors; anything else that does is a routine.
         usual = USUAL_RUNS if severity == "error" else USUAL_RUNS - 1
@@ -255,7 +273,7 @@ def _within(cells: Mapping[int, object], scale: _Scale, run: Run) -> list[int]:
 
 def _count_plot(series: Series, scale: _Scale, run: Run) -> Plot:
     """The series around the whole log in at most `PLOT_POINTS` sums of neighbouring buckets."""
-    counts = scale.counts(series.cells)
+    counts = scale.counts(_Cells.of(series.cells))
     step = -(-len(counts) // PLOT_POINTS)
     sums = np.add.reduceat(counts, np.arange(0, len(counts), step))
     return Plot(
@@ -270,8 +288,9 @@ def _value_deviations(
     log: LogSeries, series: Series, label: str, numbers: Numbers, scales: list[_Scale]
 ) -> list[Deviation]:
     runs: list[tuple[_Scale, Run]] = []
+    cells = _Cells.measured(numbers.cells)
     for scale in scales:
-        for run in value_runs(*scale.measured(numbers.cells)):
+        for run in value_runs(*scale.measured(cells)):
             _keep(runs, scale, run)
     found: list[Deviation] = []
     for scale, run in runs:
@@ -279,7 +298,7 @@ def _value_deviations(
         count = sum(numbers.cells[bucket].count for bucket in inside)
         high, low = max(run.observed, run.expected), min(run.observed, run.expected)
         witnesses = sorted((numbers.cells[b] for b in inside), key=lambda c: -c.largest)[:3]
-        held, means, _ = scale.measured(numbers.cells)
+        held, means, _ = scale.measured(cells)
         where = np.flatnonzero(held)
         step = -(-len(where) // PLOT_POINTS)
         found.append(
@@ -314,6 +333,8 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
     span = end - begin
     found: list[Deviation] = []
     templates = log.templates
+    held = [(cell.first.time, cell.last, cell.count) for cell in log.total.cells.values()]
+    firsts, lasts, counts = np.array(held, np.float64).T
     for series in templates:
         severity = _severity(series)
         if id(series) in burst or series.count < (5 if severity != "other" else LEAST_EVENTS):
@@ -323,9 +344,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
             continue
         late, dense = (end - start) / span, max(stop - start, scale.width) / span
         chance = min(series.count * math.log10(late), math.log10(series.count) + (series.count - 1) * math.log10(dense))
-        share = series.count / max(
-            1, sum(c.count for c in log.total.cells.values() if start <= c.last and c.first.time <= stop)
-        )
+        share = series.count / max(1.0, float(counts[(start <= lasts) & (firsts <= stop)].sum()))
         if chance > math.log10(_CHANCE / len(templates)) or (severity == "other" and (share < 0.05 or dense > 0.25)):
             continue
         first, last = int((start - begin) // scale.width), int((stop - begin) // scale.width)

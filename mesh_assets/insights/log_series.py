@@ -6,13 +6,14 @@ Time is cut into buckets whose width grows as the log proves longer. What deviat
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_assets.insights.byte_text import Places, widths
 from mesh_assets.insights.known_templates import KnownTemplates, Room
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.template_miner import Shape
@@ -77,37 +78,6 @@ class Numbers:
         """Whether the values go (nearly) only one way, as sequence numbers and uptimes do."""
         return min(self.rises, self.falls) < 0.05 * (self.rises + self.falls)
 
-    def take(self, seen: _Seen, values: _Values, rows: NDArray[np.int64], buckets: NDArray[np.int64]) -> int:
-        """Add the values in `rows`, which lie in `buckets`; how many cells are new."""
-        steps = np.diff(values.values[rows], prepend=self.before)
-        self.rises += int((steps > 0).sum())
-        self.falls += int((steps < 0).sum())
-        self.before = float(values.values[rows[-1]])
-        order = np.argsort(buckets, kind="stable")
-        held, logs = buckets[order], values.logs[rows[order]]
-        begins = np.flatnonzero(np.diff(held, prepend=held[0] - 1))
-        counts = np.diff(begins, append=len(order)).tolist()
-        sums = [np.add.reduceat(part, begins).tolist() for part in (logs, logs * logs)]
-        largest = np.maximum.reduceat(logs, begins)
-        highest = np.flatnonzero(logs == np.repeat(largest, counts))
-        shown = order[highest[np.searchsorted(highest, begins)]]  # of each bucket, the first of its largest
-        seen_at = np.searchsorted(seen.events, values.events[rows[shown]]).tolist()
-        new = 0
-        for bucket, at, count, total, squares, most in zip(
-            held[begins].tolist(), seen_at, counts, *sums, largest.tolist(), strict=True
-        ):
-            cell = self.cells.get(bucket)
-            if cell is None:
-                self.cells[bucket] = Measured(count, total, squares, most, seen.witness(at))
-                new += 1
-                continue
-            if most > cell.largest:
-                cell.largest, cell.shown = most, seen.witness(at)
-            cell.count += count
-            cell.total += total
-            cell.squares += squares
-        return new
-
 
 @dataclass(slots=True)
 class Series:
@@ -139,89 +109,137 @@ class Series:
             mine.rises += numbers.rises
             mine.falls += numbers.falls
 
-    def take(self, seen: _Seen, members: NDArray[np.int64]) -> int:
-        """Count some of the events seen; the number of cells that are new."""
-        self.count += len(members)
-        self.coming = 0
-        return _counted(self.cells, seen, members)
-
-    def count_levels(self, levels: NDArray[np.int64]) -> None:
-        """Count the levels of events, as places in `LEVEL_NAMES`."""
-        for level, count in enumerate(np.bincount(levels).tolist()):
+    def count_levels(self, counts: Sequence[int]) -> None:
+        """Count events by their levels, in the order of `LEVEL_NAMES`."""
+        self.count, self.coming = self.count + sum(counts), 0
+        for level, count in zip(LEVEL_NAMES, counts, strict=True):
             if count:
-                self.levels[LEVEL_NAMES[level]] = self.levels.get(LEVEL_NAMES[level], 0) + count
-
-    def measure(self, seen: _Seen, values: _Values, events: NDArray[np.int64]) -> int:
-        """Take in the numbers of the series' events; how many cells are new."""
-        firsts, lasts = (np.searchsorted(values.events, events, side=side) for side in ("left", "right"))
-        counts = lasts - firsts
-        if not counts.any():
-            return 0
-        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = np.repeat(firsts, counts) + inside
-        buckets = seen.buckets[np.searchsorted(seen.events, values.events[rows])]
-        new = 0
-        for number in np.unique(values.labels[rows]):
-            chosen = np.flatnonzero(values.labels[rows] == number)
-            label = values.label_list[int(number)]
-            numbers = self.numbers.get(label)
-            if numbers is None:
-                numbers = self.numbers[label] = Numbers()
-            new += numbers.take(seen, values, rows[chosen], buckets[chosen])
-        return new
-
-
-def _counted(cells: dict[int, Cell], seen: _Seen, members: NDArray[np.int64]) -> int:
-    """Add events to cells by their buckets; how many cells are new."""
-    if not len(members):
-        return 0
-    order = members[np.argsort(seen.buckets[members], kind="stable")]
-    buckets, times = seen.buckets[order], seen.times[order]
-    begins = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
-    counts = np.diff(begins, append=len(order)).tolist()
-    lasts = np.maximum.reduceat(times, begins).tolist()
-    new = 0
-    for bucket, first, count, last in zip(buckets[begins].tolist(), order[begins].tolist(), counts, lasts, strict=True):
-        cell = cells.get(bucket)
-        if cell is None:
-            cells[bucket] = Cell(count, last, seen.witness(first))
-            new += 1
-        else:
-            cell.count += count
-            cell.last = max(cell.last, last)
-    return new
+                self.levels[level] = self.levels.get(level, 0) + count
 
 
 class _Seen:
-    """The events with a time of one call: their buckets and times, and where each can be seen, made when asked for."""
+    """The events with a time of one call: which those are, their buckets, times and levels.
 
-    def __init__(self, events: Events, buckets: NDArray[np.int64], timed: NDArray[np.int64]) -> None:
-        self.events = timed
-        self.buckets = buckets
+    Event `i` of them is of the template `held[numbers[i]]`, None where there was no room for it.
+    """
+
+    def __init__(self, events: Events, timed: Places, width: int, templates: KnownTemplates[Series]) -> None:
         self.times = events.times[timed]
+        self.buckets = np.floor(self.times / width).astype(np.int64)
+        self.levels = events.levels[timed]
+        self.numbers, self.held = templates.of(events.shapes[timed], events.shape_list)
+        self._told = np.flatnonzero(np.array([template is not None for template in self.held])[self.numbers])
+        self._timed = timed
         self._witness = events.witness
         self._made: dict[int, Witness] = {}
 
     def witness(self, place: int) -> Witness:
-        """Where an event with a time can be seen; `place` counts those."""
+        """Where an event can be seen, made when it is asked for."""
         made = self._made.get(place)
         if made is None:
-            made = self._made[place] = self._witness(int(self.events[place]))
+            made = self._made[place] = self._witness(int(self._timed[place]))
         return made
 
+    def count(self, levels: Sequence[Series], total: Series) -> int:
+        """Count the events in their series: the total, those of the first levels, templates. How many cells are new."""
+        series: list[Series | None] = [total, *levels, *self.held]
+        parts = [np.arange(len(self.times)), *(np.flatnonzero(self.levels == level) for level in range(len(levels)))]
+        numbers = [np.full(len(part), number) for number, part in enumerate(parts)]
+        of: Places = np.concatenate((*numbers, len(parts) + self.numbers[self._told]))
+        members: Places = np.concatenate((*parts, self._told))
+        of_level = np.bincount(of * len(LEVEL_NAMES) + self.levels[members], minlength=len(series) * len(LEVEL_NAMES))
+        for each, counts in zip(series, of_level.reshape(len(series), -1).tolist(), strict=True):
+            if each is not None:
+                each.count_levels(counts)
+        order = np.lexsort((self.buckets[members], of))
+        of, members = of[order], members[order]
+        begins = _begins(of, self.buckets[members])
+        firsts, lasts = members[begins], np.maximum.reduceat(self.times[members], begins).tolist()
+        counts, buckets = widths(begins, len(of)).tolist(), self.buckets[firsts].tolist()
+        new = 0
+        for number, bucket, first, count, last in zip(
+            of[begins].tolist(), buckets, firsts.tolist(), counts, lasts, strict=True
+        ):
+            cells = cast("Series", series[number]).cells
+            cell = cells.get(bucket)
+            if cell is None:
+                cells[bucket] = Cell(count, last, self.witness(first))
+                new += 1
+            else:
+                cell.count += count
+                cell.last = max(cell.last, last)
+        return new
 
-class _Values(NamedTuple):
-    """Measured values in the order of their events, and as log(1 + |value|)."""
+    def measure(self, events: Events) -> int:
+        """Take in the numbers of the templates' events; how many cells are new."""
+        place = np.full(len(events.times), -1)
+        place[self._timed[self._told]] = self._told
+        rows = np.flatnonzero(place[events.measured] >= 0)
+        if not len(rows):
+            return 0
+        at, labels, values = place[events.measured[rows]], events.labels[rows], events.values[rows]
+        of = self.numbers[at]
+        numbers, group_begins = self._numbers(of, labels, values, events.label_list)
+        order = np.lexsort((self.buckets[at], labels, of))
+        of, at, labels, logs = of[order], at[order], labels[order], np.log1p(np.abs(values[order]))
+        begins = _begins(of, labels, self.buckets[at])
+        counts = widths(begins, len(order))
+        largest = np.maximum.reduceat(logs, begins)
+        highest = np.flatnonzero(logs == np.repeat(largest, counts))
+        shown = at[highest[np.searchsorted(highest, begins)]]  # of each bucket, the first of its largest
+        groups = np.searchsorted(group_begins, begins, side="right") - 1
+        totals, squared = (np.add.reduceat(part, begins).tolist() for part in (logs, logs * logs))
+        of_group = zip(groups.tolist(), self.buckets[at[begins]].tolist(), shown.tolist(), strict=True)
+        measured = zip(counts.tolist(), totals, squared, largest.tolist(), strict=True)
+        new = 0
+        for (group, bucket, seen), (count, total, squares, most) in zip(of_group, measured, strict=True):
+            cells = numbers[int(group)].cells
+            cell = cells.get(bucket)
+            if cell is None:
+                cells[bucket] = Measured(count, total, squares, most, self.witness(seen))
+                new += 1
+                continue
+            if most > cell.largest:
+                cell.largest, cell.shown = most, self.witness(seen)
+            cell.count += count
+            cell.total += total
+            cell.squares += squares
+        return new
 
-    events: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    label_list: list[str]
-    values: NDArray[np.float64]
-    logs: NDArray[np.float64]
+    def _numbers(
+        self, of: Places, labels: Places, values: NDArray[np.float64], label_list: list[str]
+    ) -> tuple[list[Numbers], Places]:
+        """The numbers that values are of, by template and label, and where those of each begin in that order.
+
+        How they rise and fall from event to event is counted.
+        """
+        order = np.lexsort((labels, of))
+        of, labels, values = of[order], labels[order], values[order]
+        begins = _begins(of, labels)
+        steps = np.zeros(len(values))
+        np.subtract(values[1:], values[:-1], out=steps[1:])
+        steps[begins] = 0
+        ways: list[list[int]] = [
+            np.add.reduceat(way.astype(np.int64), begins).tolist() for way in (steps > 0, steps < 0)
+        ]
+        lasts = values[begins + widths(begins, len(values)) - 1].tolist()
+        named = zip(of[begins].tolist(), labels[begins].tolist(), strict=True)
+        moved = zip(values[begins].tolist(), lasts, *ways, strict=True)
+        found: list[Numbers] = []
+        for (number, label), (first, last, rise, fall) in zip(named, moved, strict=True):
+            numbers = cast("Series", self.held[number]).numbers.setdefault(label_list[int(label)], Numbers())
+            numbers.rises += rise + (first > numbers.before)
+            numbers.falls += fall + (first < numbers.before)
+            numbers.before = last
+            found.append(numbers)
+        return found, begins
 
 
-def _values_of(events: Events) -> _Values:
-    return _Values(events.measured, events.labels, events.label_list, events.values, np.log1p(np.abs(events.values)))
+def _begins(*columns: Places) -> Places:
+    """Where rows begin that are equal in all of some columns of at least one row, which are sorted."""
+    changes = np.ones(len(columns[0]), np.bool_)
+    changes[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return np.flatnonzero(changes)
 
 
 def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
@@ -255,21 +273,8 @@ class LogSeries:
         timed = np.flatnonzero(~np.isnan(events.times))
         if not len(timed):
             return
-        seen = _Seen(events, np.floor(events.times[timed] / self.width).astype(np.int64), timed)
-        numbers, series = self._templates.of(events.shapes[timed], events.shape_list)
-        self._cells += self.total.take(seen, np.arange(len(timed)))
-        for level, name in enumerate(LEVEL_NAMES[:2]):
-            self._cells += self.by_level[name].take(seen, np.flatnonzero(events.levels[timed] == level))
-        order = np.argsort(numbers, kind="stable")
-        bounds = np.flatnonzero(np.diff(numbers[order], prepend=-2, append=-3))
-        values = _values_of(events)
-        for start, stop in pairwise(bounds.tolist()):
-            members = order[start:stop]
-            template = series[int(numbers[members[0]])]
-            if template is not None:
-                self._cells += template.take(seen, members)
-                template.count_levels(events.levels[timed[members]])
-                self._cells += template.measure(seen, values, timed[members])
+        seen = _Seen(events, timed, self.width, self._templates)
+        self._cells += seen.count(list(self.by_level.values()), self.total) + seen.measure(events)
         if self._cells > MAX_CELLS or len(self.total.cells) > MAX_BUCKETS:
             self._shrink()
 
@@ -329,7 +334,7 @@ def _coarser(cells: dict[int, C], factor: int) -> dict[int, C]:
 _STRAY_SHARE = 0.005
 
 
-def _main_span(buckets: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[int, int]:
+def _main_span(buckets: Places, counts: Places) -> tuple[int, int]:
     first, last = 0, len(buckets) - 1
     total = int(counts.sum())
     while first < last:

@@ -91,8 +91,8 @@ def said_in(record: LogRecord, layout: LogLayout) -> Said:
     message, source = record.message, None
     fields = _json_fields(record.text) if "{" in record.text[:3] else None
     if fields is not None:
-        message, source = _json_message(fields) or message, _json_source(fields)
-        told = message
+        told = message = _whole(_json_message(fields) or message)
+        source = _json_source(fields)
     else:
         line = record.text.split("\n", 1)[0]
         told = layout.message(line) if layout.has_head else message
@@ -188,9 +188,14 @@ def _json_fields(text: str) -> dict[str, object] | None:
     return cast("dict[str, object]", fields) if isinstance(fields, dict) else None
 
 
+def _whole(text: str) -> str:
+    """The text with `?` for what no text can hold: half of a character, which JSON can write."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _json_source(fields: dict[str, object]) -> str | None:
     named = (fields.get(name) for name in _JSON_SOURCE)
-    return next((value for value in named if isinstance(value, str) and value), None)
+    return next((_whole(value) for value in named if isinstance(value, str) and value), None)
 
 
 def _json_message(fields: dict[str, object]) -> str | None:

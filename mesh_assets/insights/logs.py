@@ -10,10 +10,10 @@ import numpy as np
 
 from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import incidents
-from mesh_assets.insights.log_reader import LEVEL_NAMES, LogReader, Witness
+from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
-from mesh_assets.insights.protocol import Insight, SliceBatch
+from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.wording import amount, duration, plural, share
 
 # Logs that are followed one by one; a slice with more has its further ones looked at as one.
@@ -25,26 +25,22 @@ class LogInsight:
     """Follows each log of a slice and says how much it wrote, of which levels, and what was unusual when."""
 
     def __init__(self) -> None:
-        self._reader = LogReader()
         self._room = Room()
         self._logs: dict[str, LogSeries] = {}
         self._error: dict[str, Witness] = {}
         self._first: dict[str, Witness] = {}
 
-    def observe(self, batch: SliceBatch) -> None:
-        """Read the records of the chunks of logs."""
-        for name, events in self._reader.events(batch):
-            if not len(events.times):
-                continue
-            source = name if name in self._logs or len(self._logs) < MAX_LOGS else FURTHER
-            log = self._logs.get(source)
-            if log is None:
-                log = self._logs[source] = LogSeries(source, self._room)
-                self._first[source] = events.witness(0)
-            log.add(events)
-            errors = np.flatnonzero(events.levels == LEVEL_NAMES.index("error"))
-            if len(errors) and source not in self._error:
-                self._error[source] = events.witness(int(errors[0]))
+    def observe(self, name: str, events: Events) -> None:
+        """Take in the next events of a log, one at least."""
+        source = name if name in self._logs or len(self._logs) < MAX_LOGS else FURTHER
+        log = self._logs.get(source)
+        if log is None:
+            log = self._logs[source] = LogSeries(source, self._room)
+            self._first[source] = events.witness(0)
+        log.add(events)
+        errors = np.flatnonzero(events.levels == LEVEL_NAMES.index("error"))
+        if len(errors) and source not in self._error:
+            self._error[source] = events.witness(int(errors[0]))
 
     def conclude(self) -> Iterable[Insight]:
         """Levels of each log, then the incidents of all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -59,6 +59,13 @@ class Insight:
             "time_stop": self.time_stop,
             "evidence": [citation.row() for citation in self.evidence],
         }
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Insight:
+        """The insight that such a row is of."""
+        held = {name: row[name] for name in ("kind", "type", "title", "statement", "score", "time_start", "time_stop")}
+        evidence = tuple(Citation(**citation) for citation in row["evidence"])
+        return cls(value=json.loads(row["value"]), evidence=evidence, **held)
 
 
 class KnownInsights(Protocol):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from mesh_assets.insights.code import CodeInsight
 from mesh_assets.insights.duplicates import DuplicateInsight
 from mesh_assets.insights.entity_counts import EntityInsight
-from mesh_assets.insights.logs import LogInsight
 from mesh_assets.insights.media import MediaInsight
 from mesh_assets.insights.overview import OverviewInsight
 from mesh_assets.insights.protocol import SliceInsight
@@ -21,7 +20,6 @@ SLICE_INSIGHTS: tuple[Callable[[], SliceInsight], ...] = (
     TopicInsight,
     SummaryInsight,
     EntityInsight,
-    LogInsight,
     TableInsight,
     SeriesInsight,
     CodeInsight,

@@ -11,7 +11,7 @@ from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
-from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_TEMPLATES
+from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_INSIGHTS, LOG_TEMPLATES
 from mesh_assets.schemas.moments import MOMENTS
 from mesh_assets.schemas.previews import PREVIEWS
 from mesh_assets.schemas.relations import RELATIONS
@@ -29,7 +29,6 @@ TABLES: dict[str, Table] = {
     "chunk_insights": CHUNK_INSIGHTS,
     "chunk_relations": RELATIONS,
     "slice_insights": INSIGHTS,
-    "log_templates": LOG_TEMPLATES,
     "log_events": LOG_EVENTS,
     "series": SERIES,
     "series_points": SERIES_POINTS,
@@ -41,4 +40,10 @@ TABLES: dict[str, Table] = {
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,
 }
-ATTACHED: dict[str, Table] = {"symbols": SYMBOLS, "previews": PREVIEWS, "vertices": VERTICES}
+ATTACHED: dict[str, Table] = {
+    "symbols": SYMBOLS,
+    "previews": PREVIEWS,
+    "log_templates": LOG_TEMPLATES,
+    "log_insights": LOG_INSIGHTS,
+    "vertices": VERTICES,
+}

@@ -7,7 +7,7 @@ it had when it was read, so that whoever opens it learns whether it still says t
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -54,7 +54,7 @@ class Citation:
 
     def row(self) -> dict[str, object]:
         """The citation as a value of the `CITATION` struct."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def parse(cls, text: str) -> Citation:

@@ -1,11 +1,14 @@
-"""Logs as tables: what was said (`LOG_TEMPLATES`), and each time that it was (`LOG_EVENTS`)."""
+"""Logs as tables: each record (`LOG_EVENTS`), what they say (`LOG_TEMPLATES`), what stands out (`LOG_INSIGHTS`)."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pyarrow as pa
 
 from mesh_assets.schemas.chunks import TIMESTAMP
 from mesh_assets.schemas.citations import CITATION
+from mesh_assets.schemas.insights import INSIGHTS
 from mesh_assets.schemas.table import Column, Table
 
 LOG_TEMPLATES = Table(
@@ -23,14 +26,6 @@ LOG_TEMPLATES = Table(
         Column("time_start", TIMESTAMP, "The first of them, UTC.", nullable=True),
         Column("time_stop", TIMESTAMP, "The last of them.", nullable=True),
         Column("example", CITATION, "One of them."),
-        Column("wordings", pa.list_(pa.int64()), "What its messages say with the names in them, each as a hash."),
-        Column("head_columns", pa.int32(), "Words before the message in the lines of the log."),
-        Column(
-            "source_column",
-            pa.int32(),
-            "Which of them says what wrote a line, from 0; as many as there are: what stands behind them.",
-            nullable=True,
-        ),
     ),
 )
 
@@ -51,3 +46,6 @@ LOG_EVENTS = Table(
         Column("template_id", pa.string(), "Its template.", nullable=True),
     ),
 )
+
+# Those of `slice_insights` that are about logs, before they are ranked with the others.
+LOG_INSIGHTS = replace(INSIGHTS, name="log_insights", grain="one insight about the logs of a slice")

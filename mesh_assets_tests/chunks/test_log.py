@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.log import LogChunker
-from mesh_assets.chunks.log_records import iter_records
 from mesh_assets.chunks.protocol import Piece, Source, one_by_one
 from mesh_assets.chunks.sources import verified_sources
 from mesh_assets.schemas.extents import SOURCES
+from mesh_assets_tests.chunks.records import records_of
 from mesh_assets_tests.chunks.sources import checked, cut, source
 
 
@@ -28,7 +28,7 @@ def test_windows_hold_whole_records_and_their_times() -> None:
     assert all(piece.text.startswith("2026-") and piece.text.endswith("\n") for piece in pieces)
     assert pieces[0].time_start == datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
     assert pieces[-1].time_stop == datetime(2026, 11, 22, 10, 59, tzinfo=UTC)
-    assert sum(len(list(iter_records(piece.text))) for piece in pieces) == 60
+    assert sum(len(list(records_of(piece.text))) for piece in pieces) == 60
 
 
 def test_times_are_the_earliest_and_latest_even_out_of_order() -> None:

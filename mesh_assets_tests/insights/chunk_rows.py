@@ -11,9 +11,10 @@ import pyarrow as pa
 from blake3 import blake3
 
 from mesh_assets.insights.chunk_stage import insight_batches
+from mesh_assets.insights.log_tables import log_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 
 
 def pieces(text: str, size: int) -> Iterator[tuple[int, str]]:
@@ -127,5 +128,15 @@ def slice_rows(made: list[dict[str, object]], size: int = 512, *, embedded: bool
     aligned = [
         (b, next(iter(insight_batches([b], Outcome()))), vectors_of(b) if embedded else none[: b.num_rows]) for b in cut
     ]
-    made_rows = slice_insight_batches(aligned, dataset="d", slice_key="d.000001", outcome=Outcome())
+    made_rows = slice_insight_batches(
+        aligned, logs_of(cut).take("log_insights"), dataset="d", slice_key="d.000001", outcome=Outcome()
+    )
     return [row for batch in made_rows for row in batch.to_pylist()]
+
+
+def logs_of(cut: list[pa.RecordBatch], events: list[pa.RecordBatch] | None = None) -> AttachedRows:
+    """What is published beside the events of the logs of a slice of these chunks; the events are added to `events`."""
+    attached = AttachedRows()
+    made = log_batches(cut, cut, dataset="d", slice_key="d.000001", outcome=Outcome(), attached=attached)
+    (events if events is not None else []).extend(made)
+    return attached

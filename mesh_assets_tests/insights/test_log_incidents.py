@@ -1,12 +1,8 @@
 import json
 
-import numpy as np
 import pytest
 
-from mesh_assets.insights.logs import LogInsight
-from mesh_assets.insights.protocol import SliceBatch
-from mesh_assets.schemas.insights import CHUNK_INSIGHTS
-from mesh_assets_tests.insights.chunk_rows import batches, rows
+from mesh_assets_tests.insights.chunk_rows import batches, logs_of, rows
 from mesh_assets_tests.insights.log_scenarios import INCIDENTS, START, moment, planted_log, render
 
 
@@ -16,11 +12,8 @@ def incidents(text: str, path: str = "app.log") -> list[dict]:
 
 
 def log_rows(made: list[dict[str, object]]) -> list[dict]:
-    """What `LogInsight` alone says of these chunks."""
-    insight = LogInsight()
-    for batch in batches(made):
-        insight.observe(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0), np.float32)))
-    found = [said.row(dataset="d", slice_key="d.000001") for said in insight.conclude()]
+    """What stands out in the logs of these chunks, best first."""
+    found = [row for batch in logs_of(batches(made)).take("log_insights") for row in batch.to_pylist()]
     return sorted(found, key=lambda row: -row["score"])
 
 

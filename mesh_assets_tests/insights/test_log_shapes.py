@@ -15,7 +15,7 @@ def said(made: LogRecord) -> Said:
 
 def record(message: str) -> LogRecord:
     stamp = "2024-05-03 10:00:00 "
-    return LogRecord(None, None, 0, 0, 1, stamp + message, stamp_start=0, stamp_stop=len(stamp))
+    return LogRecord(stamp + message, 0, len(stamp))
 
 
 @pytest.mark.parametrize(

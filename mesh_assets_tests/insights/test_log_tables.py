@@ -13,19 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.errors import CorruptTableError
 from mesh_assets.insights import log_tables
-from mesh_assets.insights.log_tables import (
-    BATCH_ROWS,
-    COLUMNS,
-    PLACE_COLUMNS,
-    WORDING_COLUMNS,
-    event_counts,
-    log_event_batches,
-    log_template_batches,
-)
+from mesh_assets.insights.log_tables import BATCH_ROWS, COLUMNS, PLACE_COLUMNS, log_batches, log_counts
 from mesh_assets.schemas.chunks import CHUNKS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 from mesh_assets_tests.chunks.sources import source
 from mesh_assets_tests.insights.chunk_rows import batches, rows
 
@@ -49,26 +40,24 @@ def shop_log(seed: int = 1, count: int = 300) -> str:
     return "".join(lines)
 
 
-def templates_of(cut: list[pa.RecordBatch], slice_key: str = "d.000001") -> list[dict]:
-    return _templates(cut, slice_key)[0]
-
-
-def _templates(cut: list[pa.RecordBatch], slice_key: str) -> tuple[list[dict], list[pa.RecordBatch]]:
-    outcome = Outcome()
+def tables_of(cut: list[pa.RecordBatch], slice_key: str = "d.000001") -> tuple[list[dict], list[dict], Counter[str]]:
+    """Templates and events of a slice of these chunks, and what was counted."""
+    outcome, attached, counts = Outcome(), AttachedRows(), log_counts()
     places, chunks = ([batch.select(columns) for batch in cut] for columns in (PLACE_COLUMNS, COLUMNS))
-    made = list(log_template_batches(places, chunks, dataset="d", slice_key=slice_key, outcome=outcome))
+    made = log_batches(
+        places, chunks, dataset="d", slice_key=slice_key, outcome=outcome, attached=attached, counts=counts
+    )
+    events = [row for batch in made for row in batch.to_pylist()]
     assert outcome.done == sum(batch.num_rows for batch in cut)
-    return [row for batch in made for row in batch.to_pylist()], made
+    return [row for batch in attached.take("log_templates") for row in batch.to_pylist()], events, counts
 
 
-def events_of(cut: list[pa.RecordBatch], counts: Counter[str] | None = None) -> list[dict]:
-    outcome = Outcome()
-    templates = _templates(cut, "d.000001")[1]
-    chunks = [batch.select(COLUMNS) for batch in cut]
-    known = [batch.select(WORDING_COLUMNS) for batch in templates]
-    made = list(log_event_batches(chunks, known, slice_key="d.000001", outcome=outcome, counts=counts))
-    assert outcome.done == sum(batch.num_rows for batch in cut)
-    return [row for batch in made for row in batch.to_pylist()]
+def templates_of(cut: list[pa.RecordBatch], slice_key: str = "d.000001") -> list[dict]:
+    return tables_of(cut, slice_key)[0]
+
+
+def events_of(cut: list[pa.RecordBatch]) -> list[dict]:
+    return tables_of(cut)[1]
 
 
 def chunks_of(files: dict[str, str], *, encoding: str = "utf-8", size: int = BATCH_ROWS) -> list[pa.RecordBatch]:
@@ -96,7 +85,8 @@ def test_each_record_is_an_event_with_its_time_level_source_and_bytes() -> None:
 
 def test_templates_say_how_often_they_were_said_and_from_when_to_when() -> None:
     cut = chunks_of({"shop.log": shop_log()})
-    templates, events = templates_of(cut), events_of(cut)
+    templates, events, counts = tables_of(cut)
+    assert counts == {"logs": 1, "templates": 4, "events": len(events), "without_template": 0}
     assert {row["template"] for row in templates} == {
         "order <*> created for user <*> in <*> ms",
         "order <*> failed",
@@ -139,9 +129,8 @@ def _by_id(templates: list[dict]) -> list[dict]:
 def test_each_of_many_logs_is_forgotten_once_it_was_read_and_has_its_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     made = chunks_of({f"jobs/{n:03}/output.log": free_text(n, 20) for n in range(100)}, size=64)
     monkeypatch.setattr(log_tables, "_SHAPES", 0)
-    counts = event_counts()
-    events = events_of(made, counts)
-    assert counts == {"events": 100 * 20, "without_template": 0}
+    templates, events, counts = tables_of(made)
+    assert counts == {"logs": 100, "templates": len(templates), "events": 100 * 20, "without_template": 0}
     assert len({event["template_id"] for event in events}) == 100 * 20
 
 
@@ -157,8 +146,7 @@ def test_of_a_text_without_end_the_messages_that_come_again_have_templates(monke
     hostile = free_text(0, 3000).splitlines(keepends=True)
     said = [f"{stamp(n)} INFO login of {NAMES[n % 7]} was refused\n" for n in range(3000)]
     text = "".join(line for pair in zip(hostile, said, strict=True) for line in pair)
-    counts = event_counts()
-    events = events_of(chunks_of({"app.log": text}, size=200), counts)
+    _, events, counts = tables_of(chunks_of({"app.log": text}, size=200))
     assert counts["events"] == 6000
     assert 2000 < counts["without_template"] <= 3000
     logins = [event for event in events if b"login of" in text.encode()[event["byte_start"] : event["byte_stop"]]]
@@ -202,17 +190,18 @@ def test_bytes_are_those_of_the_file_whatever_its_encoding() -> None:
 def test_no_secret_is_in_a_template() -> None:
     text = "".join(f"{stamp(n)} INFO login with password=hunterxyz of {NAMES[n % 7]} failed\n" for n in range(50))
     templates = templates_of(chunks_of({"app.log": text}))
-    assert "hunterxyz" not in str([{**row, "wordings": None} for row in templates])
-
-
-def test_templates_of_other_chunks_are_told() -> None:
-    templates = _templates(chunks_of({"a.log": shop_log()}), "d.000001")[1]
-    events = log_event_batches(chunks_of({"b.log": shop_log()}), templates, slice_key="d.000001", outcome=Outcome())
-    with pytest.raises(CorruptTableError, match=r"b\.log"):
-        list(events)
+    assert "hunterxyz" not in str(templates)
 
 
 def test_a_slice_without_logs_has_neither() -> None:
     cut = batches(rows("a.txt", "No log.\n"))
     assert events_of(cut) == []
     assert events_of([]) == []
+
+
+def test_a_line_in_json_that_is_no_text_is_an_event_like_any_other() -> None:
+    half = '{"ts": "2024-05-03T10:00:00Z", "logger": "a\\ud800", "msg": "b\\ud800 failed"}\n'
+    templates, events, _ = tables_of(chunks_of({"app.jsonlog": half * 20, "a\nb\x1fc.log": shop_log()}))
+    assert {event["source"] for event in events if event["path"] == "app.jsonlog"} == {"a?"}
+    assert {row["template"] for row in templates if row["log"] == "app.jsonlog"} == {"a? b? failed"}
+    assert all(event["template_id"] for event in events)

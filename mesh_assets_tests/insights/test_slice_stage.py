@@ -73,7 +73,7 @@ def test_sizes_are_in_the_units_of_reports() -> None:
 
 
 def test_a_slice_without_chunks_has_no_insights() -> None:
-    assert list(slice_insight_batches([], dataset="d", slice_key="d.000001", outcome=Outcome())) == []
+    assert list(slice_insight_batches([], [], dataset="d", slice_key="d.000001", outcome=Outcome())) == []
 
 
 def test_batching_changes_nothing() -> None:
@@ -91,7 +91,7 @@ def test_the_schema_is_that_of_the_table() -> None:
     made = prose()
     aligned = [(b, next(iter(insight_batches([b], Outcome()))), vectors_of(b)) for b in batches(made, 6)]
     outcome = Outcome()
-    out = list(slice_insight_batches(aligned, dataset="d", slice_key="d.000001", outcome=outcome))
+    out = list(slice_insight_batches(aligned, [], dataset="d", slice_key="d.000001", outcome=outcome))
     assert [batch.schema for batch in out] == [INSIGHTS.schema]
     assert outcome.done == len(made)
 

@@ -30,7 +30,7 @@ def insights(*sources: Source) -> list[dict]:
     """The insights of a slice of these files."""
     batches = chunk_batches(sources, slice_key="d.000001", chunk_tokens=128, outcome=Outcome())
     aligned = [(batch, nothing(batch), np.zeros((batch.num_rows, 0), np.float32)) for batch in batches]
-    made = slice_insight_batches(aligned, dataset="d", slice_key="d.000001", outcome=Outcome())
+    made = slice_insight_batches(aligned, [], dataset="d", slice_key="d.000001", outcome=Outcome())
     return [row for batch in made for row in batch.to_pylist()]
 
 

@@ -7,7 +7,7 @@ import re
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.insights.template_miner import (
@@ -86,6 +86,7 @@ def test_what_is_said_in_few_words_stays_apart() -> None:
     assert templates(messages) == messages
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.randoms(use_true_random=False))
 def test_neither_order_nor_repetition_changes_a_template(messages: list[str], random: random.Random) -> None:
     expected = dict(zip(messages, templates(messages), strict=True))
@@ -94,6 +95,7 @@ def test_neither_order_nor_repetition_changes_a_template(messages: list[str], ra
     assert dict(zip(shuffled, templates(shuffled), strict=True)) == expected
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.integers(0, 40))
 def test_parts_put_together_have_the_templates_of_the_whole(messages: list[str], at: int) -> None:
     shapes: set[Shape] = set()
@@ -106,6 +108,7 @@ def test_parts_put_together_have_the_templates_of_the_whole(messages: list[str],
     assert [" ".join(merged[shape]) for shape in of] == templates(messages)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=80)))
 def test_any_text_has_a_template_that_it_fits(messages: list[str]) -> None:
     for template in templates(messages):
@@ -118,6 +121,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(PIECES, max_size=16).map("".join) | st.text(max_size=40), max_size=8))
 def test_shapes_found_at_once_are_those_of_each_message(messages: list[str]) -> None:
     shapes, of = shapes_of(pl.Series(messages, dtype=pl.String))
@@ -153,6 +157,7 @@ def test_a_template_is_written_with_the_signs_of_its_lines(message: str, expecte
     assert written(shape_of(message), message) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=16).map("".join), st.lists(PIECES, max_size=16).map("".join))
 def test_of_any_line_only_the_words_of_the_template_are_written(message: str, line: str) -> None:
     shape = shape_of(message)

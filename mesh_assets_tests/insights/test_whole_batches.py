@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.log_records import LEVELS, iter_records
+from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.chunks.timestamps import CLOCK_SKEW, TimestampParser
 from mesh_assets.insights.byte_text import BASE64, ByteText, classes_in, hash_of, runs
 from mesh_assets.insights.columns import strings_of
@@ -26,6 +26,7 @@ from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
 from mesh_assets.insights.table_rows import TableReader, _collected, _quoted
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS
+from mesh_assets_tests.chunks.records import records_of
 from mesh_assets_tests.insights.chunk_rows import batches, chunk_rows, rows, slice_rows
 from mesh_assets_tests.insights.test_entities import SECRETS, TEXT
 
@@ -118,6 +119,9 @@ STAMPS = st.sampled_from(
         "14314{:05d}",
         "Jun 3, 2005 1:02:{:02d} PM",
         "2024-13-03 10:00:{:02d}",
+        "10.{0}.1{0}.7 - - [17/May/2015:10:05:{0:02d} +0000]",
+        "é<{0}> 2024-05-03 10:00:{0:02d}.{0}",
+        "{0} 10{0} [2024-05-03 10:00:{0:02d}]",
         "",
         "app: ",
     ]
@@ -194,9 +198,20 @@ def test_events_are_those_that_reading_line_by_line_gives(
     assert found_at_once(made, layout) == found_one_by_one(made, moment, layout)
 
 
+def test_a_stamp_without_a_year_is_of_the_last_one_that_its_own_chunk_allows() -> None:
+    text = "".join(f"May {day} 10:00:00 host app: started\n" for day in range(10, 30))
+    made = []
+    for year in (2022, 2024, 2023):
+        made += rows("app.log", text, kind="log", size=200, time_stop=datetime(year, 5, 29, 10, tzinfo=UTC))
+    found = [datetime.fromtimestamp(time, UTC) for time, *_ in found_at_once(made, LogLayout(0))]
+    assert [moment.day for moment in found] == [*range(10, 30)] * 3
+    assert [moment.year for moment in found] == [2022] * 20 + [2024] * 20 + [2023] * 20
+
+
 def found_at_once(made: list[dict], layout: LogLayout) -> list[tuple]:
     out = []
-    reader = LogReader({"app.log": layout})
+    reader = LogReader()
+    reader._layouts["app.log"] = layout
     for batch in batches(made):
         for _, events in reader.events(SliceBatch(batch, CHUNK_INSIGHTS.batch([]), np.zeros((batch.num_rows, 0)))):
             sources, level_places = events.sources(), events.named_levels.tolist()
@@ -226,11 +241,11 @@ def found_one_by_one(made: list[dict], latest: datetime, layout: LogLayout) -> l
             parser = found or parser
         used = parser and TimestampParser(parser.readers, latest + CLOCK_SKEW)
         at = 0
-        for record in iter_records(row["text"], parser=used):
+        for record in records_of(row["text"], used):
             start, at = at, at + len(record.text.encode())
             if (record.time is None and used is not None) or not record.text.strip():
                 continue
-            said = said_in(record, layout)
+            said = said_in(record.record, layout)
             numbers = [(number.label, number.value) for number in said.numbers] if record.time else []
             whole = record.text.rstrip().splitlines()
             shown = whole[0] if len(whole) == 1 else f"{whole[0][:120]}\n… {whole[-1].strip()}"

@@ -71,7 +71,6 @@ def graph_index(
     chunk_insights: LakeTable,
     chunk_relations: LakeTable,
     slice_insights: LakeTable,
-    log_templates: LakeTable,
     log_events: LakeTable,
     series: LakeTable,
     lake: dg.ResourceParam[Lake],
@@ -81,7 +80,7 @@ def graph_index(
 
     `mesh graph` and `mesh sql "SELECT * FROM edges"` read it.
     """
-    upstream = [chunk_sets, chunk_insights, chunk_relations, slice_insights, log_templates, log_events, series]
+    upstream = [chunk_sets, chunk_insights, chunk_relations, slice_insights, log_events, series]
     attached = AttachedRows()
     return _from_lake(
         context,

@@ -6,11 +6,11 @@ from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
-from mesh_assets.insights.log_tables import event_counts, log_event_batches, log_template_batches, template_counts
+from mesh_assets.insights.log_tables import log_batches, log_counts
 from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.series_tables import point_batches, series_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
-from mesh_assets.schemas.outcome import StageOutput
+from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -64,11 +64,40 @@ def chunk_relations(
 
 
 @slice_asset()
+def log_events(context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]) -> StageOutput:
+    """The records of the logs of the slice: when, how severe, what wrote each, which template it has, and its bytes.
+
+    Beside them `log_templates` has each message once, with what varies in it left open, how often and since when; it
+    has the same `template_id` in every slice of a dataset. Rotated files are one log.
+    """
+    counts, attached = log_counts(), AttachedRows()
+    return produce(
+        context,
+        lake,
+        lambda outcome: log_batches(
+            chunk_sets.batches(log_tables.PLACE_COLUMNS, rows=log_tables.BATCH_ROWS),
+            chunk_sets.batches(log_tables.COLUMNS, rows=log_tables.BATCH_ROWS),
+            dataset=SliceKey.parse(context.partition_key).dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+            attached=attached,
+            counts=counts,
+        ),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+        shown=counts,
+        attached=attached,
+    )
+
+
+@slice_asset()
 def slice_insights(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,
     chunk_insights: LakeTable,
     chunk_embeddings: LakeTable,
+    log_events: LakeTable,
     lake: dg.ResourceParam[Lake],
 ) -> StageOutput:
     """What is in the slice and what stands out: topics, a summary, statistics, and findings such as log incidents."""
@@ -79,66 +108,14 @@ def slice_insights(
             aligned(
                 chunk_sets, chunk_insights, chunk_embeddings, columns=slice_stage.COLUMNS, rows=slice_stage.BATCH_ROWS
             ),
+            lake.read("log_insights", context.partition_key).batches(),
             dataset=SliceKey.parse(context.partition_key).dataset,
             slice_key=context.partition_key,
             outcome=outcome,
         ),
-        upstream=[chunk_sets, chunk_insights, chunk_embeddings],
+        upstream=[chunk_sets, chunk_insights, chunk_embeddings, log_events],
         total=chunk_sets.footer.rows,
         unit="chunks",
-    )
-
-
-@slice_asset()
-def log_templates(
-    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
-) -> StageOutput:
-    """What the logs of the slice say: each message once, with what varies in it left open, how often and since when.
-
-    A message has the same `template_id` in every slice of a dataset; rotated files are one log.
-    """
-    counts = template_counts()
-    return produce(
-        context,
-        lake,
-        lambda outcome: log_template_batches(
-            chunk_sets.batches(log_tables.PLACE_COLUMNS, rows=log_tables.BATCH_ROWS),
-            chunk_sets.batches(log_tables.COLUMNS, rows=log_tables.BATCH_ROWS),
-            dataset=SliceKey.parse(context.partition_key).dataset,
-            slice_key=context.partition_key,
-            outcome=outcome,
-            counts=counts,
-        ),
-        upstream=[chunk_sets],
-        total=chunk_sets.footer.rows,
-        unit="chunks",
-        shown=counts,
-    )
-
-
-@slice_asset()
-def log_events(
-    context: dg.AssetExecutionContext,
-    chunk_sets: LakeTable,
-    log_templates: LakeTable,
-    lake: dg.ResourceParam[Lake],
-) -> StageOutput:
-    """The records of the logs of the slice: when, how severe, what wrote each, which template it has, and its bytes."""
-    counts = event_counts()
-    return produce(
-        context,
-        lake,
-        lambda outcome: log_event_batches(
-            chunk_sets.batches(log_tables.COLUMNS, rows=log_tables.BATCH_ROWS),
-            log_templates.batches(log_tables.WORDING_COLUMNS),
-            slice_key=context.partition_key,
-            outcome=outcome,
-            counts=counts,
-        ),
-        upstream=[chunk_sets, log_templates],
-        total=chunk_sets.footer.rows,
-        unit="chunks",
-        shown=counts,
     )
 
 
