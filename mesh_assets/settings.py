@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         Field(description="When it may work, local time: `19:00-07:00`, `Mon-Fri 19:00-07:00; Sat-Sun 00:00-24:00`."),
     ] = ALWAYS
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")] = 3000
+    search_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
+    ] = 3001
 
     @field_validator("state", "drops")
     @classmethod

@@ -103,6 +103,8 @@ def _check_failures(found: list[DatasetStatus], counts: dict[str, dict[str, int]
 
 def _say_where(settings: Settings, services: Services) -> None:
     console.print(f"UI        {services.url}/asset-groups")
+    if services.search_url:
+        console.print(f"search    {services.search_url}")
     for dataset in SAMPLE_DATASETS:
         path = Path(settings.state, "reports", dataset, "index.html")
         console.print(f"report    {path}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Dagster's processes: started together, watched, and stopped together. One set a state folder, by a lock."""
+"""Dagster's processes and the search page: started, watched and stopped together. One set a state folder, by a lock."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ STOP_SECONDS = 20
 # Dagster that is killed is started again; one that dies again and again has a fault that a start does not mend.
 MOST_RESTARTS = 5
 RESTART_SECONDS = 600
+# A search page that has ended is started again, at most so often.
+SEARCH_RESTART_SECONDS = 30
 # Time servers move a clock by less. Sensors look every ten seconds at most, so nobody notices less either.
 CLOCK_TOLERANCE_SECONDS = 10
+_WORKSPACE = str(PROJECT_ROOT / "workspace.yaml")
 _READY_QUERY = (
     "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }"
 )
@@ -49,19 +52,37 @@ class Services:
     url: str
     log: Path
     _process: subprocess.Popen[bytes] | None = None
+    _search: subprocess.Popen[bytes] | None = None
+    _search_at: float = 0.0
     _ended: list[float] = field(default_factory=list[float])
     _clock: float = 0.0
+
+    @property
+    def search_url(self) -> str:
+        """Where the search page is; empty where none is wanted."""
+        return f"http://{HOST}:{self.settings.search_port}" if self.settings.search_port else ""
 
     def start(self) -> None:
         """Start both, once no run of an earlier start is left; ServiceError where they do not answer."""
         end(marked(self.settings.state))
         check_no_other_daemon(self.environment["DAGSTER_HOME"])
-        _check_port(self.settings.port)
+        _check_port(self.settings.port, "MESH_PORT")
+        if self.settings.search_port:
+            _check_port(self.settings.search_port, "MESH_SEARCH_PORT")
         fail_orphaned_runs(self.settings, self.environment["DAGSTER_HOME"])
         self._mend_clock()
         sweep_leftovers(self.settings.state, self.settings.drops)
-        self._process = _launched(self.settings, self.environment, self.log)
+        dagster = ("dagster", "dev", "-h", HOST, "-p", str(self.settings.port), "-w", _WORKSPACE)
+        self._process = _launched(self.settings, self.environment, self.log, *dagster)
         self._wait_until_ready()
+        self._serve_search()
+
+    def _serve_search(self) -> None:
+        """Start the search page where it does not run. That it ends, ends nothing else."""
+        is_over = self._search is None or self._search.poll() is not None
+        if self.settings.search_port and is_over and time.monotonic() >= self._search_at:
+            self._search_at = time.monotonic() + SEARCH_RESTART_SECONDS
+            self._search = _launched(self.settings, self.environment, self.log, "mesh_assets.serving")
 
     def check(self) -> None:
         """Start Dagster again where it, or its daemon, was killed; ServiceError where it does not stay up.
@@ -71,6 +92,7 @@ class Services:
         if _clock() < self._clock - CLOCK_TOLERANCE_SECONDS:
             self._mend_clock()
         if self._process is None or self._process.poll() is None:
+            self._serve_search()
             return
         now = time.monotonic()
         self._ended = [*(then for then in self._ended if now - then < RESTART_SECONDS), now]
@@ -141,12 +163,10 @@ def _clock() -> float:
     return time.time() - time.monotonic()
 
 
-def _launched(settings: Settings, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
-    command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(settings.port), "-w", workspace]
+def _launched(settings: Settings, environment: dict[str, str], log: Path, *module: str) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", *module],
             cwd=settings.state,  # Dagster lets a `.env` where it starts win over the environment that we give it
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -233,7 +253,7 @@ def running_at(settings: Settings) -> str | None:
     return None
 
 
-def _check_port(port: int) -> None:
+def _check_port(port: int, setting: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -241,7 +261,7 @@ def _check_port(port: int) -> None:
         except OSError as error:
             raise ServiceError(
                 f"Port {port} on {HOST} is taken by another program.",
-                remedy=f"Stop that program, or choose another port: MESH_PORT={port + 1} mesh up",
+                remedy=f"Stop that program, or choose another port: {setting}={port + 10} mesh up",
             ) from error
 
 

@@ -23,7 +23,10 @@ def up() -> None:
         # Its views hold paths: after the state folder was moved they are made anew, for notebooks that open the file.
         with lake_connection(settings.state / "lake", uuid.uuid4().hex):
             pass
-        console.print(f"The mesh is up: {services.url}\nDrop folders into {settings.drops}. Ctrl-C ends it.")
+        console.print(f"The mesh is up: {services.url}")
+        if services.search_url:
+            console.print(f"Search everything: {services.search_url}")
+        console.print(f"Drop folders into {settings.drops}. Ctrl-C ends it.")
         console.print(limits)
         started = start_recorded(settings, services.url)
         if started:

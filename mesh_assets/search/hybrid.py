@@ -167,4 +167,6 @@ def _hit(entry: _Found, row: ChunkRow, query: str) -> SearchHit:
         snippet=shown,
         words_rank=entry.words_rank,
         meaning_rank=entry.meaning_rank,
+        time_start=row.time_start,
+        time_stop=row.time_stop,
     )

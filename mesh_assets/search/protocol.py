@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from mesh_assets.schemas.citations import Citation
@@ -26,6 +27,8 @@ class ChunkRow:
     line_stop: int
     source_hash: str
     place: str | None = None
+    time_start: datetime | None = None
+    time_stop: datetime | None = None
 
 
 class ChunkStore(Protocol):
@@ -57,6 +60,8 @@ class SearchHit:
     snippet: str
     words_rank: int | None
     meaning_rank: int | None
+    time_start: datetime | None = None
+    time_stop: datetime | None = None
 
     @property
     def why(self) -> str:

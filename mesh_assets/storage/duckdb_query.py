@@ -55,12 +55,14 @@ def lake_connection(lake_root: Path, run_id: str) -> Generator[duckdb.DuckDBPyCo
     LakeError where it must be made and the disk refuses.
     """
     with closing(_open(lake_root, run_id)) as connection:
-        # As files are called, and as the views' patterns have it.
-        below = ", ".join(text(f"{root}/") for root in {str(lake_root.absolute()), escape(str(lake_root.absolute()))})
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_directories = [{below}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        # Another thread of this process may have it open: to DuckDB that is one database with one configuration.
+        if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+            # As files are called, and as the views' patterns have it.
+            roots = {str(lake_root.absolute()), escape(str(lake_root.absolute()))}
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(f"SET allowed_directories = [{', '.join(text(f'{root}/') for root in roots)}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
         yield connection
 
 

@@ -30,6 +30,7 @@ LAYERS = (
     "storage",
     "health",
     "resources",
+    "serving",
     "defs",
     "definitions",
     "cli",

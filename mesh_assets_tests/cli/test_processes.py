@@ -93,7 +93,7 @@ def test_dagster_is_started_again_where_it_was_killed_but_not_for_ever(
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
-    def launch(settings: Settings, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    def launch(settings: Settings, environment: dict[str, str], log: Path, *module: str) -> subprocess.Popen[bytes]:
         script = "import sys; print('here', flush=True); sys.stdin.read()"
         started.append(_started([sys.executable, "-c", script], mark(settings.state)))
         return started[-1]
@@ -102,7 +102,8 @@ def test_dagster_is_started_again_where_it_was_killed_but_not_for_ever(
     monkeypatch.setattr(Services, "_wait_until_ready", lambda _: None)
     monkeypatch.setattr(Services, "_mend_clock", lambda _: None)
     monkeypatch.setattr(services, "fail_orphaned_runs", lambda *_: [])
-    mesh = Services(settings, {"DAGSTER_HOME": str(tmp_path)}, "", tmp_path / "log")
+    without_search = settings.model_copy(update={"search_port": 0})
+    mesh = Services(without_search, {"DAGSTER_HOME": str(tmp_path)}, "", tmp_path / "log")
     mesh.start()
     for _ in range(services.MOST_RESTARTS):
         mesh.check()

@@ -67,6 +67,7 @@ class LiveMesh:
             "MESH_STATE": str(self.settings.state),
             "MESH_DROPS": str(self.settings.drops),
             "MESH_PORT": str(self.port),
+            "MESH_SEARCH_PORT": "0",
             "MESH_QUIET_SECONDS": "0",
             "MESH_KEEP_FREE_MIB": "0",
             "MESH_EMBEDDING_MODEL": str(self.model),

@@ -121,6 +121,7 @@ def live_mesh(folder: Path, **settings: str) -> Iterator[Mesh]:
         "MESH_STATE": str(folder / "state"),
         "MESH_DROPS": str(folder / "drops"),
         "MESH_PORT": str(port),
+        "MESH_SEARCH_PORT": str(free_port()),
         "MESH_QUIET_SECONDS": "0",
         **settings,
     }

@@ -1,0 +1,171 @@
+"""The HTTP side of the search page: routes, parameters, headers. What is answered belongs to `answers`.
+
+Drop content is hostile: the page shows it as text only, its policy runs no script but ours and loads nothing from
+elsewhere. Requests with another host name are refused, so that no web page can ask through a name of its own that leads
+to this machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mesh_assets.errors import MeshError, QueryError
+from mesh_assets.serving.answers import MOST_HITS, Answers
+from mesh_assets.serving.openapi import document
+from mesh_assets.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+# Reports bring their own style and pictures, and no script.
+_REPORT_POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The search page of a state folder: `/`, `/api/...`, `/reports/...`."""
+    answers = Answers(settings)
+    reports = settings.state / "reports"
+
+    async def page(_: Request) -> Response:
+        return FileResponse(STATIC / "page.html")
+
+    async def nothing(_: Request) -> Response:
+        return Response(status_code=204)
+
+    async def api_document(_: Request) -> Response:
+        return _json(document())
+
+    async def search(request: Request) -> Response:
+        return await _answer(
+            lambda: answers.search(
+                request.query_params.get("q", ""),
+                dataset=request.query_params.get("dataset"),
+                kind=request.query_params.get("kind"),
+                limit=_number(request, "limit", 10, MOST_HITS),
+            )
+        )
+
+    async def around(request: Request) -> Response:
+        return await _answer(lambda: answers.around(_text(request, "chunk"), _text(request, "slice")))
+
+    async def moments(request: Request) -> Response:
+        return await _answer(
+            lambda: answers.moments(
+                _moment(_text(request, "near")),
+                seconds=_number(request, "seconds", 300, 86_400),
+                dataset=request.query_params.get("dataset"),
+            )
+        )
+
+    async def links(_: Request) -> Response:
+        return await _answer(answers.reports)
+
+    async def picture(request: Request) -> Response:
+        chunk, slice_key = _text(request, "chunk"), _text(request, "slice")
+        found = await run_in_threadpool(answers.picture, chunk, slice_key)
+        return Response(status_code=404) if found is None else Response(found[0], media_type=found[1])
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/favicon.ico", nothing),
+            Route("/api/openapi.json", api_document),
+            Route("/api/search", search),
+            Route("/api/around", around),
+            Route("/api/moments", moments),
+            Route("/api/reports", links),
+            Route("/api/picture", picture),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/reports", StaticFiles(directory=reports, html=True, check_dir=False)),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(_SafeHeaders),
+        ],
+        exception_handlers={MeshError: _error},
+    )
+
+
+class _SafeHeaders:
+    """Puts the policy on every answer, of reports their own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = scope["path"]
+                own = dict(_HEADERS)
+                if path.startswith("/reports/"):
+                    own["Content-Security-Policy"] = _REPORT_POLICY
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.lower().encode(), value.encode()) for name, value in own.items()),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+async def _answer(ask: Callable[[], object]) -> Response:
+    return _json(await run_in_threadpool(ask))
+
+
+def _json(answer: object) -> Response:
+    rows = [asdict(each) for each in answer] if isinstance(answer, list) else answer  # type: ignore[arg-type]
+    content = rows if isinstance(rows, list | dict) else asdict(rows)  # type: ignore[call-overload]
+    # Also as a page of its own it could not be taken for HTML.
+    text = json.dumps(content, default=_written).replace("<", "\\u003c")
+    return Response(text, media_type="application/json")
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+async def _error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, MeshError)
+    content = {"message": error.message, "remedy": error.remedy}
+    return Response(json.dumps(content), status_code=400, media_type="application/json")
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.query_params.get(name, "")
+    if not value:
+        raise QueryError(f"The parameter {name} is missing.", remedy="`/api/openapi.json` says what each call takes.")
+    return value
+
+
+def _number(request: Request, name: str, default: int, most: int) -> int:
+    value = request.query_params.get(name, str(default))
+    if not value.isdecimal() or not 1 <= int(value) <= most:
+        raise QueryError(f"{name} is {value!r}.", remedy=f"Give a number from 1 to {most}.")
+    return int(value)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise QueryError(f"{text!r} is no moment.", remedy="Write it as 2015-10-18T18:01:47.") from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

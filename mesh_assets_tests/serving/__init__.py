@@ -1,0 +1,1 @@
+"""Tests of the search page and its HTTP API."""

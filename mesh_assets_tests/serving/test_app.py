@@ -1,0 +1,165 @@
+"""The HTTP API as a program asks it, and the search page as a person sees it: drop content runs nothing there."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from mesh_assets.embeddings.protocol import OFF
+from mesh_assets.serving.app import STATIC, build_app
+from mesh_assets_tests.flow.location import Location
+from mesh_assets_tests.ui.live import CHROMIUM, SCREENSHOTS, free_port
+
+EVIL = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>"
+
+
+@pytest.fixture(scope="module")
+def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
+    found = Location(tmp_path_factory.mktemp("serving"), options={"embedding_model": OFF, "port": 3111})
+    folder = found.settings.drops / "shop"
+    folder.mkdir(parents=True)
+    (folder / "till.py").write_text("def sell(what):\n    return take(what)\n\n\ndef take(what):\n    return what\n")
+    (folder / f"{EVIL[:30].replace('/', '_')}.md").write_text(
+        f"# Lantern {EVIL}\n\nThe lantern {EVIL} is lit at night.\n"
+    )
+    stamps = [f"2026-03-0{day} 10:00:00 ERROR lantern went out\n" for day in range(1, 9)]
+    (folder / "shop.log").write_text("".join(stamps * 20))
+    found.settle()
+    yield found
+    found.instance.dispose()
+
+
+@pytest.fixture(scope="module")
+def client(location: Location) -> TestClient:
+    return TestClient(build_app(location.settings), base_url="http://127.0.0.1")
+
+
+def search(client: TestClient, **asked: str) -> dict[str, Any]:
+    answer = client.get("/api/search", params=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_query_finds_hits_with_facets_and_how_each_is_opened(client: TestClient) -> None:
+    found = search(client, q="lantern", limit="100")
+    assert set(found["kinds"]) == {"text", "log"} and found["datasets"] == {"shop": len(found["hits"])}
+    hit = next(hit for hit in found["hits"] if hit["path"] == "shop.log")
+    assert hit["citation"].startswith("shop/shop.log:") and hit["time"].startswith("2026-03-0")
+    assert hit["asset_url"] == "http://127.0.0.1:3111/assets/slice_reports?view=partitions&partition=shop.000000"
+    assert {hit["kind"] for hit in search(client, q="lantern", kind="log")["hits"]} == {"log"}
+    assert search(client, q="lantern", dataset="other")["hits"] == []
+
+
+def test_around_a_hit_stand_its_neighbours(client: TestClient) -> None:
+    hit = next(hit for hit in search(client, q="sell")["hits"] if hit["path"] == "till.py")
+    around = client.get("/api/around", params={"chunk": hit["chunk_id"], "slice": hit["slice"]}).json()
+    assert "def sell" in around["text"]
+    assert ("calls", "take") in {(step["type"], step["vertex"]["name"]) for step in around["steps"]}
+    moments = client.get("/api/moments", params={"near": "2026-03-02T10:00:00", "seconds": "60"}).json()
+    assert {moment["path"] for moment in moments} == {"shop.log"}
+
+
+def test_many_ask_at_once(client: TestClient) -> None:
+    hit = next(hit for hit in search(client, q="sell")["hits"] if hit["path"] == "till.py")
+
+    def ask(number: int) -> int:
+        asked = {"chunk": hit["chunk_id"], "slice": hit["slice"]}
+        path = "/api/around" if number % 2 else "/api/search"
+        return client.get(path, params=asked if number % 2 else {"q": "lantern"}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(40))) == {200}
+
+
+def test_what_is_wrong_with_a_call_is_said(client: TestClient) -> None:
+    for path, asked in (
+        ("/api/search", {"q": "x", "limit": "9999"}),
+        ("/api/around", {"chunk": "x"}),
+        ("/api/around", {"chunk": "x", "slice": "shop.000000"}),
+        ("/api/around", {"chunk": "x", "slice": "../../etc"}),
+        ("/api/moments", {"near": "noon"}),
+    ):
+        answer = client.get(path, params=asked)
+        assert answer.status_code == 400 and answer.json()["remedy"], path
+
+
+def test_the_document_names_every_call_and_what_it_answers(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    for path, call in document["paths"].items():
+        required = {p["name"]: "x" for p in call["get"]["parameters"] if p["required"]}
+        assert client.get(path, params=required).status_code in (200, 400)
+    assert set(document["components"]["schemas"]["FoundHit"]["properties"]) == set(
+        search(client, q="lantern")["hits"][0]
+    )
+
+
+def test_nothing_is_loaded_from_outside_and_no_other_name_is_served(client: TestClient, location: Location) -> None:
+    for path in ("/", "/static/page.js", "/api/reports", "/reports/shop/index.html"):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    for path in ("/reports/../lake.duckdb", "/reports/%2e%2e/lake.duckdb", "/static/../app.py"):
+        assert client.get(path).status_code == 404
+    for file in STATIC.iterdir():
+        assert "http" not in file.read_text().replace("http://www.w3.org/2000/svg", ""), file
+    assert "innerHTML" not in (STATIC / "page.js").read_text()
+
+
+@pytest.mark.ui
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: sudo apt-get install -y chromium")
+def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location: Location) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(build_app(location.settings), port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    _wait_for(port)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            faults: list[str] = []
+            page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.keyboard.type("lantern")
+            page.keyboard.press("Enter")
+            expect(page.locator("#hits li").first).to_be_visible()
+            expect(page.locator("#hits mark").first).to_have_text("lantern", ignore_case=True)
+            page.get_by_label("text (1)").check()
+            expect(page.locator("#hits li")).to_have_count(1)
+            page.locator("#hits li").first.focus()
+            page.keyboard.press("Enter")
+            expect(page.locator("#around pre")).to_contain_text("onerror")
+            if SCREENSHOTS:
+                page.screenshot(path=Path(SCREENSHOTS, "search-page.png"))
+            assert page.evaluate("window.pwned") is None
+            page.get_by_text("Report of shop").click()
+            expect(page.get_by_role("heading").first).to_be_visible()
+            assert page.evaluate("window.pwned") is None
+            assert faults == []
+            browser.close()
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the server does not answer")
