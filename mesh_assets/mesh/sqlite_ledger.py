@@ -38,6 +38,8 @@ _VERSION = 1
 _BUSY_SECONDS = 60.0
 # A reader holds up writers for as long as it reads.
 _RECEIPTS_AT_ONCE = 5_000
+# What is deleted is overwritten: `mesh forget` leaves no name behind.
+_PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON")
 # USD, so that sums stay far within 64 bits.
 _MOST = Decimal(1_000_000)
 _SCHEMA = """
@@ -260,8 +262,7 @@ class SqliteLedger:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as db:
-                # What is deleted is overwritten: `mesh forget` leaves no name behind.
-                for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON"):
+                for pragma in _PRAGMAS:
                     db.execute(f"PRAGMA {pragma}")
                 _prepare(db, self._path)
                 db.execute(f"BEGIN {mode}")
@@ -372,6 +373,6 @@ def _month(now: float) -> Scope:
 
 def _units(amount: Decimal) -> int:
     """`amount` USD as integers of 1e-12, a part of one counted whole."""
-    if not 0 <= amount <= _MOST:
+    if not amount.is_finite() or not 0 <= amount <= _MOST:
         raise BudgetError(f"${amount} is no amount that a call may cost.", remedy="Correct the price of the node.")
     return int((amount / UNIT).to_integral_value(ROUND_CEILING))
