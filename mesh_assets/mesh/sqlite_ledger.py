@@ -88,7 +88,27 @@ SELECT calls.number, calls.id, receipts.at, receipts.cost, calls.reserved, recei
     receipts.request_id
 FROM receipts JOIN calls ON calls.number = receipts.call
 """
-_IN_DATASET = "(SELECT call FROM counted WHERE kind = 'dataset' AND name = ?)"
+_NEXT_RECEIPTS = """
+WHERE calls.number > ? AND (? IS NULL OR calls.number IN (SELECT call FROM counted WHERE kind = 'dataset' AND name = ?))
+ORDER BY calls.number LIMIT ?
+"""
+_SPENDING = """
+SELECT receipts.node,
+    coalesce((SELECT min(name) FROM counted WHERE kind = 'dataset' AND counted.call = receipts.call), ''),
+    depth, date(at, 'unixepoch'), count(*), sum(cost),
+    sum(json_extract(usage, '$.input')), sum(json_extract(usage, '$.cached_input')),
+    sum(json_extract(usage, '$.cache_write')), sum(json_extract(usage, '$.output')),
+    sum(json_extract(usage, '$.reasoning')), sum(usage IS NULL), sum(cost > reserved)
+FROM receipts JOIN calls ON calls.number = receipts.call
+WHERE :dataset IS NULL OR receipts.call IN (SELECT call FROM counted WHERE kind = 'dataset' AND name = :dataset)
+GROUP BY 1, 2, 3, 4 ORDER BY 4, 1, 2, 3
+"""
+_UNSETTLED = """
+SELECT number, id, node, reserved, made, expires FROM calls
+WHERE state = 'open' AND expires <= :now
+    AND (:dataset IS NULL OR number IN (SELECT call FROM counted WHERE kind = 'dataset' AND name = :dataset))
+ORDER BY number
+"""
 
 
 class SqliteLedger:
@@ -167,36 +187,25 @@ class SqliteLedger:
 
     def receipts(self, dataset: str | None = None) -> Iterator[Receipt]:
         """Receipts in the order of their calls, all or of one dataset, read as they are asked for."""
-        where, last = f"WHERE calls.number > ? AND (? IS NULL OR calls.number IN {_IN_DATASET})", 0
+        last = 0
         while True:
             with self._transaction("DEFERRED") as db:
-                parameters = (last, dataset, dataset, _RECEIPTS_AT_ONCE)
-                rows = list(_numbered(db, f"{where} ORDER BY calls.number LIMIT ?", *parameters))
+                rows = list(_numbered(db, _NEXT_RECEIPTS, last, dataset, dataset, _RECEIPTS_AT_ONCE))
             if not rows:
                 return
             yield from (receipt for _, receipt in rows)
             last = rows[-1][0]
 
-    def spending(self) -> list[Spending]:
-        """What was spent, summed by node, dataset, depth and day."""
+    def spending(self, dataset: str | None = None) -> list[Spending]:
+        """What was spent, in all or for one dataset, summed by node, dataset, depth and day."""
         with self._transaction("DEFERRED") as db:
-            found = db.execute(
-                "SELECT receipts.node, coalesce((SELECT min(name) FROM counted WHERE kind = 'dataset'"
-                " AND counted.call = receipts.call), ''), depth, date(at, 'unixepoch'), count(*), sum(cost),"
-                " sum(usage ->> 'input'), sum(usage ->> 'cached_input'), sum(usage ->> 'cache_write'),"
-                " sum(usage ->> 'output'), sum(usage ->> 'reasoning'), sum(usage IS NULL), sum(cost > reserved)"
-                " FROM receipts JOIN calls ON calls.number = receipts.call GROUP BY 1, 2, 3, 4 ORDER BY 4, 1, 2, 3"
-            )
+            found = db.execute(_SPENDING, {"dataset": dataset}).fetchall()
             return [_spending(row) for row in found]
 
-    def unsettled(self) -> list[Unsettled]:
-        """Reservations that nobody settled or released in time, the oldest first."""
+    def unsettled(self, dataset: str | None = None) -> list[Unsettled]:
+        """Reservations that nobody settled or released in time, all or of one dataset, the oldest first."""
         with self._transaction("DEFERRED") as db:
-            rows = db.execute(
-                "SELECT number, id, node, reserved, made, expires FROM calls WHERE state = 'open' AND expires <= ?"
-                " ORDER BY number",
-                (self._clock(),),
-            ).fetchall()
+            rows = db.execute(_UNSETTLED, {"now": self._clock(), "dataset": dataset}).fetchall()
             return [
                 Unsettled(Reservation(call, units * UNIT, expires), node, made, _scopes(db, number))
                 for number, call, node, units, made, expires in rows
