@@ -14,6 +14,7 @@ from mesh_assets.resources.dataset_tables import dataset_tables_resource
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.io_manager import io_manager_resource
+from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.vector_index import vector_index_resource
 from mesh_assets.schemas import TABLES
 from mesh_assets.settings import Settings, load_settings
@@ -33,6 +34,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "encoder": connect_encoder(settings),
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),
+        "ledger": connect_ledger(settings),
     }
     return dg.Definitions(
         assets=[asset for stage in STAGES for asset in _assets_of(stage)],

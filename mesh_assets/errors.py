@@ -12,6 +12,7 @@
     ├── ModelError             a local model that cannot be loaded or run
     ├── NodeError              a call to a model node that failed; says whether another may not
     ├── BudgetError            money that is not there for a call, or a price that is not known
+    ├── LedgerError            the record of money that cannot be read or written
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -105,7 +106,18 @@ class NodeError(MeshError):
 
 
 class BudgetError(MeshError):
-    """A call would pass a budget, or what it costs is not known: it is not made."""
+    """A call would pass a budget, or what it costs is not known: it is not made.
+
+    `kind` is that of the budget (`case`, `month`), which tells who else need not try; empty for a price.
+    """
+
+    def __init__(self, message: str, *, remedy: str, kind: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.kind = kind
+
+
+class LedgerError(MeshError):
+    """The ledger cannot be read or written. No call is made without it."""
 
 
 class IndexDownError(MeshError):

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mesh_assets.budgets import Budgets
 from mesh_assets.errors import SettingsError
 from mesh_assets.hours import ALWAYS, Hours
 
@@ -77,6 +78,13 @@ class Settings(BaseSettings):
         str,
         Field(description="When it may work, local time: `19:00-07:00`, `Mon-Fri 19:00-07:00; Sat-Sun 00:00-24:00`."),
     ] = ALWAYS
+    budgets: Annotated[
+        str,
+        Field(
+            description="The most that model nodes may cost, in USD, for each call, case, run, problem, dataset and "
+            "month (UTC); `dataset web-logs 20` is for one. What is left out has no limit."
+        ),
+    ] = "call 0.50; case 1; run 5; problem 10; dataset 10; month 20"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1.")] = 3000
     search_port: Annotated[
         int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
@@ -93,6 +101,17 @@ class Settings(BaseSettings):
     def _readable(cls, hours: str) -> str:
         Hours.parse(hours)
         return hours
+
+    @field_validator("budgets")
+    @classmethod
+    def _countable(cls, budgets: str) -> str:
+        Budgets.parse(budgets)
+        return budgets
+
+    @property
+    def limits(self) -> Budgets:
+        """`budgets`, parsed."""
+        return Budgets.parse(self.budgets)
 
     @property
     def working_hours(self) -> Hours:

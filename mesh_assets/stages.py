@@ -74,6 +74,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("time_index", "parquet"),
         ),
     ),
+    Stage("usage", (_asset("receipts", "sqlite", "parquet", partition="dataset"),)),
     Stage(
         "reports",
         (

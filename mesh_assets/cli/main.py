@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from mesh_assets.cli import (
     backfill,
+    cost,
     demo,
     doctor,
     forget,
@@ -32,7 +33,7 @@ verbs = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-_READ = (ingest.ingest, status.status, search.search, graph.graph, show.show, report.report, sql.sql)
+_READ = (ingest.ingest, status.status, search.search, graph.graph, show.show, report.report, sql.sql, cost.cost)
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from mesh_assets.budgets import ScopeKind
 from mesh_assets.mesh.shapes import Depth
 
 Provider = Literal["openai", "anthropic", "local", "recorded"]
@@ -21,7 +22,10 @@ Finish = Literal["stop", "length", "refusal", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for a million tokens. `source` says where the price comes from, and as of when."""
+    """USD for a million tokens. `source` says where the price comes from, and as of when.
+
+    `batch_share` is the part of it that a call of a batch costs; `reasoning` is None where it costs what output does.
+    """
 
     input: Decimal
     output: Decimal
@@ -29,6 +33,7 @@ class Price:
     cache_write: Decimal
     batch_share: Decimal
     source: str
+    reasoning: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a call is billed for, each counted once: `input` without cached ones, `output` with reasoning."""
+    """Tokens that a call is billed for, each counted once: `input` without cached ones and those written to a cache.
+
+    `output` is with `reasoning`, which says how many of them.
+    """
 
     input: int = 0
     cached_input: int = 0
@@ -114,13 +122,18 @@ class Client(Protocol):
 class Scope:
     """A budget that a call counts against, such as (`case`, `0a1b…`). Kinds nest in the order of `SCOPES`."""
 
-    kind: Literal["call", "case", "run", "problem", "dataset", "month"]
+    kind: ScopeKind
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money set aside for one call; it expires (seconds since 1970) where nobody settles it."""
+    """Money set aside for one call, until it is settled or released.
+
+    `id` names the attempt and is told to the provider, so that its log can be compared with ours. After `expires`
+    (seconds since 1970) nobody is expected to do either: the call may have been billed, so its money stays counted and
+    is shown as unsettled. A late word is taken at any time.
+    """
 
     id: str
     amount: Decimal
@@ -129,13 +142,16 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What a call was: what its receipt says beside the cost. `price` is what it was calculated with."""
+    """What a call was: what its receipt says beside the cost. `price` is what it was calculated with.
+
+    `usage` is None where the node did not say it: then the whole reservation is booked.
+    """
 
     node: str
     model: str
     case_id: str
     depth: Depth
-    usage: Usage
+    usage: Usage | None
     price: Price
     is_batch: bool = False
     outcome: str = "answered"
@@ -144,26 +160,47 @@ class Billed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One billed call."""
+    """One billed call: `id` is that of its reservation, `at` when it was settled.
+
+    A `cost` above what was `reserved` is what the node says all the same: it is booked in full.
+    """
 
     id: str
     at: float
     cost: Decimal
+    reserved: Decimal
     scopes: tuple[Scope, ...]
     billed: Billed
 
 
 class Ledger(Protocol):
-    """The one place that knows of money. Each verb is one transaction, and all processes share it."""
+    """The one place that knows of money. Each verb is one transaction, and all processes share it.
 
-    def reserve(self, amount: Decimal, scopes: Sequence[Scope], *, seconds: float) -> Reservation:
-        """Set `amount` USD aside in all `scopes`; BudgetError names the one that lacks it, and nothing is kept."""
+    LedgerError where it cannot be read or written: then no call is made.
+    """
+
+    def reserve(self, amount: Decimal, scopes: Sequence[Scope], *, seconds: float, node: str = "") -> Reservation:
+        """Set `amount` USD aside in all `scopes`, for a call to `node` that takes `seconds` at most.
+
+        It counts in the present month too, and a call's limit holds for each attempt. BudgetError names the budget that
+        lacks the money, and nothing is kept. What costs nothing passes any budget.
+        """
         ...
 
     def settle(self, reservation: Reservation, billed: Billed) -> Receipt:
-        """Replace the reservation by what the call cost. The same receipt where it was settled before."""
+        """Replace what was reserved by what the call cost, also late, also after a release.
+
+        The same receipt where it was settled before, unless that one did not know the usage.
+        """
         ...
 
     def release(self, reservation: Reservation) -> None:
-        """Give back what was set aside: the call was never made, or nothing was billed for it."""
+        """Give back what was set aside: the call was never made, or it is certain that nothing was billed for it.
+
+        Where that is not certain, leave it. What was settled stays.
+        """
+        ...
+
+    def left(self, scopes: Sequence[Scope]) -> Decimal | None:
+        """USD that may still be reserved in all of `scopes` and the present month; None where nothing limits them."""
         ...

@@ -14,6 +14,7 @@ from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_INSIGHTS, LOG_TEMPLATES
 from mesh_assets.schemas.moments import MOMENTS
 from mesh_assets.schemas.previews import PREVIEWS
+from mesh_assets.schemas.receipts import RECEIPTS
 from mesh_assets.schemas.relations import RELATIONS
 from mesh_assets.schemas.reports import REPORTS
 from mesh_assets.schemas.series_points import SERIES, SERIES_POINTS
@@ -36,6 +37,7 @@ TABLES: dict[str, Table] = {
     "fulltext_index": INDEX_STATES,
     "graph_index": EDGES,
     "time_index": MOMENTS,
+    "receipts": RECEIPTS,
     "slice_reports": REPORTS,
     "dataset_reports": REPORTS,
     "dataset_statistics": STATISTICS,

@@ -32,6 +32,8 @@ def duckdb_type(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
         fields = cast("list[pa.Field[Any]]", list(kind))
         return f"STRUCT({', '.join(f'{name(field.name)} {duckdb_type(field.type)}' for field in fields)})"
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
     return _TYPES[kind]
 
 

@@ -20,6 +20,7 @@ from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, documents_of
 from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.references import References
+from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
 from mesh_assets.storage.backfills import recorded
@@ -65,6 +66,9 @@ class Erasure:
         tables = self.stores.lake.delete_dataset(self.dataset)
         forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
+        ledger = self.settings.state / LEDGER
+        if ledger.exists():  # what was paid stays on the record, without its name
+            SqliteLedger(ledger, self.settings.limits).forget(self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)
         References.of(self.settings).remove(self.dataset)

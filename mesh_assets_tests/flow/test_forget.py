@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +22,7 @@ from mesh_assets.errors import LakeError, MeshError
 from mesh_assets.indexes.protocol import Filter
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
+from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.search.hybrid import search
 from mesh_assets.storage.chunk_store import LakeChunks
@@ -28,6 +30,7 @@ from mesh_assets.storage.dagster_history import DagsterHistory
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
 from mesh_assets_tests.flow.location import Location
+from mesh_assets_tests.mesh.money import billed, scopes
 
 # The forgotten dataset, and one whose name begins with its name: their words are found in no other file. DuckDB's
 # statistics hold the first eight bytes of a text, so these must tell the two apart.
@@ -123,12 +126,17 @@ def test_a_dataset_that_is_forgotten_leaves_no_trace_and_the_others_as_they_were
     location.settle()
     _write(disk / "flight.md", f"# Flight\n\nThe {CANARY} crossed the bay at midnight.\n")  # the first text was indexed
     location.settle()
+    ledger = connect_ledger(location.settings)
+    ledger.settle(ledger.reserve(Decimal("0.1"), scopes(f"dataset:{GONE}", f"run:{GONE}-1"), seconds=9), billed(70_000))
+    location.run("report_job", dg.RunRequest(partition_key=GONE))
+    assert location.lake.read("receipts", GONE).footer.rows == 1
     assert mesh.status(GONE).reference == str(disk)
     assert mesh.found(CANARY) == {f"{GONE}/flight.md"}
     assert "midnight" in mesh("show", str(_citation(mesh, CANARY)))
     assert mesh.files_with(NAMED, CANARY.encode()) >= {
         f"state/references/{GONE}.json",
         f"state/lake/drop_manifests/{GONE}.parquet",
+        "state/ledger.sqlite",
         f"state/reports/{GONE}/index.html",
         "dagster/history/runs.db",
         "dagster/history/runs/index.db",
@@ -140,6 +148,7 @@ def test_a_dataset_that_is_forgotten_leaves_no_trace_and_the_others_as_they_were
     assert told["untouched_folder"] == str(disk)
     assert told["runs"] >= 4
     assert mesh.files_with(NAMED, CANARY.encode()) == set()
+    assert ledger.month().spent == Decimal("0.07"), "what was paid stays on the record"
     assert _untouched(disk) == before
     assert {
         path: path.read_bytes() for path in mesh.state.rglob("*") if STAYS in str(path) and path.is_file()

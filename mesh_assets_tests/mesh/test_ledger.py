@@ -1,0 +1,304 @@
+"""The ledger: no call without money, a receipt for each that was billed, and nothing forgotten by a crash."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mesh_assets.budgets import Budgets
+from mesh_assets.errors import BudgetError, LedgerError
+from mesh_assets.mesh.protocol import Ledger, Reservation, Usage
+from mesh_assets.mesh.spending import grouped
+from mesh_assets.mesh.sqlite_ledger import FORGOTTEN, SqliteLedger
+from mesh_assets.resources.ledger import connect_ledger
+from mesh_assets.settings import Settings
+from mesh_assets_tests.mesh.money import PRICE, billed, scopes
+
+CENT = Decimal("0.01")
+
+
+class Clock:
+    """Seconds since 1970 that a test moves."""
+
+    now = 1_795_870_000.0  # 2026-11-28, 12:46 UTC
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: Clock) -> SqliteLedger:
+    budgets = Budgets.parse("call 0.50; case 1; dataset 2; dataset large 3; month 4")
+    return SqliteLedger(tmp_path / "ledger.sqlite", budgets, clock=clock)
+
+
+def left(ledger: Ledger, *names: str) -> Decimal | None:
+    return ledger.left(scopes(*names))
+
+
+def test_what_is_reserved_is_not_there_for_others_until_the_call_is_settled(ledger: SqliteLedger) -> None:
+    reservation = ledger.reserve(40 * CENT, scopes("case:1", "dataset:a"), seconds=60)
+    [case] = ledger.budgets("case")
+    assert (case.spent, case.held, case.left) == (0, 40 * CENT, 60 * CENT)
+    receipt = ledger.settle(reservation, billed(20_000))
+    assert (receipt.id, receipt.cost, receipt.reserved) == (reservation.id, 2 * CENT, 40 * CENT)
+    [case] = ledger.budgets("case")
+    assert (case.spent, case.held, case.left) == (2 * CENT, 0, 98 * CENT)
+    assert ledger.month().spent == 2 * CENT
+
+
+def test_a_receipt_says_all_of_its_call(ledger: SqliteLedger, clock: Clock) -> None:
+    call = replace(billed(7), is_batch=True, outcome="cut off", request_id="req-1")
+    receipt = ledger.settle(ledger.reserve(CENT, scopes("case:1", "dataset:a"), seconds=60), call)
+    assert receipt.billed == call
+    assert receipt.at == clock.now
+    assert receipt.scopes == tuple(scopes("case:1", "dataset:a", "month:2026-11"))
+    assert list(ledger.receipts()) == list(ledger.receipts("a")) == [receipt]
+    assert not list(ledger.receipts("b"))
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [(["case:1", "dataset:a"], "case"), (["dataset:a"], "dataset"), (["dataset:large"], "dataset"), ([], "month")],
+)
+def test_the_innermost_budget_that_lacks_money_is_named_and_nothing_is_kept(
+    ledger: SqliteLedger, names: list[str], kind: str
+) -> None:
+    with pytest.raises(BudgetError, match=rf"budget of {kind} .*MESH_BUDGETS") as refused:
+        for _ in range(20):
+            ledger.reserve(30 * CENT, scopes(*names), seconds=60)
+    assert refused.value.kind == kind
+    held = ledger.month().held
+    assert held == {"case": 90, "dataset": 180 if "dataset:a" in names else 300, "month": 390}[kind] * CENT
+    for budget in ledger.budgets("case", "dataset"):
+        assert budget.held == held
+
+
+def test_one_call_may_not_cost_more_than_its_limit(ledger: SqliteLedger) -> None:
+    with pytest.raises(BudgetError, match=r"One call may cost \$0.50, and this one may cost \$0.51") as refused:
+        ledger.reserve(51 * CENT, [], seconds=60)
+    assert refused.value.kind == "call"
+    ledger.reserve(50 * CENT, [], seconds=60)
+
+
+def test_all_attempts_of_a_call_share_its_budget(ledger: SqliteLedger) -> None:
+    ledger.settle(ledger.reserve(30 * CENT, scopes("call:1"), seconds=60), billed(300_000))
+    with pytest.raises(BudgetError, match="budget of call 1"):
+        ledger.reserve(30 * CENT, scopes("call:1"), seconds=60)
+
+
+def test_what_is_left_is_the_least_of_all_budgets(ledger: SqliteLedger) -> None:
+    assert left(ledger, "case:1", "dataset:a") == 50 * CENT  # of one call
+    for tokens in (450_000, 450_000):
+        ledger.settle(ledger.reserve(45 * CENT, scopes("case:1", "dataset:a"), seconds=60), billed(tokens))
+    assert left(ledger, "case:1", "dataset:a") == 10 * CENT
+    assert left(ledger, "case:2", "dataset:a") == 50 * CENT
+
+
+def test_without_limits_nothing_is_refused(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", Budgets())
+    ledger.reserve(Decimal(1_000_000), scopes("case:1"), seconds=60)
+    assert left(ledger, "case:1") is None
+
+
+def test_what_costs_nothing_is_never_refused(ledger: SqliteLedger) -> None:
+    ledger.settle(ledger.reserve(50 * CENT, scopes("case:1"), seconds=60), billed(9_000_000))
+    assert left(ledger, "case:1") == 0
+    ledger.release(ledger.reserve(Decimal(0), scopes("case:1"), seconds=60))
+
+
+def test_money_that_was_not_needed_comes_back(ledger: SqliteLedger) -> None:
+    reservation = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60)
+    ledger.release(reservation)
+    ledger.release(reservation)
+    assert ledger.month().held == 0
+    assert not list(ledger.receipts())
+
+
+def test_a_call_is_settled_once(ledger: SqliteLedger, clock: Clock) -> None:
+    reservation = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60)
+    first = ledger.settle(reservation, billed(10_000))
+    clock.now += 5
+    assert ledger.settle(reservation, billed(70_000)) == first
+    ledger.release(reservation)
+    assert ledger.month().spent == CENT
+    assert list(ledger.receipts()) == [first]
+
+
+def test_a_call_that_was_billed_after_all_is_booked(ledger: SqliteLedger) -> None:
+    reservation = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60)
+    ledger.release(reservation)
+    ledger.settle(reservation, billed(10_000))
+    assert (ledger.month().spent, ledger.month().held) == (CENT, 0)
+
+
+def test_a_crash_leaves_its_money_counted_until_somebody_knows_better(ledger: SqliteLedger, clock: Clock) -> None:
+    lost = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60, node="far")
+    assert ledger.unsettled() == []
+    clock.now += 61
+    [found] = ledger.unsettled()
+    assert (found.reservation, found.node, found.made) == (lost, "far", clock.now - 61)
+    assert ledger.budgets("case")[0].left == 50 * CENT  # it may have been billed
+    late = ledger.settle(Reservation(lost.id, Decimal(0), 0), billed(30_000))
+    assert (late.cost, late.reserved) == (3 * CENT, 50 * CENT)
+    assert ledger.unsettled() == []
+    assert ledger.budgets("case")[0].left == 97 * CENT
+
+
+def test_a_crash_before_the_call_can_be_released_late(ledger: SqliteLedger, clock: Clock) -> None:
+    lost = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60)
+    clock.now += 100
+    ledger.release(lost)
+    assert ledger.unsettled() == []
+    assert ledger.month().held == 0
+
+
+def test_more_than_was_reserved_is_booked_in_full_and_ends_what_it_breaks(ledger: SqliteLedger) -> None:
+    receipt = ledger.settle(ledger.reserve(CENT, scopes("case:1", "dataset:a"), seconds=60), billed(1_500_000))
+    assert (receipt.cost, receipt.reserved) == (Decimal("1.5"), CENT)
+    assert sum(each.over for each in ledger.spending()) == 1
+    with pytest.raises(BudgetError, match=r"case 1 is \$1: \$1.50 is spent"):
+        ledger.reserve(CENT, scopes("case:1", "dataset:a"), seconds=60)
+    ledger.reserve(CENT, scopes("case:2", "dataset:a"), seconds=60)
+
+
+@pytest.mark.parametrize("usage", [None, Usage(), Usage(input=-5), Usage(output=10**15)])
+def test_where_the_usage_is_not_known_the_worst_is_booked_until_it_is(
+    ledger: SqliteLedger, usage: Usage | None
+) -> None:
+    reservation = ledger.reserve(50 * CENT, scopes("case:1"), seconds=60)
+    receipt = ledger.settle(reservation, replace(billed(1), usage=usage))
+    assert (receipt.cost, receipt.billed.usage) == (50 * CENT, None)
+    assert [each.unknown for each in ledger.spending()] == [1]
+    assert ledger.settle(reservation, billed(None)) == receipt
+    assert ledger.settle(reservation, billed(20_000)).cost == 2 * CENT  # the provider's own log, say
+    assert (ledger.month().spent, ledger.month().held) == (2 * CENT, 0)
+    assert ledger.settle(reservation, billed(30_000)).cost == 2 * CENT
+
+
+def test_a_call_counts_in_the_month_in_which_it_began(ledger: SqliteLedger, clock: Clock) -> None:
+    reservation = ledger.reserve(50 * CENT, [], seconds=60)
+    clock.now += 4 * 86_400
+    assert ledger.month().left == 4
+    ledger.settle(reservation, billed(10_000))
+    assert [(b.scope.name, b.spent) for b in ledger.budgets("month")] == [("2026-11", CENT)]
+
+
+def test_spending_is_summed_as_it_is_asked_for(ledger: SqliteLedger, clock: Clock) -> None:
+    for node, dataset in (("far", "a"), ("far", "b"), ("near", "a")):
+        ledger.settle(ledger.reserve(CENT, scopes(f"dataset:{dataset}"), seconds=60), billed(1_000, node=node))
+    clock.now += 86_400
+    ledger.settle(ledger.reserve(CENT, [], seconds=60), billed(5_000))
+    spending = ledger.spending()
+    assert {(s.node, s.dataset, s.day): s.calls for s in spending} == {
+        ("far", "a", "2026-11-28"): 1,
+        ("far", "b", "2026-11-28"): 1,
+        ("near", "a", "2026-11-28"): 1,
+        ("far", "", "2026-11-29"): 1,
+    }
+    by_node = grouped(spending, lambda each: (each.node,))
+    assert {name: (s.calls, s.cost, s.usage.input) for (name,), s in by_node.items()} == {
+        "far": (3, Decimal("0.007"), 7_000),
+        "near": (1, Decimal("0.001"), 1_000),
+    }
+
+
+def test_receipts_are_read_in_pages(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [ledger.settle(ledger.reserve(CENT, [], seconds=60), billed(tokens)) for tokens in range(1, 6)]
+    monkeypatch.setattr("mesh_assets.mesh.sqlite_ledger._RECEIPTS_AT_ONCE", 2)
+    assert list(ledger.receipts()) == made
+
+
+def test_a_forgotten_dataset_leaves_its_money_and_no_name(ledger: SqliteLedger, tmp_path: Path, clock: Clock) -> None:
+    mine = scopes("case:my-case", "run:my-run", "dataset:my-drop", "problem:p")
+    ledger.settle(ledger.reserve(20 * CENT, mine, seconds=60), billed(30_000))
+    waiting = ledger.reserve(30 * CENT, mine, seconds=60)
+    ledger.settle(ledger.reserve(CENT, scopes("dataset:other"), seconds=60), replace(billed(10_000), case_id="kept"))
+    ledger.forget("my-drop")
+    clock.now += 100
+    assert not list(ledger.receipts("my-drop"))
+    assert [(b.scope.name, b.spent, b.held) for b in ledger.budgets("dataset", "case", "run")] == [
+        (FORGOTTEN, 3 * CENT, 30 * CENT),
+        ("other", CENT, 0),
+    ]
+    assert (ledger.month().spent, ledger.month().held) == (4 * CENT, 30 * CENT)
+    ledger.settle(waiting, replace(billed(10_000), case_id=""))
+    assert {(b.scope.name, b.spent, b.held) for b in ledger.budgets("problem", "month")} == {
+        ("p", 4 * CENT, 0),
+        ("2026-11", 5 * CENT, 0),
+    }
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert not any(name in stored for name in (b"my-drop", b"my-case", b"my-run", b"case-1"))
+    assert b"kept" in stored
+
+
+def test_amounts_that_are_none_are_refused(ledger: SqliteLedger) -> None:
+    for amount in (Decimal(-1), Decimal("NaN"), Decimal("Infinity"), Decimal(10) ** 9):
+        with pytest.raises(BudgetError, match="no amount"):
+            ledger.reserve(amount, [], seconds=60)
+
+
+def test_what_the_ledger_does_not_know_is_an_error_and_no_receipt(ledger: SqliteLedger) -> None:
+    stranger = Reservation("0" * 32, CENT, 0)
+    with pytest.raises(LedgerError, match="no reservation"):
+        ledger.settle(stranger, billed(1))
+    with pytest.raises(LedgerError, match="no reservation"):
+        ledger.release(stranger)
+
+
+def test_a_file_that_is_no_ledger_stops_calls_and_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"something else, quite long enough to be no header of SQLite" * 9)
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match=r"cannot be used.*Until then"):
+        SqliteLedger(path, Budgets()).reserve(CENT, [], seconds=60)
+    assert path.read_bytes() == before
+
+
+def test_a_ledger_of_a_later_version_is_left_alone(ledger: SqliteLedger, tmp_path: Path) -> None:
+    ledger.reserve(CENT, [], seconds=60)
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match="later version"):
+        ledger.reserve(CENT, [], seconds=60)
+
+
+def test_a_ledger_that_another_holds_too_long_is_an_error(
+    ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh_assets.mesh.sqlite_ledger._BUSY_SECONDS", 0.05)
+    ledger.reserve(CENT, [], seconds=60)
+    holder = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match="locked"):
+        ledger.reserve(CENT, [], seconds=60)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert ledger.month().held == CENT
+
+
+def test_prices_are_stamped_to_the_last_digit(ledger: SqliteLedger) -> None:
+    price = replace(PRICE, input=Decimal("0.123456"), reasoning=Decimal("0.000001"))
+    call = replace(billed(1), price=price)
+    ledger.settle(ledger.reserve(CENT, [], seconds=60), call)
+    [receipt] = ledger.receipts()
+    assert receipt.billed.price == price
+    assert receipt.cost == Decimal("0.000000123456")
+
+
+def test_the_settings_say_where_it_is_and_what_may_be_spent(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, state=tmp_path, budgets="month 0.25")  # type: ignore[call-arg]
+    ledger = connect_ledger(settings)
+    assert ledger.left([]) == Decimal("0.25")
+    ledger.reserve(20 * CENT, [], seconds=60)
+    assert connect_ledger(settings).left([]) == 5 * CENT
+    assert (tmp_path / "ledger.sqlite").exists()
