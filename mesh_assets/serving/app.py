@@ -42,60 +42,20 @@ _REPORT_POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-in
 
 def build_app(settings: Settings) -> Starlette:
     """The search page of a state folder: `/`, `/api/...`, `/reports/...`."""
-    answers = Answers(settings)
-    reports = settings.state / "reports"
-
-    async def page(_: Request) -> Response:
-        return FileResponse(STATIC / "page.html")
-
-    async def nothing(_: Request) -> Response:
-        return Response(status_code=204)
-
-    async def api_document(_: Request) -> Response:
-        return _json(document())
-
-    async def search(request: Request) -> Response:
-        return await _answer(
-            lambda: answers.search(
-                request.query_params.get("q", ""),
-                dataset=request.query_params.get("dataset"),
-                kind=request.query_params.get("kind"),
-                limit=_number(request, "limit", 10, MOST_HITS),
-            )
-        )
-
-    async def around(request: Request) -> Response:
-        return await _answer(lambda: answers.around(_text(request, "chunk"), _text(request, "slice")))
-
-    async def moments(request: Request) -> Response:
-        return await _answer(
-            lambda: answers.moments(
-                _moment(_text(request, "near")),
-                seconds=_number(request, "seconds", 300, 86_400),
-                dataset=request.query_params.get("dataset"),
-            )
-        )
-
-    async def links(_: Request) -> Response:
-        return await _answer(answers.reports)
-
-    async def picture(request: Request) -> Response:
-        chunk, slice_key = _text(request, "chunk"), _text(request, "slice")
-        found = await run_in_threadpool(answers.picture, chunk, slice_key)
-        return Response(status_code=404) if found is None else Response(found[0], media_type=found[1])
-
+    calls = _Calls(Answers(settings))
+    reports = StaticFiles(directory=settings.state / "reports", html=True, check_dir=False)
     return Starlette(
         routes=[
-            Route("/", page),
-            Route("/favicon.ico", nothing),
-            Route("/api/openapi.json", api_document),
-            Route("/api/search", search),
-            Route("/api/around", around),
-            Route("/api/moments", moments),
-            Route("/api/reports", links),
-            Route("/api/picture", picture),
+            Route("/", _page),
+            Route("/favicon.ico", _nothing),
+            Route("/api/openapi.json", _document),
+            Route("/api/search", calls.search),
+            Route("/api/around", calls.around),
+            Route("/api/moments", calls.moments),
+            Route("/api/reports", calls.reports),
+            Route("/api/picture", calls.picture),
             Mount("/static", StaticFiles(directory=STATIC)),
-            Mount("/reports", StaticFiles(directory=reports, html=True, check_dir=False)),
+            Mount("/reports", reports),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
@@ -103,6 +63,56 @@ def build_app(settings: Settings) -> Starlette:
         ],
         exception_handlers={MeshError: _error},
     )
+
+
+class _Calls:
+    """The calls of the API. Each asks in a thread, so that a slow one holds up no other."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    async def search(self, request: Request) -> Response:
+        asked = request.query_params
+        return await _answer(
+            lambda: self._answers.search(
+                asked.get("q", ""),
+                dataset=asked.get("dataset"),
+                kind=asked.get("kind"),
+                limit=_number(request, "limit", 10, MOST_HITS),
+            )
+        )
+
+    async def around(self, request: Request) -> Response:
+        return await _answer(lambda: self._answers.around(_text(request, "chunk"), _text(request, "slice")))
+
+    async def moments(self, request: Request) -> Response:
+        return await _answer(
+            lambda: self._answers.moments(
+                _moment(_text(request, "near")),
+                seconds=_number(request, "seconds", 300, 86_400),
+                dataset=request.query_params.get("dataset"),
+            )
+        )
+
+    async def reports(self, _: Request) -> Response:
+        return await _answer(self._answers.reports)
+
+    async def picture(self, request: Request) -> Response:
+        chunk, slice_key = _text(request, "chunk"), _text(request, "slice")
+        found = await run_in_threadpool(self._answers.picture, chunk, slice_key)
+        return Response(status_code=404) if found is None else Response(found[0], media_type=found[1])
+
+
+async def _page(_: Request) -> Response:
+    return FileResponse(STATIC / "page.html")
+
+
+async def _nothing(_: Request) -> Response:
+    return Response(status_code=204)
+
+
+async def _document(_: Request) -> Response:
+    return _json(document())
 
 
 class _SafeHeaders:
