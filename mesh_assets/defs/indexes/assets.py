@@ -38,6 +38,7 @@ def vector_index(
         total=chunk_embeddings.footer.rows,
         unit="vectors",
         settings={"model": encoder.model, "engine": vectors.engine},
+        shown=_asked(context, f"indexes/vectors, model {encoder.model}", 'mesh search "a question"'),
         is_there=lambda state: vectors.held(context.partition_key, encoder.model) == state.footer.rows_in,
     )
 
@@ -60,6 +61,7 @@ def fulltext_index(
         total=chunk_sets.footer.rows,
         unit="chunks",
         settings={"engine": words.engine},
+        shown=_asked(context, "indexes/words", 'mesh search "a few words"'),
         is_there=lambda state: words.held(context.partition_key) == state.footer.rows_in,
     )
 
@@ -86,6 +88,7 @@ def graph_index(
         context,
         lake,
         upstream,
+        _asked(context, "tables edges and vertices", "mesh graph NAME"),
         graph_rows.graph_batches(
             {name: lake.path(name, context.partition_key) for name in graph_rows.TABLES},
             dataset=SliceKey.parse(context.partition_key).dataset,
@@ -112,6 +115,7 @@ def time_index(
         context,
         lake,
         [log_events, series, series_points],
+        _asked(context, "table moments", "mesh time"),
         moment_rows.moment_batches(
             {name: lake.path(name, context.partition_key) for name in moment_rows.TABLES},
             dataset=SliceKey.parse(context.partition_key).dataset,
@@ -124,6 +128,7 @@ def _from_lake(
     context: dg.AssetExecutionContext,
     lake: Lake,
     upstream: list[LakeTable],
+    shown: dict[str, object],
     batches: Iterator[pa.RecordBatch],
     attached: AttachedRows | None = None,
 ) -> StageOutput:
@@ -134,4 +139,10 @@ def _from_lake(
         yield from batches
         outcome.advance(total)
 
-    return produce(context, lake, rows, upstream=upstream, total=total, unit="rows", attached=attached)
+    return produce(context, lake, rows, upstream=upstream, total=total, unit="rows", shown=shown, attached=attached)
+
+
+def _asked(context: dg.AssetExecutionContext, where: str, command: str) -> dict[str, object]:
+    """For the UI: where the index lies, and a query to paste."""
+    dataset = SliceKey.parse(context.partition_key).dataset
+    return {"retrieval key": where, "query": f".venv/bin/{command} --dataset {dataset}"}
