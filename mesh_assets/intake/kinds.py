@@ -322,8 +322,8 @@ def _is_json(text: str, *, whole: bool) -> bool:
     except json.JSONDecodeError as error:
         # What is cut off is right up to the value that was cut, which is rarely longer than this.
         return not whole and error.pos > max(1, len(text) - _CUT_VALUE)
-    except RecursionError:
-        return True
+    except (RecursionError, ValueError):
+        return True  # deeper nesting or a longer whole number than Python takes, in what is JSON as far as it was read
     return True
 
 

@@ -163,6 +163,7 @@ def test_json_is_told_from_its_first_part_alone() -> None:
     assert detect(content[:65536], "x", whole=False).format == "json"
     assert detect(content[:30000] + b"no" + content[30000:65536], "x", whole=False).format != "json"
     assert detect(b"[" * 65536, "x", whole=False).kind
+    assert detect(b'{"n": ' + b"9" * 65530, "x", whole=False).format == "json"
 
 
 def _frame(size: int, head: bytes) -> bytes:
