@@ -247,3 +247,19 @@ def test_kmeans_finds_what_is_apart_also_with_fewer_points_than_clusters() -> No
     assert labels[0] == labels[1] != labels[2] == labels[3]
     labels, centres = spherical_kmeans(points[:1].repeat(5, axis=0), clusters=3, seed=0)
     assert set(labels) == {0} and len(centres) == 1
+
+
+def test_the_overview_says_that_it_counts_what_is_read_out_of_files_and_not_the_files() -> None:
+    made = [*rows("film.mp4", "Video, MP4, 90.5 s long.\n", kind="video"), *rows("a.md", GARDEN, kind="text")]
+    whole, most = sorted(of_type(slice_rows(made), "overview"), key=lambda row: -row["score"])
+    text = sum(row["byte_stop"] - row["byte_start"] for row in made)
+    assert whole["statement"].startswith(f"{len(made)} chunks of 2 files, {text} B of text: ")
+    assert most["statement"].startswith("Most text is in a.md (")
+    assert json.loads(most["value"])["text_bytes_by_file"]["film.mp4"] == len("Video, MP4, 90.5 s long.\n")
+
+
+def test_a_sentence_of_a_document_is_named_by_its_page() -> None:
+    made = rows("book.pdf", GARDEN * 3, kind="text")
+    for row in made:
+        row["place"] = "page 3"
+    assert {row["title"] for row in of_type(slice_rows(made), "summary")} >= {"book.pdf, page 3"}
