@@ -49,17 +49,17 @@ STAGES: tuple[Stage, ...] = (
         "intake",
         (
             _asset("drop_manifests", "file", "parquet", partition="dataset"),
-            _asset("raw_partitions", "file", "parquet", version="4"),
+            _asset("raw_partitions", "file", "parquet", version="5"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet", version="4", attached=("symbols", "previews")),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="5", attached=("symbols", "previews")),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights",
         (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
-            _asset("slice_insights", "parquet", version="5"),
+            _asset("slice_insights", "parquet", version="6"),
             _asset("log_templates", "parquet"),
             _asset("log_events", "parquet"),
             _asset("series", "parquet"),
