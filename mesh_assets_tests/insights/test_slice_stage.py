@@ -263,3 +263,20 @@ def test_a_sentence_of_a_document_is_named_by_its_page() -> None:
     for row in made:
         row["place"] = "page 3"
     assert {row["title"] for row in of_type(slice_rows(made), "summary")} >= {"book.pdf, page 3"}
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_secret_and_an_entity_are_cited_at_their_own_line_and_page(embedded: bool) -> None:
+    text = "naïve\nhost\npassword=hunter2hunter2\nmail bo@example.com or bo@example.com\n"
+    made = [*rows("a.env", text * 3, kind="text"), *rows("b.pdf", "x\nAKIAIOSFODNN7EXAMPLE\n", kind="text")]
+    made[-1]["place"] = "page 7"
+    found = slice_rows(made, embedded=embedded)
+    (secrets,) = of_type(found, "secret")
+    assert [(cited["line_start"], cited["place"]) for cited in secrets["evidence"]][:3] == [
+        (3, None),
+        (7, None),
+        (11, None),
+    ]
+    assert secrets["evidence"][-1]["place"] == "page 7"
+    (mails,) = (row for row in of_type(found, "entities") if "e-mail" in row["title"])
+    assert mails["evidence"][0]["line_start"] == 4
