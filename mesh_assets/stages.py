@@ -49,10 +49,10 @@ STAGES: tuple[Stage, ...] = (
         "intake",
         (
             _asset("drop_manifests", "file", "parquet", partition="dataset"),
-            _asset("raw_partitions", "file", "parquet", version="4"),
+            _asset("raw_partitions", "file", "parquet", version="5"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet", version="4", attached=("symbols", "previews")),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="6", attached=("symbols", "previews")),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights",
@@ -60,7 +60,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("chunk_insights", "parquet", version="2"),
             _asset("chunk_relations", "parquet"),
             _asset("log_events", "parquet", version="2", attached=("log_templates", "log_insights")),
-            _asset("slice_insights", "parquet", version="6"),
+            _asset("slice_insights", "parquet", version="7"),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
         ),

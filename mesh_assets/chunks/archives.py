@@ -39,7 +39,11 @@ _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
     *(ValueError, NotImplementedError, RuntimeError, OSError),
 )
-_LINK_REMEDY = "Links in archives are not followed; put the file itself into the archive."
+# What to do where it is not to unpack the archive oneself.
+_REMEDIES = {
+    "a link": "Links in archives are not followed; put the file itself into the archive.",
+    "cut off": "What is there of it was read. Copy the archive again from where it came.",
+}
 
 # A file in an archive as it comes: its name, how to open it once, and why it cannot be used, if so.
 _Entry = tuple[str, Callable[[], IO[bytes]] | None, str]
@@ -67,7 +71,7 @@ class ArchiveChunker:
                     with _unpacked(source, called, opened, room) as member:
                         yield from parts_of_member(source, member, chunk_tokens=chunk_tokens)
                 except _MemberError as error:
-                    yield _reject(source, called, "cannot be unpacked", str(error))
+                    yield _reject(source, called, error.reason, str(error))
 
 
 def _numbered(name: str, number: int) -> str:
@@ -79,11 +83,15 @@ def _numbered(name: str, number: int) -> str:
 class _MemberError(Exception):
     """One member is damaged; the archive goes on."""
 
+    def __init__(self, reason: str, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.reason = reason
+
 
 def _reject(source: Source, name: str, reason: str, detail: str) -> Reject:
     """A reject of a part: the rest of the archive is used."""
     path = f"{source.path}!/{name}" if name else source.path
-    remedy = _LINK_REMEDY if reason == "a link" else "Unpack it yourself and drop its content as a folder."
+    remedy = _REMEDIES.get(reason, "Unpack it yourself and drop its content as a folder.")
     return Reject(path, reason, remedy, detail, byte_start=0, byte_stop=source.stop)
 
 
@@ -161,32 +169,40 @@ def _decompressed(form: str, stream: BinaryIO) -> IO[bytes]:
 
 
 class _Unpacked(io.RawIOBase):
-    """Any stream with `read` as a raw stream."""
+    """Any stream with `read1` as a raw stream: `read` would lose what comes before an error."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        self._stream = cast("io.BufferedReader", stream)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object, /) -> int:
         view = memoryview(buffer).cast("B")  # pyright: ignore[reportArgumentType]
-        block = self._stream.read(len(view))
+        block = self._stream.read1(len(view))
         view[: len(block)] = block
         return len(block)
 
 
 @contextmanager
 def _unpacked(source: Source, name: str, opened: Callable[[], IO[bytes]], room: Room) -> Generator[Member]:
-    """The content of a member for as long as the block lasts; _MemberError where it is damaged."""
+    """The content of a member for as long as the block lasts; _MemberError where it is damaged.
+
+    Of one that is cut off the block has what is there, and the error comes behind it.
+    """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
         size = 0
+        cut: EOFError | None = None
         try:
-            content = opened()
-            while block := content.read(_BLOCK):
+            content = cast("io.BufferedReader", opened())
+            while block := content.read1(_BLOCK):
                 take_room(room, len(block), source.path)
                 size += len(block)
                 spool.write(block)
+        except EOFError as error:
+            if not size:
+                raise _MemberError("cannot be unpacked", error) from error
+            cut = error
         except _BROKEN as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise SourceError(
@@ -194,7 +210,7 @@ def _unpacked(source: Source, name: str, opened: Callable[[], IO[bytes]], room: 
                     f"{source.path} cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}.",
                     remedy="Make room there or set TMPDIR to a larger disk, then materialise the slice again.",
                 ) from error
-            raise _MemberError(f"{type(error).__name__}: {error}") from error
+            raise _MemberError("cannot be unpacked", error) from error
         if size <= _IN_MEMORY:
             spool.seek(0)
             data = spool.read()
@@ -202,3 +218,5 @@ def _unpacked(source: Source, name: str, opened: Callable[[], IO[bytes]], room: 
         else:
             spool.flush()
             yield Member(name, size, partial(another, spool.fileno()))
+        if cut is not None:
+            raise _MemberError("cut off", cut)

@@ -65,6 +65,10 @@ _REMEDY = (
     "Convert it to a format that has a chunker (Markdown, plain text, PDF, CSV, JSON lines ...), or add one beside "
     "`mesh_assets/chunks/registry.py`; the rest of the slice is not affected."
 )
+_REMEDIES = {
+    "sqlite-wal": "It holds what the database beside it does not have yet, and was not read. Close the program that "
+    "uses the database, or run `sqlite3 DATABASE 'PRAGMA wal_checkpoint(TRUNCATE)'`, and drop the database again.",
+}
 # Read in a child process. Their pieces are of a reading, but for archives, of which each file has its own way.
 _CONFINED: dict[str, dict[str, Chunker]] = {
     "text": {
@@ -136,4 +140,5 @@ def no_chunker(source: Source) -> Reject:
     It names the format, where other formats of its kind have a chunker, else the kind.
     """
     what = source.format if source.kind in _BY_FORMAT.keys() | _CONFINED.keys() else source.kind
-    return Reject(source.path, f"no chunker for {what}", _REMEDY, f"{source.kind}, {source.format}")
+    remedy = _REMEDIES.get(source.format, _REMEDY)
+    return Reject(source.path, f"no chunker for {what}", remedy, f"{source.kind}, {source.format}")

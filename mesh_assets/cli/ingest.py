@@ -15,6 +15,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.incoming import Copied, bring_in
 from mesh_assets.intake.references import References
+from mesh_assets.reports.prose import amount
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.slices import dataset_key
 from mesh_assets.storage.lake import Lake
@@ -68,14 +69,14 @@ def _copy(settings: Settings, key: str, path: Path, *, json: bool) -> None:
     with errors.status("Copying …") as shown:
 
         def progress(copied: Copied) -> None:
-            shown.update(f"{copied.copied:,} files copied, {size(copied.bytes)}")
+            shown.update(f"{amount(copied.copied, 'file')} copied, {size(copied.bytes)}")
 
         copied = bring_in(path, folder, settings.drops, progress=progress)
     if json:
         print_json({"dataset": key, **asdict(copied)})
         return
     console.print(
-        f"{copied.copied:,} files copied ({size(copied.bytes)}), {copied.present:,} were there already: "
+        f"{amount(copied.copied, 'file')} copied ({size(copied.bytes)}), {copied.present:,} there already: "
         f"dataset [bold]{escape(key)}[/]"
     )
     for left_out in copied.left_out[:5]:

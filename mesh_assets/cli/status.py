@@ -17,6 +17,7 @@ from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.lending import limits_line
 from mesh_assets.cli.run_states import datasets_asked_for, run_states
 from mesh_assets.errors import ModelError
+from mesh_assets.health.probe import up_since
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.machine import concurrent_runs
 from mesh_assets.resources.encoder import connect_encoder
@@ -44,6 +45,8 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         print_json(places | {"datasets": rows, "failures": [asdict(failed) for failed in states.failed]})
         return
     console.print(limits_line(settings))
+    if up_since(settings.state) is None:
+        console.print("`mesh up` is not running: nothing is read until it is, or `dagster dev`.", style="yellow")
     if found:
         console.print(status_table(found, states.counts, side_by_side))
         for dataset in found:

@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mesh_assets.insights.columns import column_of, counted, equals, integers, is_in, rows_of, rows_where, sums
+from mesh_assets.insights.columns import (
+    byte_lengths,
+    column_of,
+    content_of,
+    counted,
+    equals,
+    integers,
+    is_in,
+    rows_of,
+    rows_where,
+    sums,
+)
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import amount, plural
 from mesh_assets.schemas.citations import Citation
@@ -39,7 +50,7 @@ _UNCOUNTED = frozenset({"percent", "duration", "time", "secret"})
 
 
 # Columns of an entity's first mention that a citation is made of.
-_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start")
+_PLACE = ("dataset", "path", "byte_start", "byte_stop", "source_hash", "line_start", "place")
 
 
 class EntityInsight:
@@ -129,17 +140,30 @@ def _mentions(batch: SliceBatch, lists: pa.ListArray[Any], rows: NDArray[np.int6
     entities = cast("pa.StructArray", lists.flatten())
     columns: dict[str, Any] = {"label": entities.field("label"), "text": entities.field("text")}
     before = batch.whole("byte_start")[rows]
+    starts = np.asarray(entities.field("byte_start"), np.int64)
     for name in _PLACE:
         if name in ("byte_start", "byte_stop"):
             columns[name] = pa.array(np.asarray(entities.field(name), np.int64) + before)
+        elif name == "line_start":
+            columns[name] = pa.array(batch.whole(name)[rows] + _line_ends(batch, rows, starts))
         else:
             columns[name] = rows_of(column_of(batch.chunks, name), rows)
     return pa.table(columns)
 
 
+def _line_ends(batch: SliceBatch, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Line ends in the text of each row before its byte `starts`; none where the file is not in UTF-8."""
+    texts = column_of(batch.chunks, "text")
+    content, offsets = content_of(texts)
+    is_utf8 = byte_lengths(texts) == batch.sizes
+    ends = np.flatnonzero(content == ord("\n"))
+    first = offsets[rows]
+    found = np.searchsorted(ends, first + starts) - np.searchsorted(ends, first)
+    return np.where(is_utf8[rows], found, 0)
+
+
 def _citation(row: dict[str, Any]) -> Citation:
-    place = (row["dataset"], row["path"], row["byte_start"], row["byte_stop"], row["source_hash"], row["line_start"])
-    return Citation(*place, row["text"])
+    return Citation(**{name: row[name] for name in _PLACE}, quote=row["text"])
 
 
 class _Counts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import plural
 from mesh_assets.schemas.citations import Citation
+from mesh_assets.wording import duration
 
 _KINDS = ("image", "audio", "video")
 _EVIDENCE = 5
@@ -235,11 +236,7 @@ def _about_recordings(sort: str, recordings: _Recordings) -> Insight:
 
 
 def _long(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    hours = f"{minutes // 60:,} h " if minutes >= 60 else ""
-    return f"{hours}{minutes % 60} min" if minutes % 60 or not hours else hours.rstrip()
+    return duration(timedelta(seconds=round(seconds)))
 
 
 def _near_identical(pictures: _Pictures) -> Iterator[Insight]:

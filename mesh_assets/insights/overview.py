@@ -1,4 +1,7 @@
-"""What is in the slice: counts by kind, format and language, its span of time, its largest files."""
+"""What is in the slice: counts by kind, format and language, its span of time, the files with the most text.
+
+Bytes are those of chunks: of a picture, a recording or a document they count what is read out of it, not the file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.wording import plural, share
 from mesh_assets.wording import size
 
-_LARGEST = 5
+_LONGEST = 5
 
 
 def _span(moments: object) -> tuple[datetime | None, datetime | None]:
@@ -37,7 +40,7 @@ class OverviewInsight:
         self._languages: Counter[str] = Counter()
         self._first: datetime | None = None
         self._last: datetime | None = None
-        self._largest: list[tuple[int, int, ChunkText]] = []
+        self._longest: list[tuple[int, int, ChunkText]] = []
         self._open: tuple[SliceBatch, int] | None = None
         self._open_bytes = 0
 
@@ -67,20 +70,20 @@ class OverviewInsight:
 
     def _close_file(self) -> None:
         rank = (self._open_bytes, -self._files)
-        if self._open is not None and (len(self._largest) < _LARGEST or rank > self._largest[0][:2]):
+        if self._open is not None and (len(self._longest) < _LONGEST or rank > self._longest[0][:2]):
             batch, row = self._open
-            heapq.heappush(self._largest, (*rank, batch.chunk(row)))
-            if len(self._largest) > _LARGEST:
-                heapq.heappop(self._largest)
+            heapq.heappush(self._longest, (*rank, batch.chunk(row)))
+            if len(self._longest) > _LONGEST:
+                heapq.heappop(self._longest)
         self._open_bytes = 0
 
     def conclude(self) -> Iterable[Insight]:
-        """One insight on the whole, one on the largest files."""
+        """One insight on the whole, one on the files with the most text."""
         self._close_file()
         self._open = None
         if self._chunks:
             yield self._whole()
-            yield from self._largest_files()
+            yield from self._most_text()
 
     def _whole(self) -> Insight:
         total = sum(self._kinds.values())
@@ -94,15 +97,15 @@ class OverviewInsight:
             kind=self._kind(),
             type="overview",
             title="What is in here",
-            statement=f"{plural(self._chunks, 'chunk')} of {plural(self._files, 'file')}, {size(total)}: {kinds}."
-            f"{span}{languages}",
+            statement=f"{plural(self._chunks, 'chunk')} of {plural(self._files, 'file')}, {size(total)} of text: "
+            f"{kinds}.{span}{languages}",
             score=0.2,
             value={
                 "chunks": self._chunks,
                 "files": self._files,
-                "bytes": total,
-                "bytes_by_kind": dict(self._kinds.most_common()),
-                "bytes_by_format": dict(self._formats.most_common()),
+                "text_bytes": total,
+                "text_bytes_by_kind": dict(self._kinds.most_common()),
+                "text_bytes_by_format": dict(self._formats.most_common()),
                 "files_by_language": dict(self._languages.most_common()),
             },
             evidence=tuple(chunk.cite_opening() for _, _, chunk in self._ranked()),
@@ -111,21 +114,21 @@ class OverviewInsight:
         )
 
     def _ranked(self) -> list[tuple[int, int, ChunkText]]:
-        return sorted(self._largest, key=lambda item: item[:2], reverse=True)
+        return sorted(self._longest, key=lambda item: item[:2], reverse=True)
 
     def _kind(self) -> str:
         return next(iter(self._kinds)) if len(self._kinds) == 1 else "mixed"
 
-    def _largest_files(self) -> Iterator[Insight]:
+    def _most_text(self) -> Iterator[Insight]:
         ranked = self._ranked()
         if self._files > 1:
             listed = ", ".join(f"{chunk.path} ({size(count)})" for count, _, chunk in ranked)
             yield Insight(
                 kind=self._kind(),
                 type="overview",
-                title="Largest files",
-                statement=f"The largest files are {listed}.",
+                title="Files with the most text",
+                statement=f"Most text is in {listed}.",
                 score=0.15,
-                value={"files": {chunk.path: count for count, _, chunk in ranked}},
+                value={"text_bytes_by_file": {chunk.path: count for count, _, chunk in ranked}},
                 evidence=tuple(chunk.cite_opening() for _, _, chunk in ranked),
             )

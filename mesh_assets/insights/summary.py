@@ -86,7 +86,7 @@ def _summary(
         yield Insight(
             kind=kind,
             type="summary",
-            title=f"{chunk.path}, line {cited.line_start}",
+            title=f"{chunk.path}, {chunk.place or f'line {cited.line_start:,}'}",
             statement=shorten(mask(chunk.text, sentence.start, sentence.stop), 400),
             score=0.45 - 0.01 * rank,
             value=value,

@@ -42,12 +42,22 @@ def is_appendable(found: Detected) -> bool:
     return found.format in _RECORD_FORMATS and found.encoding in _LINE_ENCODINGS
 
 
+# The mark of UTF-32 in little-endian order begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
 # (offset, bytes, kind, format); the first that fits counts.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"PAR1", "structured", "parquet"),
     (0, b"ARROW1", "structured", "arrow"),
     (0, b"\xff\xff\xff\xff", "structured", "arrow"),
     (0, b"SQLite format 3\0", "structured", "sqlite"),
+    (0, b"\x37\x7f\x06\x82", "unknown", "sqlite-wal"),
+    (0, b"\x37\x7f\x06\x83", "unknown", "sqlite-wal"),
     (0, b"%PDF-", "text", "pdf"),
     (0, b"{\\rtf", "text", "rtf"),
     (0, b"PK\x03\x04", "unknown", "zip"),
@@ -259,11 +269,11 @@ def _compound(sample: bytes, suffix: str) -> Detected:
 
 def _encoding(sample: bytes, *, whole: bool) -> str | None:
     """The codec that decodes the sample, None for binary."""
-    for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+    for mark, codec in _MARKS:
         if sample.startswith(mark):
             return codec
     if b"\0" in sample:
-        return _utf16_without_mark(sample)
+        return _utf16_without_mark(sample) or _utf32_without_mark(sample)
     if sample.isascii():
         return "utf-8"
     try:
@@ -282,6 +292,19 @@ def _utf16_without_mark(sample: bytes) -> str | None:
     if odd > 0.7 and even < 0.05:
         return "utf-16-le"
     return "utf-16-be" if even > 0.7 and odd < 0.05 else None
+
+
+def _utf32_without_mark(sample: bytes) -> str | None:
+    # Two of the four bytes of nearly every character are zeros, one of them always.
+    quarter = max(len(sample) // 4, 1)
+    zeros = [sample[at::4].count(0) / quarter for at in range(4)]
+    characters = sample[: len(sample) // 4 * 4]
+    for codec, (lowest, plane, never) in (("utf-32-le", (0, 2, 3)), ("utf-32-be", (3, 1, 0))):
+        if zeros[never] >= 1 and zeros[plane] > 0.9 and zeros[lowest] < 0.05:
+            text = characters.decode(codec, "replace")  # whole numbers of four bytes are no letters and spaces
+            if sum(c.isprintable() or c in "\t\r\n" for c in text) > 0.99 * len(text):
+                return codec
+    return None
 
 
 def _as_json(lines: list[str], text: str, *, whole: bool) -> tuple[str, str] | None:
@@ -322,8 +345,8 @@ def _is_json(text: str, *, whole: bool) -> bool:
     except json.JSONDecodeError as error:
         # What is cut off is right up to the value that was cut, which is rarely longer than this.
         return not whole and error.pos > max(1, len(text) - _CUT_VALUE)
-    except RecursionError:
-        return True
+    except (RecursionError, ValueError):
+        return True  # deeper nesting or a longer whole number than Python takes, in what is JSON as far as it was read
     return True
 
 

@@ -30,7 +30,9 @@ _HIGHEST = 1e30
 _LABEL_KEYS = ("label", "name", "text", "template", "value", "path")
 _COUNT_KEYS = ("count", "n", "mentions", "chunks", "rows", "lines", "files", "bytes", "size")
 # Figures that count things: those of several slices add up. Others (a median, a share, a peak) do not.
-ADDITIVE = frozenset({*_COUNT_KEYS, "classes", "copies", "documents", "functions", "hits", "records", "tokens"})
+ADDITIVE = frozenset(
+    {*_COUNT_KEYS, "classes", "copies", "documents", "functions", "hits", "records", "text_bytes", "tokens"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,4 +138,6 @@ def _refused(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> Quer
         remedy = f"`mesh sql` reads the lake and no other file. {remedy}"
     elif isinstance(error, duckdb.IOException):
         remedy = "A table may have been replaced while it was read: run the query again."
-    return QueryError(str(error).strip(), remedy=remedy)
+    elif isinstance(error, duckdb.InternalException):
+        remedy = "This is a defect of DuckDB, not of the query or the lake: the same asked in other words may work."
+    return QueryError(str(error).partition("\n\nStack Trace:")[0].strip(), remedy=remedy)

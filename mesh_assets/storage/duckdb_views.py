@@ -29,6 +29,9 @@ from mesh_assets.storage.files import publishing
 
 # What the views were made from; a reader compares it with what they would be made from now.
 IDENTITY = "lake_identity"
+# The column of a row's file. DuckDB 2.0.0 has one of its own, `filename`, but breaks where a query selects by that,
+# sorts, and takes the first rows (`ORDER BY ... LIMIT`).
+_FILE = "file_of_the_row"
 _ABOUT = "What the views were made from. They are made again with each report, and by `mesh sql` when this differs."
 _DATASET = Column("dataset", pa.string(), "Key of the dataset.")
 _SLICE = Column("slice", _DATASET.type, "Key of the slice; null for what is of the whole dataset.")
@@ -114,12 +117,12 @@ def _shown(called: str) -> Table:
 def _expression(column: Column, grain: str) -> str:
     """A column of a view: told by the place of the file, or read from it."""
     if column is _SLICE:
-        return f"{'parse_filename(filename, true)' if grain == 'slice' else 'NULL::VARCHAR'} AS {name('slice')}"
+        return f"{f'parse_filename({_FILE}, true)' if grain == 'slice' else 'NULL::VARCHAR'} AS {name('slice')}"
     if column is _DATASET:
-        place = "split_part(filename, '/', -2)" if grain == "slice" else "parse_filename(filename, true)"
+        place = f"split_part({_FILE}, '/', -2)" if grain == "slice" else f"parse_filename({_FILE}, true)"
         return f"{place} AS {name('dataset')}"
     if column is _ASSET:
-        return f"split_part(filename, '/', {-3 if grain == 'slice' else -2}) AS {name('asset')}"
+        return f"split_part({_FILE}, '/', {-3 if grain == 'slice' else -2}) AS {name('asset')}"
     return name(column.name)
 
 
@@ -130,9 +133,8 @@ def _scan(files: list[str], called: str) -> str:
         for c in _stored(called).columns
     )
     listed = ", ".join(map(text, files))
-    # As a column of its own: of a virtual one DuckDB 2.0 loses track where it fetches the first rows of an order late.
-    options = f"schema = MAP {{{fields}}}, allow_empty = true, hive_partitioning = false, filename = true"
-    return f"read_parquet([{listed}], {options})"
+    options = f"filename = {text(_FILE)}, allow_empty = true, hive_partitioning = false"
+    return f"read_parquet([{listed}], schema = MAP {{{fields}}}, {options})"
 
 
 def _pattern(root: Path, called: str, asset: str) -> str:

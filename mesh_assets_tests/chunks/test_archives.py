@@ -9,7 +9,7 @@ import lzma
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
@@ -110,6 +110,20 @@ def test_one_compressed_file_has_its_name_without_the_ending() -> None:
     for pack, ending in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz"), (zstd, "zst")):
         members, _ = unpacked(pack(log), f"var/app.log.{ending}")
         assert members == {f"var/app.log.{ending}!/app.log": ("log", log)}
+
+
+@pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, "gz"), (lzma.compress, "xz")])
+def test_of_a_compressed_file_that_is_cut_off_what_is_there_is_read(
+    pack: Callable[[bytes], bytes], ending: str
+) -> None:
+    log = b"".join(b"2026-11-22 10:40:01 INFO served %s\n" % os.urandom(9).hex().encode() for _ in range(4_000))
+    packed = pack(log)
+    members, (reject,) = unpacked(packed[: len(packed) // 2], f"app.log.{ending}")
+    ((path, (kind, data)),) = members.items()
+    assert (path, kind) == (f"app.log.{ending}!/app.log", "log")
+    assert len(data) > len(log) // 3
+    assert log.startswith(data)
+    assert (reject.path, reject.reason) == (path, "cut off")
 
 
 def test_archives_in_archives_are_opened_but_not_for_ever() -> None:

@@ -57,7 +57,9 @@ def test_from_ingest_to_show(location: Location) -> None:
     location.settle()
     status = json.loads(_mesh(location, "status", "--json").stdout)["datasets"]
     assert [(row["dataset"], row["done"], row["finished"]) for row in status] == [(dataset, True, 1)]
-    assert dataset in _mesh(location, "status").stdout
+    shown = _mesh(location, "status").stdout
+    assert dataset in shown
+    assert "`mesh up` is not running" in shown
     hits = json.loads(_mesh(location, "search", "who records passing vessels", "--json").stdout)
     assert hits[0]["path"] == "harbour.md"
     shown = _mesh(location, "show", hits[0]["citation"])

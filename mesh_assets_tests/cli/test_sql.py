@@ -152,10 +152,3 @@ def test_a_notebook_that_stays_open_makes_nothing_wait_and_nothing_fail(location
     finally:
         notebook.kill()
         notebook.wait()
-
-
-def test_the_first_rows_of_one_dataset_are_found(location: Location) -> None:
-    # DuckDB 2.0 breaks where it fetches such rows late and the dataset is told by a virtual column.
-    for where in ("dataset = 'shop-service'", "slice = 'shop-service.000000'"):
-        query = f"SELECT path, text FROM chunks WHERE {where} ORDER BY tokens DESC, path LIMIT 2"
-        assert len(json.loads(mesh(location, "sql", query, "--json").stdout)) == 2

@@ -57,7 +57,7 @@ def test_recordings_are_counted_by_length_and_by_what_is_heard() -> None:
     made = [*rows("a.mp4", text, kind="video", format="mp4", size=1), *rows("b.mp3", talk, kind="audio", size=1)]
     found = media(made)
     assert found["Videos"]["statement"] == (
-        "1 video of 2 min together, in 2 scenes; of their sound 1 min of speech, 20 s of silence."
+        "1 video of 1 min 30 s together, in 2 scenes; of their sound 1 min 10 s of speech, 20 s of silence."
     )
     assert found["Sound"]["statement"] == "1 recording of 1 h together; of their sound 1 h of music."
     assert found["Videos"]["evidence"][0]["path"] == "a.mp4"

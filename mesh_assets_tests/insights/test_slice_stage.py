@@ -247,3 +247,36 @@ def test_kmeans_finds_what_is_apart_also_with_fewer_points_than_clusters() -> No
     assert labels[0] == labels[1] != labels[2] == labels[3]
     labels, centres = spherical_kmeans(points[:1].repeat(5, axis=0), clusters=3, seed=0)
     assert set(labels) == {0} and len(centres) == 1
+
+
+def test_the_overview_says_that_it_counts_what_is_read_out_of_files_and_not_the_files() -> None:
+    made = [*rows("film.mp4", "Video, MP4, 90.5 s long.\n", kind="video"), *rows("a.md", GARDEN, kind="text")]
+    whole, most = sorted(of_type(slice_rows(made), "overview"), key=lambda row: -row["score"])
+    text = sum(row["byte_stop"] - row["byte_start"] for row in made)
+    assert whole["statement"].startswith(f"{len(made)} chunks of 2 files, {text} B of text: ")
+    assert most["statement"].startswith("Most text is in a.md (")
+    assert json.loads(most["value"])["text_bytes_by_file"]["film.mp4"] == len("Video, MP4, 90.5 s long.\n")
+
+
+def test_a_sentence_of_a_document_is_named_by_its_page() -> None:
+    made = rows("book.pdf", GARDEN * 3, kind="text")
+    for row in made:
+        row["place"] = "page 3"
+    assert {row["title"] for row in of_type(slice_rows(made), "summary")} >= {"book.pdf, page 3"}
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_secret_and_an_entity_are_cited_at_their_own_line_and_page(embedded: bool) -> None:
+    text = "naïve\nhost\npassword=hunter2hunter2\nmail bo@example.com or bo@example.com\n"
+    made = [*rows("a.env", text * 3, kind="text"), *rows("b.pdf", "x\nAKIAIOSFODNN7EXAMPLE\n", kind="text")]
+    made[-1]["place"] = "page 7"
+    found = slice_rows(made, embedded=embedded)
+    (secrets,) = of_type(found, "secret")
+    assert [(cited["line_start"], cited["place"]) for cited in secrets["evidence"]][:3] == [
+        (3, None),
+        (7, None),
+        (11, None),
+    ]
+    assert secrets["evidence"][-1]["place"] == "page 7"
+    (mails,) = (row for row in of_type(found, "entities") if "e-mail" in row["title"])
+    assert mails["evidence"][0]["line_start"] == 4

@@ -143,6 +143,19 @@ def test_utf16_is_text_with_and_without_its_mark(codec: str) -> None:
     assert found.encoding in ("utf-16-le", "utf-16-be")
 
 
+@pytest.mark.parametrize("codec", ["utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["An ordinary sentence.\n", "Привет, 東京 und 🦦.\n"])
+def test_utf32_is_text_with_and_without_its_mark(codec: str, text: str) -> None:
+    found = detect(text.encode(codec), "a.txt", whole=True)
+    assert (found.kind, found.format) == ("text", "plain")
+    assert found.encoding == (codec if "-" in codec[4:] else "utf-32-le")
+
+
+def test_whole_numbers_of_four_bytes_are_no_text() -> None:
+    numbers = b"".join(n.to_bytes(4, "little") for n in range(1, 4000))
+    assert detect(numbers, "a.bin", whole=True).encoding is None
+
+
 def test_western_text_that_is_not_utf8_is_still_text() -> None:
     assert detect("Café crème, déjà vu\n".encode("cp1252"), "a.txt", whole=True).encoding == "cp1252"
 
@@ -163,6 +176,7 @@ def test_json_is_told_from_its_first_part_alone() -> None:
     assert detect(content[:65536], "x", whole=False).format == "json"
     assert detect(content[:30000] + b"no" + content[30000:65536], "x", whole=False).format != "json"
     assert detect(b"[" * 65536, "x", whole=False).kind
+    assert detect(b'{"n": ' + b"9" * 65530, "x", whole=False).format == "json"
 
 
 def _frame(size: int, head: bytes) -> bytes:

@@ -101,6 +101,16 @@ def test_a_slice_is_there_without_making_the_views_again(lake: Lake) -> None:
     assert _asked(lake, "SELECT keyphrases[1].phrase FROM chunk_insights WHERE dataset = 'c'") == [(HOSTILE,)]
 
 
+def test_the_best_rows_of_one_dataset_are_told_to_mesh_sql_and_to_a_notebook(lake: Lake) -> None:
+    _insights(lake, "a.000000", count=5)
+    _insights(lake, "b.000000", count=7)
+    query = "SELECT dataset, chunk_id, entities FROM chunk_insights WHERE dataset = 'a' ORDER BY chunk_id DESC LIMIT 1"
+    best = [("a", f"{4:032x}", [])]
+    assert _asked(lake, query) == best
+    with duckdb.connect(str(views_database(lake.root)), read_only=True) as notebook:
+        assert notebook.sql(query).fetchall() == best
+
+
 def test_a_file_of_an_older_schema_lacks_a_column_and_nothing_else(lake: Lake) -> None:
     _insights(lake, "a.000000")
     _insights(lake, "a.000001")

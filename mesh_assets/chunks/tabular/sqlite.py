@@ -17,6 +17,7 @@ import numpy as np
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.tabular.grids import BLOCK, NO_TIME, Grid, Rows, binary_text, csv_line
 from mesh_assets.chunks.tabular.opening import complaint, copied
+from mesh_assets.errors import FormatError
 from mesh_assets.schemas.rejects import Reject, printable
 
 # Where the header says how the file is written: 2 for one with a log beside it, which a copy does not have.
@@ -34,11 +35,20 @@ _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 
 def sqlite_grids(source: Source) -> Iterator[Grid | Reject]:
-    """The tables of a database in the order in which they were made. A table that cannot be read is a reject."""
+    """The tables of a database in the order in which they were made. A table that cannot be read is a reject.
+
+    FormatError where there is none.
+    """
     with copied(source) as path:
         _prepare(path)
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
             tables = _tables(database)
+            if not tables:
+                raise FormatError(
+                    "no table in it",
+                    f"{source.path} has no table.",
+                    remedy="Nothing to do where it is empty; what a file of its name with `-wal` has is not read.",
+                )
             virtual = {name for name, statement in tables if _is_virtual(statement)}
             for name, statement in tables:
                 owner, _, part = name.rpartition("_")

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from mesh_assets.chunks.protocol import Piece
+from mesh_assets.chunks.registry import chunker_for, no_chunker
 from mesh_assets.errors import FormatError
+from mesh_assets.intake.kinds import detect
 from mesh_assets.schemas.rejects import Reject
+from mesh_assets_tests.chunks.sources import source
 from mesh_assets_tests.chunks.tabular.readings import cut, parts, pieces, reading, rows
 
 
@@ -47,6 +50,19 @@ def test_every_table_has_its_rows_and_its_name(tmp_path: Path, journal: str) -> 
     assert rows(list(found), "customers")[300] == ["300", "customer 300", "2024-01-01"]
     assert rows(list(found), 'odd "name') == [["a", "twice"], ["21", "42"]]
     assert rows(list(found), "empty") == [["a", "b"]]
+
+
+def test_rows_that_only_the_log_beside_a_database_has_do_not_vanish_without_a_word(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "open.db")) as used:
+        used.execute("PRAGMA journal_mode = wal")
+        used.execute("CREATE TABLE t (a)")
+        used.commit()
+        database, log = (tmp_path / "open.db").read_bytes(), (tmp_path / "open.db-wal").read_bytes()
+    with pytest.raises(FormatError, match="no table"):
+        list(parts(database, "sqlite"))
+    found = detect(log, "open.db-wal", whole=True)
+    assert chunker_for(found.kind, found.format) is None
+    assert "wal_checkpoint" in no_chunker(source(log, found.kind, found.format)).remedy
 
 
 def test_views_triggers_and_virtual_tables_do_not_run(tmp_path: Path) -> None:
