@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from mesh_assets.chunks.confined import ConfinedChunker
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, grouped_by, line_cuts
 from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
-from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit, scanned_units
+from mesh_assets.chunks.python_scan import Unit, scanned_units
+from mesh_assets.chunks.python_text import MAX_CONTEXT, Lines, Logical
 from mesh_assets.chunks.syntax.cuts import cuts_of
 from mesh_assets.chunks.syntax.grammars import grammar_for
 from mesh_assets.chunks.syntax.outline import Outline, parsed
@@ -167,7 +168,8 @@ def _python_pieces(window: Window, limit: int) -> Iterator[Piece]:
     text = window.text
     cutter = Cutter.of(window, "code")
     lines = Lines.of(cutter.meter)
-    units = scanned_units(text, lines, cutter.meter, limit)
+    logical = Logical.of(text, lines, cutter.meter.codes)
+    units = scanned_units(text, lines, logical, limit) if logical is not None else None
     if units is None:
         from mesh_assets.chunks.python_tree import parsed_units
 
@@ -241,3 +243,9 @@ def _unit_spans(
                 yield cut, meter.before(cut), context, unit.symbol
                 context = later
         start, at = end, after
+
+
+def python_rows(source, window, lines, logical):
+    from mesh_assets.chunks.python_symbols import PythonSymbols
+    from mesh_assets.chunks.syntax.rows import python_rows
+    return python_rows(source, window, PythonSymbols(window.text, lines, logical))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mesh_assets.chunks.python_scan import MAX_CLASS_DEPTH, Lines, Unit
+from mesh_assets.chunks.python_scan import MAX_CLASS_DEPTH, Unit
+from mesh_assets.chunks.python_text import Lines
 
 if TYPE_CHECKING:
     from tree_sitter import Node

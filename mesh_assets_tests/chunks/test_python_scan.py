@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.chunks.python_scan import Lines, Unit, scanned_units
+from mesh_assets.chunks.python_scan import Unit, scanned_units
+from mesh_assets.chunks.python_text import Lines, Logical
 from mesh_assets.chunks.python_tree import parsed_units
 from mesh_assets.chunks.tokens import TokenMeter
 
@@ -20,7 +21,9 @@ SITE = Path(sysconfig.get_paths()["purelib"])
 def both(text: str, limit: int = 64) -> tuple[list[Unit] | None, list[Unit]]:
     meter = TokenMeter(text, "code")
     lines = Lines.of(meter)
-    return scanned_units(text, lines, meter, limit), parsed_units(text, lines, limit)
+    logical = Logical.of(text, lines, meter.codes)
+    units = scanned_units(text, lines, logical, limit) if logical is not None else None
+    return units, parsed_units(text, lines, limit)
 
 
 def definitions(units: list[Unit]) -> list[tuple[int, str | None, str]]:
@@ -75,7 +78,6 @@ def test_definitions_are_those_of_the_syntax_tree(name: str, limit: int) -> None
         "else:\n    x = 1\n",
         "def f():\r    pass\n",
         "class A:\n" + "        x = 1\n" * 20 + "    y = 1\n",
-        "x = " + "(" * 12 + ")" * 12 + "\n",
     ],
 )
 def test_what_lines_do_not_tell_is_left_to_the_syntax_tree(text: str) -> None:

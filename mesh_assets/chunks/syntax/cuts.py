@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE
-from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit
+from mesh_assets.chunks.python_scan import Unit
+from mesh_assets.chunks.python_text import MAX_CONTEXT, Lines
 from mesh_assets.chunks.syntax.grammar import FUNCTIONS, GROUPED
 from mesh_assets.chunks.syntax.outline import Definition, Outline, children_of, is_sound, lost_parts
 from mesh_assets.chunks.tokens import TokenMeter, numbers
