@@ -157,7 +157,7 @@ class _Outline:
             if lead == _HASH:
                 # Comments in lines of their own right above a definition belong to it.
                 above = row if above is None and row > end else above
-                add(_UNIT((above or row, symbol, context, False, ())))
+                add(_UNIT((above, symbol, context, False, ())))
                 end = lasts[stop - 1]
                 continue
             end = lasts[stop - 1]

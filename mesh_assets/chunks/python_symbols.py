@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from keyword import kwlist
 from typing import NamedTuple
 
 import numpy as np
 
 from mesh_assets.chunks.python_text import STRINGS, Lines, Logical
-from mesh_assets.chunks.syntax.outline import Uses
 
 # Names of more characters are none that a person wrote.
 _MAX_NAME = 120
 _MAX_BASE = 400
+# What is longer is no name.
+_MAX_ARGUMENT = 4000
 _MAX_HEAD = 1200
 _MAX_DOC = 400
 
-_HEAD = re.compile(r"(?:(?:async[ \t]++)?def|(?P<class>class))[ \t]++(?P<name>\w++)")
+_HEAD = re.compile(r"(?:(?:async[ \t]++)?def|(class))[ \t]++(\w++)")
 _CONSTANT = re.compile(r"(_?[A-Z][A-Z0-9_]*+)[ \t]*+(?:=(?!=)|:(?!=))")
 _ALIAS = re.compile(r"type[ \t]++(\w++(?:\[[^\]]*+\])?+)[ \t]*+=(?!=)")
-_CALLED = re.compile(r"[\w.]++(?=[ \t]*+(?:\\\r?\n[ \t]*+)?\()")
+# Backwards, a bracket and the names before it: forwards, where each name may be called, it takes fifteen times as long.
+_CALLED = re.compile(r"\([ \t]*+(?:\n\r?\\[ \t]*+)?([\w.]++)")
 _IMPORT = re.compile(r"import(?=[ \t\\(*])")
 _FROM = re.compile(r"(?:.*[;:])?[ \t]*+from[ \t]*+([.\w \t]+?)[ \t]*+\Z", re.DOTALL)
 _BEFORE_STATEMENT = re.compile(r"(?:.*[;:])?[ \t\ufeff]*+\Z", re.DOTALL)
@@ -35,21 +38,25 @@ _IN_NAME = frozenset("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 _IMPORTED = re.compile(r"[ \t\\\r\n]*+(?:\(([^)]*+)\)|((?:[^\n;\\]|\\\r?\n)*+))")
 _BRACKET_OR_COLON = re.compile(r"[()\[\]{}:]")
 _BRACKET_OR_COMMA = re.compile(r"[()\[\]{},]")
-# A base that is a name, or something of one; with what is in brackets left out.
-_BASE = re.compile(r"(?!\d)[\w.]++(?:\s*+(?:\(\)|\[\]|\.[\w.]++))*+\Z")
+_INNERMOST = re.compile(r"\([^()\[\]{}]*+\)|\[[^()\[\]{}]*+\]|\{[^()\[\]{}]*+\}")
+_BASE = re.compile(r"(?![\d.])[\w.]++\s*+")
 _CASE = re.compile(r"^[ \t]*+case\b(?![ \t]*+[=.,)\]:]).*?:", re.MULTILINE)
 _MATCH = re.compile(r"^[ \t]*+(?:match|case)\b(?=[ \t]*+\(.*:[ \t\r]*+$)", re.MULTILINE)
 _KEYWORDS = frozenset(kwlist)
 _STRING_LEADS = frozenset(b"\"'rRuUbBfF")
 _DOC = re.compile(r"[rRuUbBfF]{0,2}(?=[\"'])")
 _DEFINING = re.compile(rb"[acdt]")
-_AT, _HASH = b"@#"
+_BLOCKS = frozenset({"function", "class"})
+_AT, _HASH, _TYPE = b"@#t"
+_ABOVE = frozenset(b"@#")
+_IS_CAPITAL = np.isin(np.arange(256), list(b"_ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
 class Definition(NamedTuple):
-    """One definition: characters from `start` to `stop` with its decorators, rows (from 0) that those are in.
+    """One definition: characters from `start` to `stop` with its decorators, and the rows (from 0) that those are in.
 
-    `lead` is where the comments directly above begin. `owner` is the number of the definition around it, or -1.
+    `lead` is where the comments directly above begin, `owner` the number of the definition around it, or -1. `head` is
+    what it says up to its body, `doc` the string that its body begins with.
     """
 
     type: str
@@ -57,179 +64,193 @@ class Definition(NamedTuple):
     symbol: str
     start: int
     stop: int
-    first_row: int
+    row: int
     last_row: int
-    signature: str
     lead: int
     owner: int
+    head: str
+    doc: str | None
+    bases: list[str]
 
 
-class _Found(NamedTuple):
-    """A definition in logical lines: from `first` up to `stop`, its head in `line`, its name up to `behind`."""
+_DEFINITION = partial(tuple.__new__, Definition)
 
-    type: str
-    name: str
-    first: int
-    line: int
-    stop: int
-    start_at: int
-    head_at: int
-    behind: int
-    stop_at: int
+
+class _Callees(dict[str, str]):
+    """What is called, by the names that stand before a bracket, written backwards."""
+
+    def __missing__(self, backwards: str) -> str:
+        callee = self[backwards] = _callee(backwards[::-1])
+        return callee
 
 
 class PythonSymbols:
-    """The definitions of one module in the order of their starts, and what each of them, and the file, uses."""
+    """The definitions of one module in the order of their starts, and what the file (first) and each of them uses."""
 
     def __init__(self, text: str, lines: Lines, logical: Logical) -> None:
-        self.text = self._text = text
-        self._lines, self._logical = lines, logical
+        self.text, self._lines, self._logical = text, lines, logical
         self._masked = _without_patterns(logical.masked)
+        self._backwards = self._masked[::-1]
         self.definitions: list[Definition] = []
-        self.file = Uses()
-        self.uses: list[Uses] = []
-        self._resolved: dict[str, str] = {}
+        # Names before brackets, backwards: of the file, then of each definition.
+        self._called: list[list[str]] = [[]]
         # Parts of the text, by their starts, and the definition that each belongs to.
-        self._part_starts: list[int] = []
-        self._part_owners: list[int] = []
+        self._parts: list[int] = []
+        self._owners: list[int] = []
         self._define()
+        callees = _Callees()
+        self.calls = [_once(map(callees.__getitem__, names)) for names in self._called]
+        self.imports: list[list[str]] = [[] for _ in self._called]
         self._add_imports()
 
-    # ------------------------------------------------------------------ definitions
-
     def _define(self) -> None:
-        around: list[tuple[int, int, int]] = []  # line and character behind, number
-        at = 0
-        for found in self._found():
-            while around and around[-1][0] <= found.first:
-                _, stop, number = around.pop()
-                self._add_calls(at, stop, number)
-                at = max(at, stop)
-            owner = around[-1][2] if around else -1
-            self._add_calls(at, found.start_at, owner)
-            number = len(self.definitions)
-            self._add_definition(found, owner)
-            self._add_calls(found.start_at, found.head_at, number)
-            at = found.behind
-            around.append((found.stop, found.stop_at, number))
-        while around:
-            _, stop, number = around.pop()
-            self._add_calls(at, stop, number)
-            at = max(at, stop)
-        self._add_calls(at, len(self._text), -1)
-
-    def _found(self) -> Iterator[_Found]:
-        """Definitions and constants in the order of their lines."""
-        logical, masked = self._logical, self._masked
-        at, leads, indents = logical.at, logical.leads, logical.indents
-        heads: list[tuple[int, str, str, int, int]] = []
-        for lead in _DEFINING.finditer(leads):
-            index = lead.start()
-            if (head := _HEAD.match(masked, at[index])) is not None:
-                heads.append((index, "class" if head["class"] else "function", head["name"], head.end(), -1))
-            elif lead[0] == b"t" and (alias := _ALIAS.match(masked, at[index])) is not None:
-                heads.append((index, "type", alias[1], at[index], -1))
-        for index in np.flatnonzero(indents == 0).tolist():
-            if 65 <= leads[index] <= 90 or leads[index] == 95:
-                if (constant := _CONSTANT.match(masked, at[index])) is not None:
-                    heads.append((index, "constant", constant[1], at[index], index + 1))
-        heads.sort()
+        heads = self._heads()
         stops = self._stops([head[0] for head in heads])
-        for (index, what, name, behind, own_stop), stop in zip(heads, stops, strict=True):
-            stop = own_stop if own_stop >= 0 else index + 1 if what == "type" else stop
-            first = index
-            if what in ("function", "class"):
-                above = index - 1
-                while above >= 0 and leads[above] in (_AT, _HASH):
-                    if leads[above] == _AT:
-                        first = above
-                    above -= 1
-            yield _Found(what, name, first, index, stop, at[first], at[index], behind, self._end(stop - 1, has_comment=what in ("function", "class")))
+        logical = self._logical
+        at, leads = logical.at, logical.leads
+        around: list[tuple[int, int, int]] = []  # the line and the character behind, and the number
+        place = 0
+        for (line, what, name, behind), stop in zip(heads, stops, strict=True):
+            first = line
+            if line and leads[line - 1] in _ABOVE and what in _BLOCKS:
+                first = self._first_decorator(line)
+            while around and around[-1][0] <= first:
+                _, end, number = around.pop()
+                self._add_part(place, end, number)
+                place = max(place, end)
+            start = at[first]
+            owner = around[-1][2] if around else -1
+            self._add_part(place, start, owner)
+            number = len(self.definitions)
+            self._called.append([])
+            if what in _BLOCKS:
+                self._add_part(start, at[line], number)
+                end = self._end(stop - 1)
+                self._add_block((what, name, owner), (first, line, stop), behind, end)
+            else:
+                stop = line + 1
+                end = at[line] + len(self._masked[at[line] : self._line_stop(line)].rstrip())
+                self._add((what, name, owner), (first, stop), end, self.text[start:end], None, [])
+            place = behind
+            around.append((stop, end, number))
+        while around:
+            _, end, number = around.pop()
+            self._add_part(place, end, number)
+            place = max(place, end)
+        self._add_part(place, len(self.text), -1)
+
+    def _heads(self) -> list[tuple[int, str, str, int]]:
+        """Logical lines that define something, in order: the line, what, its name, and where that ends."""
+        masked, logical = self._masked, self._logical
+        at, leads = logical.at, logical.leads
+        heads: list[tuple[int, str, str, int]] = []
+        match = _HEAD.match
+        for lead in _DEFINING.finditer(leads):
+            line = lead.start()
+            if (head := match(masked, at[line])) is not None:
+                what, name = head.groups()
+                heads.append((line, "class" if what else "function", name, head.end()))
+            elif leads[line] == _TYPE and (alias := _ALIAS.match(masked, at[line])) is not None:
+                heads.append((line, "type", alias[1], at[line]))
+        leading = np.frombuffer(leads, np.uint8)
+        for line in np.flatnonzero((logical.indents == 0) & _IS_CAPITAL[leading]).tolist():
+            if (constant := _CONSTANT.match(masked, at[line])) is not None:
+                heads.append((line, "constant", constant[1], at[line]))
+        heads.sort()
+        return heads
 
     def _stops(self, heads: list[int]) -> list[int]:
-        """Behind the last logical line of what begins with each of these."""
+        """Behind the last logical line of the block that begins in each of these."""
         indents = self._logical.indents
-        own = indents[heads]
+        lines = np.array(heads, np.int64)
+        own = indents[lines]
         stops = np.full(len(heads), len(indents), np.int64)
         for level in np.unique(own).tolist():
             outer = np.append(np.flatnonzero(indents <= level), len(indents))
             here = np.flatnonzero(own == level)
-            stops[here] = outer[np.searchsorted(outer, np.array(heads)[here], "right")]
+            stops[here] = outer[outer.searchsorted(lines[here], "right")]
         return stops.tolist()
 
-    def _end(self, line: int, *, has_comment: bool = False) -> int:
-        """Where the content of a logical line ends, which may be a comment behind it."""
-        start, stop = self._logical.at[line], self._lines.starts[self._logical.lasts[line] + 1]
-        content = (self._text if has_comment else self._masked)[start:stop]
-        return start + len(content.rstrip())
+    def _first_decorator(self, line: int) -> int:
+        leads, first = self._logical.leads, line
+        above = line - 1
+        while above >= 0 and leads[above] in _ABOVE:
+            if leads[above] == _AT:
+                first = above
+            above -= 1
+        return first
 
-    def _add_definition(self, found: _Found, owner: int) -> None:
-        outer = self.definitions[owner] if owner >= 0 else None
-        what = found.type
-        if what == "function" and outer is not None and outer.type == "class":
-            what = "method"
-        symbol = f"{outer.symbol}.{found.name}" if outer is not None else found.name
-        uses = Uses()
+    def _line_stop(self, line: int) -> int:
+        return self._lines.starts[self._logical.lasts[line] + 1]
+
+    def _end(self, line: int) -> int:
+        """Where the content of a logical line ends, with the comment behind it."""
+        start = self._logical.at[line]
+        return start + len(self.text[start : self._line_stop(line)].rstrip())
+
+    def _add_block(self, found: tuple[str, str, int], place: tuple[int, int, int], behind: int, end: int) -> None:
+        """A function or class whose head is in the logical line `line` of `first`, `line`, `stop`."""
+        masked, leads = self._masked, self._logical.leads
+        first, line, stop = place
+        start, line_stop = self._logical.at[line], self._line_stop(line)
+        content = masked[start:line_stop].rstrip()
+        doc = None
+        if content[-1] == ":":
+            head_stop = start + len(content)
+            body = line + 1
+            while body < stop and leads[body] == _HASH:
+                body += 1
+            if body < stop and leads[body] in _STRING_LEADS:
+                doc = self._string_at(self._logical.at[body], self._line_stop(body))
+        else:
+            head_stop = self._colon(behind, start + len(content))
+            rest = self.text[head_stop:line_stop]
+            doc = self._string_at(line_stop - len(rest.lstrip()), line_stop)
+        bases = list(self._bases(behind, head_stop)) if found[0] == "class" else []
+        self._add(found, (first, stop), end, self.text[start : min(head_stop, start + _MAX_HEAD)], doc, bases)
+
+    def _add(
+        self, found: tuple[str, str, int], place: tuple[int, int], end: int, head: str, doc: str | None,
+        bases: list[str],
+    ) -> None:  # fmt: skip
+        what, name, owner = found
+        first, stop = place
+        name = symbol = name[:_MAX_NAME]
+        if owner >= 0:
+            outer = self.definitions[owner]
+            symbol = f"{outer.symbol}.{name}"
+            if what == "function" and outer.type == "class":
+                what = "method"
         logical = self._logical
-        head_stop = found.stop_at
-        if what in ("function", "method", "class"):
-            head_stop = self._head_stop(found)
-            uses.doc = self._doc(found, head_stop)
-        if what == "class":
-            for base in self._bases(found.behind, head_stop):
-                uses.bases[base] = None
-        signature = self._text[found.head_at : min(head_stop, found.head_at + _MAX_HEAD)]
-        rows = self._lines.starts
-        last_row = bisect_right(rows, max(found.stop_at - 1, found.start_at)) - 1
-        self.uses.append(uses)
+        start = lead = logical.at[first]
+        if first and logical.leads[first - 1] == _HASH:
+            lead = self._lead(first)
         self.definitions.append(
-            Definition(
-                what, found.name[:_MAX_NAME], symbol, found.start_at, found.stop_at, logical.rows[found.first],
-                last_row, signature, self._lead(found.first), owner,
+            _DEFINITION(
+                (
+                    what, name, symbol, start, end, logical.rows[first], logical.lasts[stop - 1], lead, owner, head,
+                    doc, bases,
+                )
             )
         )  # fmt: skip
 
-    def _head_stop(self, found: _Found) -> int:
-        """Behind the colon of a head."""
-        end = self._end(found.line)
-        if self._masked[end - 1] == ":":
-            return end
+    def _colon(self, behind: int, end: int) -> int:
+        """Behind the colon of a head that a statement follows in the same line."""
         depth = 0
-        for part in _BRACKET_OR_COLON.finditer(self._masked, found.behind, end):
-            if part[0] in "([{":
-                depth += 1
-            elif part[0] in ")]}":
-                depth -= 1
-            elif depth == 0:
+        for part in _BRACKET_OR_COLON.finditer(self._masked, behind, end):
+            if part[0] == ":" and not depth:
                 return part.end()
+            depth += (part[0] in "([{") - (part[0] in ")]}")
         return end
-
-    def _doc(self, found: _Found, head_stop: int) -> str | None:
-        logical = self._logical
-        end = self._lines.starts[logical.lasts[found.line] + 1]
-        if self._masked[head_stop:end].strip():  # in the same line
-            start = head_stop + len(self._text[head_stop:end]) - len(self._text[head_stop:end].lstrip())
-            return self._string_at(start, end)
-        following = found.line + 1
-        while following < found.stop and logical.leads[following] == _HASH:
-            following += 1
-        return self._doc_in(following) if following < found.stop else None
-
-    def _doc_in(self, line: int) -> str | None:
-        logical = self._logical
-        if logical.leads[line] not in _STRING_LEADS:
-            return None
-        return self._string_at(logical.at[line], self._lines.starts[logical.lasts[line] + 1])
 
     def _string_at(self, start: int, end: int) -> str | None:
         """The string that is all of the statement at `start`, in a logical line that stops at `end`."""
-        text = self._text
+        text = self.text
         prefix = _DOC.match(text, start)
         string = STRINGS.match(text, prefix.end()) if prefix is not None else None
         if string is None or self._masked[string.end() : end].lstrip()[:1] not in ("", ";", ","):
             return None
-        doc = text[start : min(string.end(), start + _MAX_DOC)]
-        return doc if doc.isascii() else doc.encode()[:_MAX_DOC].decode("utf-8", "replace")
+        return text[start : min(string.end(), start + _MAX_DOC)]
 
     def _lead(self, first: int) -> int:
         """Where the comments in lines of their own directly above the logical line `first` begin."""
@@ -239,59 +260,24 @@ class PythonSymbols:
         return self._logical.at[first]
 
     def _bases(self, behind: int, head_stop: int) -> Iterator[str]:
+        """What a class inherits from, whose name ends at `behind`: names, and elements and calls of such."""
         masked = self._masked
-        start = depth = -1
-        flat: list[str] = []
-        at = begun = 0
-        depth = 0
-        for part in _BRACKET_OR_COMMA.finditer(masked, behind, head_stop):
-            what = part[0]
-            if depth == 0:
-                if what == "[":  # parameters of types
-                    depth = 1
-                    start = -1
-                elif what == "(":
-                    depth, start, at, begun, flat = 1, part.start(), part.end(), part.end(), []
-                continue
-            if start < 0:
-                depth += (what in "([{") - (what in ")]}")
-                continue
-            if depth == 1 and what in ",)":
-                flat.append(masked[at : part.start()])
-                if _BASE.match("".join(flat).strip()):
-                    raw = self._text[begun : part.start()].strip()[:_MAX_BASE]
-                    if raw not in _KEYWORDS:
-                        yield " ".join(raw.split())
-                if what == ")":
-                    return
-                flat, at, begun = [], part.end(), part.end()
-            elif what in "([{":
-                if depth == 1:
-                    flat.append(masked[at : part.end()])
-                depth += 1
-            elif what in ")]}":
-                depth -= 1
-                if depth == 1:
-                    at = part.start()
+        for start, stop in _arguments(masked, behind, head_stop):
+            plain = masked[start : min(stop, start + _MAX_ARGUMENT)].strip()
+            while (shorter := _INNERMOST.sub("", plain)) != plain:
+                plain = shorter
+            if _BASE.fullmatch(plain) and plain not in _KEYWORDS:
+                yield " ".join(self.text[start:stop].strip()[:_MAX_BASE].split())
 
-    # ------------------------------------------------------------------ uses
-
-    def _add_calls(self, start: int, stop: int, owner: int) -> None:
-        if start >= stop:
-            return
-        self._part_starts.append(start)
-        self._part_owners.append(owner)
-        names = dict.fromkeys(_CALLED.findall(self._masked, start, stop))
-        if not names:
-            return
-        calls = (self.uses[owner] if owner >= 0 else self.file).calls
-        resolved = self._resolved
-        for name in names:
-            callee = resolved.get(name)
-            if callee is None:
-                callee = resolved[name] = _callee(name)
-            if callee:
-                calls[callee] = None
+    def _add_part(self, start: int, stop: int, owner: int) -> None:
+        """What is called from `start` to `stop`, which is of the definition `owner`."""
+        if start < stop:
+            self._parts.append(start)
+            self._owners.append(owner)
+            size = len(self._backwards)
+            names = _CALLED.findall(self._backwards, size - stop, size - start)
+            names.reverse()
+            self._called[owner + 1] += names
 
     def _add_imports(self) -> None:
         masked = self._masked
@@ -310,8 +296,7 @@ class PythonSymbols:
                 module = source[1].replace(" ", "").replace("\t", "")
             names = _IMPORTED.match(masked, found.end())
             assert names is not None
-            owner = self._part_owners[bisect_right(self._part_starts, start) - 1] if self._part_starts else -1
-            own = self.uses[owner] if owner >= 0 else self.file
+            owner = self._owners[bisect_right(self._parts, found.start()) - 1]
             for each in (names[1] or names[2] or "").replace("\\", " ").split(","):
                 words = each.split()
                 if not words:
@@ -319,17 +304,19 @@ class PythonSymbols:
                 name = words[0]
                 if module is not None and module != "__future__":
                     name = f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
-                own.imports[name] = None
-                self.file.imports[name] = None
-
-    # ------------------------------------------------------------------ the file
+                self.imports[0].append(name)
+                if owner >= 0:
+                    self.imports[owner + 1].append(name)
+        self.imports = list(map(_once, self.imports))
 
     @property
     def file_doc(self) -> str | None:
         """The string that the module begins with."""
         leads = self._logical.leads
         first = next((line for line in range(len(leads)) if leads[line] != _HASH), None)
-        return self._doc_in(first) if first is not None else None
+        if first is None or leads[first] not in _STRING_LEADS:
+            return None
+        return self._string_at(self._logical.at[first], self._line_stop(first))
 
     def comments(self) -> list[tuple[int, int]]:
         """Comments before everything else."""
@@ -338,7 +325,7 @@ class PythonSymbols:
         for line, lead in enumerate(logical.leads):
             if lead != _HASH:
                 break
-            found.append((logical.at[line], self._end(line, has_comment=True)))
+            found.append((logical.at[line], self._end(line)))
         return found
 
 
@@ -350,9 +337,36 @@ def _callee(name: str) -> str:
     return name if name[-1] != "." else ""
 
 
+def _arguments(masked: str, behind: int, stop: int) -> Iterator[tuple[int, int]]:
+    """From where to where the arguments in the first round brackets between `behind` and `stop` are, one by one."""
+    around: list[str] = []
+    start = -1
+    for part in _BRACKET_OR_COMMA.finditer(masked, behind, stop):
+        what = part[0]
+        if what in "([{":
+            around.append(what)
+            if what == "(" and len(around) == 1:
+                start = part.end()
+        elif what != ",":
+            around.pop()
+            if start >= 0 and not around:
+                yield start, part.start()
+                return
+        elif start >= 0 and len(around) == 1:
+            yield start, part.start()
+            start = part.end()
+
+
 def _without_patterns(masked: str) -> str:
     """`masked` without the patterns of `case`, which look like calls, and without `match` before a bracket."""
     if "case" not in masked or "match" not in masked:
         return masked
     masked = _CASE.sub(lambda found: found[0].replace("(", " ").replace(")", " "), masked)
     return _MATCH.sub(lambda found: " " * len(found[0]), masked)
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    """Each name once, in order, but for empty ones."""
+    found = dict.fromkeys(names)
+    found.pop("", None)
+    return list(found)

@@ -37,9 +37,9 @@ _TOLD = bytes(
     _OPENS if code in b"([{" else _CLOSES if code in b")]}" else _BREAKS if code == 10 else 0 for code in range(256)
 )
 _DEPTH = np.array([0, 1, -1, 0], np.int32)
-_NEWLINE, _RETURN, _SPACE, _HASH, _OTHER, _BACKSLASH = b"\n\r #?\\"
-# Indents of anything but spaces; a character that is none of Latin-1 may be white space too.
-_IS_ODD = np.isin(np.arange(256), list(b"\t\f\v\x1c\x1d\x1e\x1f\x85\xa0"))
+_NEWLINE, _RETURN, _SPACE, _TAB, _HASH, _OTHER, _BACKSLASH = b"\n\r \t#?\\"
+# Indents of anything but spaces and tabs; a character that is none of Latin-1 may be white space too.
+_IS_ODD = np.isin(np.arange(256), list(b"\f\v\x1c\x1d\x1e\x1f\x85\xa0"))
 _IS_CONTENT = ~np.isin(np.arange(256), (_NEWLINE, _RETURN))
 
 
@@ -113,6 +113,8 @@ class Logical:
         lasts = rows[kept + 1] - 1
         rows = rows[kept]
         at, leads = at[rows], leads[rows]
+        if "\t" in text and not _is_one_indent(lines, codes, rows, at):
+            return None  # nobody says how wide a tab is
         indents = at - lines.places[rows]
         if has_mark and at[:1].tolist() == [1]:
             indents[0] = 0
@@ -212,10 +214,19 @@ def _contents(lines: Lines, codes: NDArray[np.uint8], *, has_mark: bool) -> tupl
     padded = np.full(len(codes) + 1, _NEWLINE, np.uint8)
     padded[:-1] = codes
     is_other = padded != _SPACE
+    is_other &= padded != _TAB
     is_other[0] &= not has_mark
     (others,) = is_other.nonzero()
     at = others[others.searchsorted(lines.places[:-1])]
     return at, padded[at]
+
+
+def _is_one_indent(lines: Lines, codes: NDArray[np.uint8], rows: NDArray[np.int64], at: NDArray[np.int64]) -> bool:
+    """Whether the lines `rows`, with their first characters `at`, are all indented by spaces, or all by tabs."""
+    (tabs,) = (codes == _TAB).nonzero()
+    starts = lines.places[rows]
+    counts = tabs.searchsorted(at) - tabs.searchsorted(starts)
+    return not counts.any() or bool((counts == at - starts).all())
 
 
 def _with_comments(indent: NDArray[np.int64], is_comment: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ _CONTINUES = frozenset(
 )  # fmt: skip
 # What may end the line of a definition.
 _TAIL = re.compile(r"[\s;,)}\]]{0,200}?\n")
-_BLANK_TAIL = re.compile(r"(?:[\s{:=;,]|\bwhere)+$")
+_BLANK = " {:=;,"
 
 
 @dataclass(slots=True)
@@ -266,4 +266,7 @@ class _Cutting:
 
 def one_line(raw: str) -> str:
     """`raw` in one line without what a body begins with, at most `MAX_CONTEXT` characters."""
-    return _BLANK_TAIL.sub("", " ".join(raw.split()))[:MAX_CONTEXT]
+    text = " ".join(raw.split()).rstrip(_BLANK)
+    while text.endswith(" where"):  # of Rust
+        text = text[:-6].rstrip(_BLANK)
+    return text[:MAX_CONTEXT]

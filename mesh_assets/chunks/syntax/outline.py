@@ -80,6 +80,11 @@ class Uses:
     bases: dict[str, None] = field(default_factory=dict[str, None])
     doc: str | None = None
 
+    @property
+    def lists(self) -> tuple[list[str], list[str], list[str]]:
+        """Imports, calls and bases."""
+        return list(self.imports), list(self.calls), list(self.bases)
+
 
 @dataclass(slots=True)
 class Outline:

@@ -42,7 +42,7 @@ def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tup
     stop = source.stop - source.start
     yield 0, _row(
         source, ordinals, "", "module", printable(name), _file_doc(outline, file_uses), (0, stop),
-        (1, content.line_at(max(len(data) - 1, 0))), file_uses,
+        (1, content.line_at(max(len(data) - 1, 0))), file_uses.lists,
     )  # fmt: skip
     if len(data) > MINIFIED_LINE * (data.count(b"\n") + 1):
         return
@@ -55,34 +55,35 @@ def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tup
             doc = _unquoted(above, each.name)
         lines = content.line_at(each.start), content.line_at(max(each.stop - 1, each.start))
         extent = places[each.start], places[each.stop]
-        yield extent[0], _row(source, ordinals, each.symbol, each.type, one_line(head), doc, extent, lines, own)
+        yield extent[0], _row(source, ordinals, each.symbol, each.type, one_line(head), doc, extent, lines, own.lists)
 
 
-def python_rows(source: Source, window: Window, found: PythonSymbols) -> list[dict[str, object]]:
+def python_rows(source: Source, window: Window, found: PythonSymbols) -> Iterator[tuple[int, dict[str, object]]]:
     """As `symbol_rows`, of a module that was looked through without a parser."""
     text, definitions = found.text, found.definitions
     ordinals: Counter[str] = Counter()
     first = definitions[0].lead if definitions else len(text)
     doc = found.file_doc
     doc = _unquoted(doc, "") if doc is not None else _first_comment(text, found.comments(), first)
-    rows = [
-        _row(
-            source, ordinals, "", "module", printable(source.path.rpartition("/")[2]), doc,
-            (0, source.stop - source.start), (1, text.count("\n", 0, len(text) - 1) + 1), found.file,
-        )
-    ]  # fmt: skip
-    if len(text) > MINIFIED_LINE * (text.count("\n") + 1):
-        return rows
+    breaks = text.count("\n")
+    yield 0, _row(
+        source, ordinals, "", "module", printable(source.path.rpartition("/")[2]), doc,
+        (0, source.stop - source.start), (1, breaks + (text[-1:] != "\n")), (found.imports[0], found.calls[0], []),
+    )  # fmt: skip
+    if len(text) > MINIFIED_LINE * (breaks + 1):
+        return
     places = extent_bytes(window, [place for each in definitions for place in (each.start, each.stop)])
-    for each, own in zip(definitions, found.uses, strict=True):
-        doc = _uncommented(text[each.lead : each.start]) if own.doc is None else _unquoted(own.doc, each.name)
-        rows.append(
-            _row(
-                source, ordinals, each.symbol, each.type, one_line(each.signature), doc,
-                (places[each.start], places[each.stop]), (each.first_row + 1, each.last_row + 1), own,
-            )
+    for number, each in enumerate(definitions, 1):
+        doc = each.doc
+        if doc is not None:
+            doc = _unquoted(doc, each.name)
+        elif each.lead < each.start:
+            doc = _uncommented(text[each.lead : each.start])
+        start = places[each.start]
+        yield start, _row(
+            source, ordinals, each.symbol, each.type, one_line(each.head), doc, (start, places[each.stop]),
+            (each.row + 1, each.last_row + 1), (found.imports[number], found.calls[number], each.bases),
         )  # fmt: skip
-    return rows
 
 
 def _row(
@@ -94,7 +95,7 @@ def _row(
     doc: str | None,
     extent: tuple[int, int],
     lines: tuple[int, int],
-    uses: Uses,
+    uses: tuple[list[str], list[str], list[str]],
 ) -> dict[str, object]:
     place = (source.dataset, source.path, symbol, str(ordinals[symbol]))
     ordinals[symbol] += 1
@@ -109,9 +110,9 @@ def _row(
         "byte_stop": source.start + extent[1],
         "line_start": lines[0],
         "line_stop": lines[1],
-        "imports": list(uses.imports),
-        "calls": list(uses.calls),
-        "bases": list(uses.bases),
+        "imports": uses[0],
+        "calls": uses[1],
+        "bases": uses[2],
     }
 
 
