@@ -8,7 +8,7 @@ speed. Rows are made in `syntax.rows`; where pieces are cut belongs to `python_s
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import partial
 from keyword import kwlist
@@ -76,6 +76,16 @@ class Definition(NamedTuple):
 _DEFINITION = partial(tuple.__new__, Definition)
 
 
+class _Head(NamedTuple):
+    """Where something is defined: the logical line, the character there, what, its name, and behind it."""
+
+    line: int
+    start: int
+    what: str
+    name: str
+    behind: int
+
+
 class _Callees(dict[str, str]):
     """What is called, by the names that stand before a bracket, written backwards."""
 
@@ -108,56 +118,65 @@ class PythonSymbols:
         stops = self._stops([head[0] for head in heads])
         logical = self._logical
         at, leads = logical.at, logical.leads
-        around: list[tuple[int, int, int]] = []  # the line and the character behind, and the number
+        around: list[tuple[int, int]] = []  # where it ends, and its number
         place = 0
-        for (line, what, name, behind), stop in zip(heads, stops, strict=True):
-            first = line
+        for head, stop in zip(heads, stops, strict=True):
+            line, start, what, _, behind = head
             if line and leads[line - 1] in _ABOVE and what in _BLOCKS:
-                first = self._first_decorator(line)
-            while around and around[-1][0] <= first:
-                _, end, number = around.pop()
+                start = at[self._first_decorator(line)]
+            while around and around[-1][0] <= start:
+                end, number = around.pop()
                 self._add_part(place, end, number)
                 place = max(place, end)
-            start = at[first]
-            owner = around[-1][2] if around else -1
+            owner = around[-1][1] if around else -1
             self._add_part(place, start, owner)
             number = len(self.definitions)
             self._called.append([])
             if what in _BLOCKS:
                 self._add_part(start, at[line], number)
                 end = self._end(stop - 1)
-                self._add_block((what, name, owner), (first, line, stop), behind, end)
+                self._add_block(head, stop, (start, end), owner)
             else:
                 stop = line + 1
-                end = at[line] + len(self._masked[at[line] : self._line_stop(line)].rstrip())
-                self._add((what, name, owner), (first, stop), end, self.text[start:end], None, [])
+                end = self._statement_end(start, line)
+                self._add(head, (start, end), line, owner, self.text[start:end], None, [])
             place = behind
-            around.append((stop, end, number))
+            around.append((end, number))
         while around:
-            _, end, number = around.pop()
+            end, number = around.pop()
             self._add_part(place, end, number)
             place = max(place, end)
         self._add_part(place, len(self.text), -1)
 
-    def _heads(self) -> list[tuple[int, str, str, int]]:
-        """Logical lines that define something, in order: the line, what, its name, and where that ends."""
+    def _heads(self) -> list[_Head]:
+        """What defines something, in order."""
         masked, logical = self._masked, self._logical
         at, leads = logical.at, logical.leads
-        heads: list[tuple[int, str, str, int]] = []
+        heads: list[_Head] = []
         match = _HEAD.match
         for lead in _DEFINING.finditer(leads):
             line = lead.start()
             if (head := match(masked, at[line])) is not None:
                 what, name = head.groups()
-                heads.append((line, "class" if what else "function", name, head.end()))
+                heads.append(_Head(line, at[line], "class" if what else "function", name, head.end()))
             elif leads[line] == _TYPE and (alias := _ALIAS.match(masked, at[line])) is not None:
-                heads.append((line, "type", alias[1], at[line]))
+                heads.append(_Head(line, at[line], "type", alias[1], at[line]))
         leading = np.frombuffer(leads, np.uint8)
         for line in np.flatnonzero((logical.indents == 0) & _IS_CAPITAL[leading]).tolist():
-            if (constant := _CONSTANT.match(masked, at[line])) is not None:
-                heads.append((line, "constant", constant[1], at[line]))
+            start, stop = at[line], self._line_stop(line)
+            for statement in masked[start:stop].split(";"):
+                start += len(statement) - len(statement.lstrip())
+                if (constant := _CONSTANT.match(masked, start, stop)) is not None:
+                    heads.append(_Head(line, start, "constant", constant[1], start))
+                start += len(statement.lstrip()) + 1
         heads.sort()
         return heads
+
+    def _statement_end(self, start: int, line: int) -> int:
+        """Where a statement in the logical line ends that is no block."""
+        stop = self._line_stop(line)
+        end = self._masked.find(";", start, stop)
+        return start + len(self._masked[start : end if end >= 0 else stop].rstrip())
 
     def _stops(self, heads: list[int]) -> list[int]:
         """Behind the last logical line of the block that begins in each of these."""
@@ -188,11 +207,11 @@ class PythonSymbols:
         start = self._logical.at[line]
         return start + len(self.text[start : self._line_stop(line)].rstrip())
 
-    def _add_block(self, found: tuple[str, str, int], place: tuple[int, int, int], behind: int, end: int) -> None:
-        """A function or class whose head is in the logical line `line` of `first`, `line`, `stop`."""
+    def _add_block(self, head: _Head, stop: int, place: tuple[int, int], owner: int) -> None:
+        """A function or class whose logical lines go up to `stop`."""
         masked, leads = self._masked, self._logical.leads
-        first, line, stop = place
-        start, line_stop = self._logical.at[line], self._line_stop(line)
+        line, start, what, _, behind = head
+        line_stop = self._line_stop(line)
         content = masked[start:line_stop].rstrip()
         doc = None
         if content[-1] == ":":
@@ -206,15 +225,16 @@ class PythonSymbols:
             head_stop = self._colon(behind, start + len(content))
             rest = self.text[head_stop:line_stop]
             doc = self._string_at(line_stop - len(rest.lstrip()), line_stop)
-        bases = list(self._bases(behind, head_stop)) if found[0] == "class" else []
-        self._add(found, (first, stop), end, self.text[start : min(head_stop, start + _MAX_HEAD)], doc, bases)
+        bases = _once(self._bases(behind, head_stop)) if what == "class" else []
+        said = self.text[start : min(head_stop, start + _MAX_HEAD)]
+        self._add(head, place, stop - 1, owner, said, doc, bases)
 
     def _add(
-        self, found: tuple[str, str, int], place: tuple[int, int], end: int, head: str, doc: str | None,
-        bases: list[str],
-    ) -> None:  # fmt: skip
-        what, name, owner = found
-        first, stop = place
+        self, head: _Head, place: tuple[int, int], last: int, owner: int, said: str, doc: str | None, bases: list[str]
+    ) -> None:
+        """A definition from and to the characters `place`, its last logical line being `last`."""
+        line, _, what, name, _ = head
+        start, end = place
         name = symbol = name[:_MAX_NAME]
         if owner >= 0:
             outer = self.definitions[owner]
@@ -222,14 +242,16 @@ class PythonSymbols:
             if what == "function" and outer.type == "class":
                 what = "method"
         logical = self._logical
-        start = lead = logical.at[first]
-        if first and logical.leads[first - 1] == _HASH:
-            lead = self._lead(first)
+        if what in _BLOCKS or what == "method":
+            line = bisect_left(logical.at, start)  # of its decorators
+        lead = start
+        if line and logical.leads[line - 1] == _HASH:
+            lead = self._lead(line)
         self.definitions.append(
             _DEFINITION(
                 (
-                    what, name, symbol, start, end, logical.rows[first], logical.lasts[stop - 1], lead, owner, head,
-                    doc, bases,
+                    what, name, symbol, start, end, logical.rows[line], logical.lasts[last], lead, owner, said, doc,
+                    bases,
                 )
             )
         )  # fmt: skip
@@ -267,7 +289,10 @@ class PythonSymbols:
             while (shorter := _INNERMOST.sub("", plain)) != plain:
                 plain = shorter
             if _BASE.fullmatch(plain) and plain not in _KEYWORDS:
-                yield " ".join(self.text[start:stop].strip()[:_MAX_BASE].split())
+                raw = self.text[start:stop]
+                if "#" in raw:
+                    raw = STRINGS.sub(lambda part: " " if part[0][0] == "#" else part[0], raw)
+                yield " ".join(raw.strip()[:_MAX_BASE].split())
 
     def _add_part(self, start: int, stop: int, owner: int) -> None:
         """What is called from `start` to `stop`, which is of the definition `owner`."""

@@ -71,7 +71,7 @@ SNIPPETS = {
     "constants": "A = b(1)\n_C: int = 3\nD, E = 1, 2\nF == 1\ndef f():\n    G = 1\nH += 1\n",
     "imports": (
         "import a.b as c, d\nfrom . import e as f\nfrom .g import (h,  # why\n    i)\nfrom __future__ import j\n"
-        "try: import k\nexcept E: from l import *\ndef m():\n    import n; from o \\\n        import p\n    yield from q"
+        "try: import k\nexcept E: from l import *\ndef m():\n    import n; from o \\\n        import p\n    yield from"
     ),
     "calls": "x = a.b(c)(d)[e](f).g(h) if not(i) else 'j'.k() + (l).m() + (lambda: n())()\nprint (o)\n",
     "formatted": "v = f\"{a(b)!r:>{c(d)}} e( {{f(}} {g['h(']} {i:%j(}\" + rf'{k(l)}' + f'''{\nm(n)}'''\n",

@@ -64,7 +64,7 @@ def python_rows(source: Source, window: Window, found: PythonSymbols) -> Iterato
     ordinals: Counter[str] = Counter()
     first = definitions[0].lead if definitions else len(text)
     doc = found.file_doc
-    doc = _unquoted(doc, "") if doc is not None else _first_comment(text, found.comments(), first)
+    doc = _unquoted(doc, "") if doc is not None else _uncommented(_first_comments(text, found.comments(), first))
     breaks = text.count("\n")
     yield 0, _row(
         source, ordinals, "", "module", printable(source.path.rpartition("/")[2]), doc,
@@ -122,12 +122,12 @@ def _file_doc(outline: Outline, uses: Uses) -> str | None:
     comments = sorted((node.start_byte, node.end_byte) for node in outline.captured.get("comment", ()))
     first = outline.definitions[0].lead if outline.definitions else len(outline.data)
     # As Latin-1, so that places are the same.
-    doc = _first_comment(outline.data.decode("latin-1"), comments, first)
-    return doc.encode("latin-1").decode("utf-8", "ignore") if doc is not None else None
+    raw = _first_comments(outline.data.decode("latin-1"), comments, first)
+    return _uncommented(raw.encode("latin-1").decode("utf-8", "ignore"))
 
 
-def _first_comment(text: str, comments: list[tuple[int, int]], first: int) -> str | None:
-    """What the comments say that a file begins with, but for those that belong to its `first` definition."""
+def _first_comments(text: str, comments: list[tuple[int, int]], first: int) -> str:
+    """The comments that a file begins with, but for those that belong to its `first` definition."""
     at = 0
     raw = ""
     for start, stop in comments:
@@ -140,7 +140,7 @@ def _first_comment(text: str, comments: list[tuple[int, int]], first: int) -> st
         if not _NO_DOC.match(piece):
             raw += piece if piece.endswith("\n") else piece + "\n"
         at = stop
-    return _uncommented(raw)
+    return raw
 
 
 def _uncommented(raw: str) -> str | None:
