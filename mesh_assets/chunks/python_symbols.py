@@ -30,7 +30,9 @@ _HEAD = re.compile(r"(?:(?:async[ \t]++)?def|(class))[ \t]++(\w++)")
 _CONSTANT = re.compile(r"(_?[A-Z][A-Z0-9_]*+)[ \t]*+(?:=(?!=)|:(?!=))")
 _ALIAS = re.compile(r"type[ \t]++(\w++(?:\[[^\]]*+\])?+)[ \t]*+=(?!=)")
 # Backwards, a bracket and the names before it: forwards, where each name may be called, it takes fifteen times as long.
-_CALLED = re.compile(r"\([ \t]*+(?:\n\r?\\[ \t]*+)?([\w.]++)")
+_CALLED = re.compile(r"\([ \t]*+(?:\n\r?\\[ \t]*+)?([\w.]++)|\0")
+# Between the parts of definitions.
+_BETWEEN = "\0"
 _IMPORT = re.compile(r"import(?=[ \t\\(*])")
 _FROM = re.compile(r"(?:.*[;:])?[ \t]*+from[ \t]*+([.\w \t]+?)[ \t]*+\Z", re.DOTALL)
 _BEFORE_STATEMENT = re.compile(r"(?:.*[;:])?[ \t\ufeff]*+\Z", re.DOTALL)
@@ -70,7 +72,7 @@ class Definition(NamedTuple):
     owner: int
     head: str
     doc: str | None
-    bases: list[str]
+    bases: tuple[str, ...]
 
 
 _DEFINITION = partial(tuple.__new__, Definition)
@@ -99,19 +101,15 @@ class PythonSymbols:
 
     def __init__(self, text: str, lines: Lines, logical: Logical) -> None:
         self.text, self._lines, self._logical = text, lines, logical
-        self._masked = _without_patterns(logical.masked)
-        self._backwards = self._masked[::-1]
+        self._masked = _without_patterns(logical.masked).replace(_BETWEEN, " ")
         self.definitions: list[Definition] = []
-        # Names before brackets, backwards: of the file, then of each definition.
-        self._called: list[list[str]] = [[]]
         # Parts of the text, by their starts, and the definition that each belongs to.
         self._parts: list[int] = []
+        self._stops_of_parts: list[int] = []
         self._owners: list[int] = []
         self._define()
-        callees = _Callees()
-        self.calls = [_once(map(callees.__getitem__, names)) for names in self._called]
-        self.imports: list[list[str]] = [[] for _ in self._called]
-        self._add_imports()
+        self.calls = self._called()
+        self.imports = self._imported()
 
     def _define(self) -> None:
         heads = self._heads()
@@ -131,7 +129,6 @@ class PythonSymbols:
             owner = around[-1][1] if around else -1
             self._add_part(place, start, owner)
             number = len(self.definitions)
-            self._called.append([])
             if what in _BLOCKS:
                 self._add_part(start, at[line], number)
                 end = self._end(stop - 1)
@@ -139,7 +136,7 @@ class PythonSymbols:
             else:
                 stop = line + 1
                 end = self._statement_end(start, line)
-                self._add(head, (start, end), line, owner, self.text[start:end], None, [])
+                self._add(head, (start, end), line, owner, self.text[start:end], None, ())
             place = behind
             around.append((end, number))
         while around:
@@ -225,12 +222,19 @@ class PythonSymbols:
             head_stop = self._colon(behind, start + len(content))
             rest = self.text[head_stop:line_stop]
             doc = self._string_at(line_stop - len(rest.lstrip()), line_stop)
-        bases = _once(self._bases(behind, head_stop)) if what == "class" else []
+        bases = _once(self._bases(behind, head_stop)) if what == "class" else ()
         said = self.text[start : min(head_stop, start + _MAX_HEAD)]
         self._add(head, place, stop - 1, owner, said, doc, bases)
 
     def _add(
-        self, head: _Head, place: tuple[int, int], last: int, owner: int, said: str, doc: str | None, bases: list[str]
+        self,
+        head: _Head,
+        place: tuple[int, int],
+        last: int,
+        owner: int,
+        said: str,
+        doc: str | None,
+        bases: tuple[str, ...],
     ) -> None:
         """A definition from and to the characters `place`, its last logical line being `last`."""
         line, _, what, name, _ = head
@@ -295,17 +299,31 @@ class PythonSymbols:
                 yield " ".join(raw.strip()[:_MAX_BASE].split())
 
     def _add_part(self, start: int, stop: int, owner: int) -> None:
-        """What is called from `start` to `stop`, which is of the definition `owner`."""
+        """From `start` to `stop` the text is of the definition `owner`."""
         if start < stop:
             self._parts.append(start)
+            self._stops_of_parts.append(stop)
             self._owners.append(owner)
-            size = len(self._backwards)
-            names = _CALLED.findall(self._backwards, size - stop, size - start)
-            names.reverse()
-            self._called[owner + 1] += names
 
-    def _add_imports(self) -> None:
+    def _called(self) -> list[tuple[str, ...]]:
+        """What the file, then each definition calls."""
         masked = self._masked
+        parts = _BETWEEN.join([masked[a:b] for a, b in zip(self._parts, self._stops_of_parts, strict=True)])
+        backwards: list[list[str]] = [[] for _ in range(len(self.definitions) + 1)]
+        owners = iter(reversed(self._owners))
+        callees = _Callees()
+        names = backwards[next(owners, -1) + 1]
+        for name in _CALLED.findall(parts[::-1]):
+            if name:
+                names.append(callees[name])
+            else:
+                names = backwards[next(owners) + 1]
+        return [_once(reversed(names)) if names else () for names in backwards]
+
+    def _imported(self) -> list[tuple[str, ...]]:
+        """What the file, with all its definitions, then each definition imports."""
+        masked = self._masked
+        imports: list[list[str]] = [[] for _ in range(len(self.definitions) + 1)]
         for found in _IMPORT.finditer(masked):
             start = masked.rfind("\n", 0, found.start()) + 1
             if found.start() > start and masked[found.start() - 1] in _IN_NAME:
@@ -329,10 +347,10 @@ class PythonSymbols:
                 name = words[0]
                 if module is not None and module != "__future__":
                     name = f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
-                self.imports[0].append(name)
+                imports[0].append(name)
                 if owner >= 0:
-                    self.imports[owner + 1].append(name)
-        self.imports = list(map(_once, self.imports))
+                    imports[owner + 1].append(name)
+        return [_once(names) if names else () for names in imports]
 
     @property
     def file_doc(self) -> str | None:
@@ -390,8 +408,8 @@ def _without_patterns(masked: str) -> str:
     return _MATCH.sub(lambda found: " " * len(found[0]), masked)
 
 
-def _once(names: Iterable[str]) -> list[str]:
+def _once(names: Iterable[str]) -> tuple[str, ...]:
     """Each name once, in order, but for empty ones."""
     found = dict.fromkeys(names)
     found.pop("", None)
-    return list(found)
+    return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from blake3 import blake3
 
@@ -68,7 +68,7 @@ def python_rows(source: Source, window: Window, found: PythonSymbols) -> Iterato
     breaks = text.count("\n")
     yield 0, _row(
         source, ordinals, "", "module", printable(source.path.rpartition("/")[2]), doc,
-        (0, source.stop - source.start), (1, breaks + (text[-1:] != "\n")), (found.imports[0], found.calls[0], []),
+        (0, source.stop - source.start), (1, breaks + (text[-1:] != "\n")), (found.imports[0], found.calls[0], ()),
     )  # fmt: skip
     if len(text) > MINIFIED_LINE * (breaks + 1):
         return
@@ -95,7 +95,7 @@ def _row(
     doc: str | None,
     extent: tuple[int, int],
     lines: tuple[int, int],
-    uses: tuple[list[str], list[str], list[str]],
+    uses: tuple[Sequence[str], Sequence[str], Sequence[str]],
 ) -> dict[str, object]:
     place = (source.dataset, source.path, symbol, str(ordinals[symbol]))
     ordinals[symbol] += 1
