@@ -52,7 +52,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("raw_partitions", "file", "parquet", version="4"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet", version="4", attached=("symbols", "previews")),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="5", attached=("symbols", "previews")),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights",
