@@ -72,7 +72,7 @@ class Definition(NamedTuple):
     owner: int
     head: str
     doc: str | None
-    bases: tuple[str, ...]
+    bases: list[str]
 
 
 _DEFINITION = partial(tuple.__new__, Definition)
@@ -136,7 +136,7 @@ class PythonSymbols:
             else:
                 stop = line + 1
                 end = self._statement_end(start, line)
-                self._add(head, (start, end), line, owner, self.text[start:end], None, ())
+                self._add(head, (start, end), line, owner, self.text[start:end], None, [])
             place = behind
             around.append((end, number))
         while around:
@@ -222,7 +222,7 @@ class PythonSymbols:
             head_stop = self._colon(behind, start + len(content))
             rest = self.text[head_stop:line_stop]
             doc = self._string_at(line_stop - len(rest.lstrip()), line_stop)
-        bases = _once(self._bases(behind, head_stop)) if what == "class" else ()
+        bases = _once(self._bases(behind, head_stop)) if what == "class" else []
         said = self.text[start : min(head_stop, start + _MAX_HEAD)]
         self._add(head, place, stop - 1, owner, said, doc, bases)
 
@@ -234,7 +234,7 @@ class PythonSymbols:
         owner: int,
         said: str,
         doc: str | None,
-        bases: tuple[str, ...],
+        bases: list[str],
     ) -> None:
         """A definition from and to the characters `place`, its last logical line being `last`."""
         line, _, what, name, _ = head
@@ -305,7 +305,7 @@ class PythonSymbols:
             self._stops_of_parts.append(stop)
             self._owners.append(owner)
 
-    def _called(self) -> list[tuple[str, ...]]:
+    def _called(self) -> list[list[str]]:
         """What the file, then each definition calls."""
         masked = self._masked
         parts = _BETWEEN.join([masked[a:b] for a, b in zip(self._parts, self._stops_of_parts, strict=True)])
@@ -318,9 +318,9 @@ class PythonSymbols:
                 names.append(callees[name])
             else:
                 names = backwards[next(owners) + 1]
-        return [_once(reversed(names)) if names else () for names in backwards]
+        return [_once(reversed(names)) if names else [] for names in backwards]
 
-    def _imported(self) -> list[tuple[str, ...]]:
+    def _imported(self) -> list[list[str]]:
         """What the file, with all its definitions, then each definition imports."""
         masked = self._masked
         imports: list[list[str]] = [[] for _ in range(len(self.definitions) + 1)]
@@ -350,7 +350,7 @@ class PythonSymbols:
                 imports[0].append(name)
                 if owner >= 0:
                     imports[owner + 1].append(name)
-        return [_once(names) if names else () for names in imports]
+        return [_once(names) if names else [] for names in imports]
 
     @property
     def file_doc(self) -> str | None:
@@ -408,8 +408,8 @@ def _without_patterns(masked: str) -> str:
     return _MATCH.sub(lambda found: " " * len(found[0]), masked)
 
 
-def _once(names: Iterable[str]) -> tuple[str, ...]:
+def _once(names: Iterable[str]) -> list[str]:
     """Each name once, in order, but for empty ones."""
     found = dict.fromkeys(names)
     found.pop("", None)
-    return tuple(found)
+    return list(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -32,8 +32,7 @@ def scanned(data: str | bytes) -> list[Row]:
     chunker = chunker_for("code", "python")
     assert chunker is not None
     parts = chunker.chunk(source(data, "code", "python"), chunk_tokens=256)
-    rows = [part.row for part in parts if isinstance(part, Attached)]
-    return [row | {name: list(row[name]) for name in ("imports", "calls", "bases")} for row in cast(list[Row], rows)]
+    return [part.row for part in parts if isinstance(part, Attached)]
 
 
 def from_tree(data: str | bytes) -> list[Row]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from blake3 import blake3
 
@@ -37,7 +36,7 @@ def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tup
     """
     data = outline.data
     file_uses, uses = outline.uses()
-    ordinals: Counter[str] = Counter()
+    ordinals: dict[str, int] = {}
     name = source.path.rpartition("/")[2]
     stop = source.stop - source.start
     yield 0, _row(
@@ -61,14 +60,14 @@ def symbol_rows(source: Source, outline: Outline, content: Utf8) -> Iterator[tup
 def python_rows(source: Source, window: Window, found: PythonSymbols) -> Iterator[tuple[int, dict[str, object]]]:
     """As `symbol_rows`, of a module that was looked through without a parser."""
     text, definitions = found.text, found.definitions
-    ordinals: Counter[str] = Counter()
+    ordinals: dict[str, int] = {}
     first = definitions[0].lead if definitions else len(text)
     doc = found.file_doc
     doc = _unquoted(doc, "") if doc is not None else _uncommented(_first_comments(text, found.comments(), first))
     breaks = text.count("\n")
     yield 0, _row(
         source, ordinals, "", "module", printable(source.path.rpartition("/")[2]), doc,
-        (0, source.stop - source.start), (1, breaks + (text[-1:] != "\n")), (found.imports[0], found.calls[0], ()),
+        (0, source.stop - source.start), (1, breaks + (text[-1:] != "\n")), (found.imports[0], found.calls[0], []),
     )  # fmt: skip
     if len(text) > MINIFIED_LINE * (breaks + 1):
         return
@@ -88,17 +87,18 @@ def python_rows(source: Source, window: Window, found: PythonSymbols) -> Iterato
 
 def _row(
     source: Source,
-    ordinals: Counter[str],
+    ordinals: dict[str, int],
     symbol: str,
     what: str,
     signature: str,
     doc: str | None,
     extent: tuple[int, int],
     lines: tuple[int, int],
-    uses: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    uses: tuple[list[str], list[str], list[str]],
 ) -> dict[str, object]:
-    place = (source.dataset, source.path, symbol, str(ordinals[symbol]))
-    ordinals[symbol] += 1
+    ordinal = ordinals.get(symbol, 0)
+    ordinals[symbol] = ordinal + 1
+    place = (source.dataset, source.path, symbol, str(ordinal))
     return {
         "symbol_id": blake3("\0".join(place).encode("utf-8", "surrogatepass")).hexdigest(16),
         "language": source.format,
