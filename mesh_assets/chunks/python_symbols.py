@@ -24,6 +24,11 @@ _MAX_BASE = 400
 # What is longer is no name.
 _MAX_ARGUMENT = 4000
 _MAX_HEAD = 1200
+_MAX_SYMBOL = 1000
+# Brackets in brackets of a base that are looked into.
+_MAX_DEPTH = 20
+# Where a statement that imports begins: so many lines and characters before its `import`.
+_MAX_CONTINUED, _MAX_BEFORE = 5, 1000
 _MAX_DOC = 400
 
 _HEAD = re.compile(r"(?:(?:async[ \t]++)?def|(class))[ \t]++(\w++)")
@@ -35,9 +40,10 @@ _CALLED = re.compile(r"\([ \t]*+(?:\n\r?\\[ \t]*+)?([\w.]++)|\0")
 _BETWEEN = "\0"
 _IMPORT = re.compile(r"import(?=[ \t\\(*])")
 _FROM = re.compile(r"(?:.*[;:])?[ \t]*+from[ \t]*+([.\w \t]+?)[ \t]*+\Z", re.DOTALL)
+_CONTINUED = re.compile(r"[\\\r\n]")
 _BEFORE_STATEMENT = re.compile(r"(?:.*[;:])?[ \t\ufeff]*+\Z", re.DOTALL)
 _IN_NAME = frozenset("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_IMPORTED = re.compile(r"[ \t\\\r\n]*+(?:\(([^)]*+)\)|((?:[^\n;\\]|\\\r?\n)*+))")
+_IMPORTED = re.compile(r"[ \t\\\r\n]*+(?:\(([^();:]*+)\)|((?:[\w.,* \t]|\\\r?\n)*+))")
 _BRACKET_OR_COLON = re.compile(r"[()\[\]{}:]")
 _BRACKET_OR_COMMA = re.compile(r"[()\[\]{},]")
 _INNERMOST = re.compile(r"\([^()\[\]{}]*+\)|\[[^()\[\]{}]*+\]|\{[^()\[\]{}]*+\}")
@@ -242,14 +248,14 @@ class PythonSymbols:
         name = symbol = name[:_MAX_NAME]
         if owner >= 0:
             outer = self.definitions[owner]
-            symbol = f"{outer.symbol}.{name}"
+            symbol = f"{outer.symbol}.{name}"[:_MAX_SYMBOL]
             if what == "function" and outer.type == "class":
                 what = "method"
         logical = self._logical
-        if what in _BLOCKS or what == "method":
+        if start < head.start:
             line = bisect_left(logical.at, start)  # of its decorators
         lead = start
-        if line and logical.leads[line - 1] == _HASH:
+        if line and logical.leads[line - 1] == _HASH and start == logical.at[line]:
             lead = self._lead(line)
         self.definitions.append(
             _DEFINITION(
@@ -290,8 +296,10 @@ class PythonSymbols:
         masked = self._masked
         for start, stop in _arguments(masked, behind, head_stop):
             plain = masked[start : min(stop, start + _MAX_ARGUMENT)].strip()
-            while (shorter := _INNERMOST.sub("", plain)) != plain:
-                plain = shorter
+            for _ in range(_MAX_DEPTH):
+                plain, count = _INNERMOST.subn("", plain)
+                if not count:
+                    break
             if _BASE.fullmatch(plain) and plain not in _KEYWORDS:
                 raw = self.text[start:stop]
                 if "#" in raw:
@@ -325,18 +333,9 @@ class PythonSymbols:
         masked = self._masked
         imports: list[list[str]] = [[] for _ in range(len(self.definitions) + 1)]
         for found in _IMPORT.finditer(masked):
-            start = masked.rfind("\n", 0, found.start()) + 1
-            if found.start() > start and masked[found.start() - 1] in _IN_NAME:
+            module = self._module_before(found.start())
+            if module is None:
                 continue
-            while start > 1 and masked[: start - 1].endswith(("\\", "\\\r")):
-                start = masked.rfind("\n", 0, start - 1) + 1
-            before = masked[start : found.start()].replace("\\", " ").replace("\n", " ").replace("\r", " ")
-            module = None
-            if _BEFORE_STATEMENT.match(before) is None:
-                source = _FROM.match(before)
-                if source is None:
-                    continue
-                module = source[1].replace(" ", "").replace("\t", "")
             names = _IMPORTED.match(masked, found.end())
             assert names is not None
             owner = self._owners[bisect_right(self._parts, found.start()) - 1]
@@ -344,13 +343,30 @@ class PythonSymbols:
                 words = each.split()
                 if not words:
                     continue
-                name = words[0]
-                if module is not None and module != "__future__":
-                    name = f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
+                name = f"{module}{words[0]}"
                 imports[0].append(name)
                 if owner >= 0:
                     imports[owner + 1].append(name)
         return [_once(names) if names else [] for names in imports]
+
+    def _module_before(self, place: int) -> str | None:
+        """What is before the names that a statement with `import` at `place` imports; None where that is none."""
+        masked = self._masked
+        start = masked.rfind("\n", 0, place) + 1
+        if place > start and masked[place - 1] in _IN_NAME:
+            return None
+        for _ in range(_MAX_CONTINUED):
+            if start < 2 or not masked.endswith(("\\", "\\\r"), 0, start - 1):
+                break
+            start = masked.rfind("\n", 0, start - 1) + 1
+        before = _CONTINUED.sub(" ", masked[max(start, place - _MAX_BEFORE) : place])
+        if _BEFORE_STATEMENT.match(before) is not None:
+            return ""
+        module = _FROM.match(before)
+        if module is None:
+            return None
+        name = "".join(module[1].split())
+        return "" if name == "__future__" else name if name.endswith(".") else f"{name}."
 
     @property
     def file_doc(self) -> str | None:

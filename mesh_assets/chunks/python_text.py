@@ -28,6 +28,8 @@ _MASK = "$"
 # Most strings have none of these before them.
 _LAST_OF_FORMATTED = frozenset("fFtTrR")
 _FORMATTED = re.compile(r"(?<!\w)(?:[fFtT][rR]?|[rR][fFtT])\Z")
+# Formatted strings within formatted strings are followed this deep.
+_MAX_FORMATTED = 4
 # Where an expression may begin in a formatted string, and where it may end.
 _BRACES = re.compile(r"\{\{|[{}]")
 _INNER = re.compile(rf"[{{}}()\[\]:]|!(?!=)|{_STRING}", re.DOTALL)
@@ -128,14 +130,16 @@ class Logical:
         )
 
 
-def masked(text: str) -> str | None:
-    """`text` as `Logical.masked`; None where a quote is not closed."""
+def masked(text: str, depth: int = 0) -> str | None:
+    """`text`, which may be within `depth` formatted strings, as `Logical.masked`; None where a quote is not closed."""
+    if depth > _MAX_FORMATTED:
+        return None
     parts = STRINGS.split(text)
     hidden = [(" " if token[0] == "#" else _MASK) * len(token) for token in parts[1::2]]
     for at, before in enumerate(parts[:-1:2]):
         # (The first test is for speed.)
         if before[-1:] in _LAST_OF_FORMATTED and before and _FORMATTED.search(before[-3:]):
-            shown = _computed(parts[2 * at + 1])
+            shown = _computed(parts[2 * at + 1], depth)
             if shown is None:
                 return None
             hidden[at] = shown
@@ -144,7 +148,7 @@ def masked(text: str) -> str | None:
     return None if '"' in whole or "'" in whole else whole
 
 
-def _computed(token: str) -> str | None:
+def _computed(token: str, depth: int) -> str | None:
     """A formatted string with only what is computed in it, in one line; None where that has no end."""
     if "(" not in token or "{" not in token:
         return _MASK * len(token)  # what is computed is only looked at for calls
@@ -154,7 +158,7 @@ def _computed(token: str) -> str | None:
     shown: list[str] = []
     at = 0
     for start, stop in spans:
-        inner = masked(token[start:stop])
+        inner = masked(token[start:stop], depth + 1)
         if inner is None:
             return None
         shown += (_MASK * (start - at), inner.replace("\n", " ").replace("\r", " "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sysconfig
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -153,19 +154,20 @@ def _checked(data: bytes) -> None:
     assert chunker is not None
     given_source = source(data, "code", "python")
     piece: Piece | None = None
-    whole = b""
+    whole: list[str] = []
+    lines = data.count(b"\n") + 1
     for part in chunker.chunk(given_source, chunk_tokens=16):
         if isinstance(part, Piece):
             piece = part
-            whole += part.text.encode("utf-8", "surrogateescape")
+            whole.append(part.text)
         elif isinstance(part, Attached):
             assert piece is not None
             row: Any = part.row
             assert piece.byte_start <= row["byte_start"] < piece.byte_stop
             assert row["byte_start"] <= row["byte_stop"] <= len(data)
-            assert 1 <= row["line_start"] <= row["line_stop"] <= data.count(b"\n") + 1
+            assert 1 <= row["line_start"] <= row["line_stop"] <= lines
             assert "\udc80" not in repr(row)
-    assert whole == data
+    assert "".join(whole).encode("utf-8", "surrogateescape") == data
 
 
 @settings(max_examples=80, deadline=None)
@@ -185,3 +187,26 @@ def test_any_bytes_give_pieces_and_symbols_within_them(data: bytes) -> None:
 def test_the_text_without_strings_is_as_long_as_the_text(text: str) -> None:
     hidden = masked(text)
     assert hidden is None or (len(hidden) == len(text) and not {"'", '"', "#"} & set(hidden))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import a;" * 60_000,
+        "import a:" * 60_000,
+        "import a \\\n" * 50_000,
+        "from a import (" * 8_000 + ")" * 8_000,
+        "#\n" * 100_000 + "A=1;" * 60_000,
+        "class A(" + "(" * 50_000 + ")" * 50_000 + "): pass\n",
+        "".join(" " * n + f"def {'f' * 100}{n}():\n" for n in range(600)),
+        "x = f'" + "{a(" * 20_000 + "'\n",
+        "x = " + "f'{" * 20_000 + "a()" + "}'" * 20_000 + "\n",
+        "match(a):\n" + " case (b): c\n" * 40_000,
+        "@a\n" * 60_000 + "def f(): pass\n",
+    ],
+    ids=range(11),
+)
+def test_what_nobody_writes_takes_no_longer(text: str) -> None:
+    before = time.process_time()
+    _checked(text.encode())
+    assert time.process_time() - before < 5
