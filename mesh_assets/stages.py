@@ -52,7 +52,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("raw_partitions", "file", "parquet", version="5"),
         ),
     ),
-    Stage("chunks", (_asset("chunk_sets", "parquet", version="6", attached=("symbols", "previews")),)),
+    Stage("chunks", (_asset("chunk_sets", "parquet", version="7", attached=("symbols", "previews")),)),
     Stage("embeddings", (_asset("chunk_embeddings", "torch", "parquet"),)),
     Stage(
         "insights",

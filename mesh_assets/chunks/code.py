@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mesh_assets.chunks import confined
 from mesh_assets.chunks.confined import ConfinedChunker
 from mesh_assets.chunks.cutting import CONTEXT_SHARE, Cutter, Span, fitted_context, grouped, grouped_by, line_cuts
 from mesh_assets.chunks.protocol import Attached, Part, Piece, Source
-from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit, scanned_units
+from mesh_assets.chunks.python_scan import Unit, scanned_units
+from mesh_assets.chunks.python_symbols import PythonSymbols
+from mesh_assets.chunks.python_text import MAX_CONTEXT, Lines, Logical
 from mesh_assets.chunks.syntax.cuts import cuts_of
 from mesh_assets.chunks.syntax.grammars import grammar_for
-from mesh_assets.chunks.syntax.outline import Outline, parsed
-from mesh_assets.chunks.syntax.rows import symbol_rows
+from mesh_assets.chunks.syntax.outline import parsed
+from mesh_assets.chunks.syntax.rows import python_rows, symbol_rows
 from mesh_assets.chunks.syntax.utf8 import Utf8
 from mesh_assets.chunks.tokens import MAX_CHARACTERS_PER_TOKEN, PARTS, TokenMeter, estimate_tokens
 from mesh_assets.chunks.windows import Window, text_windows
@@ -42,21 +45,25 @@ class LineChunker:
 
 
 class PythonChunker:
-    """Cuts Python; a file that is too large for a syntax tree is cut as any other code."""
+    """Cuts Python by its lines; where those do not tell, as the other languages."""
 
     def chunk(self, source: Source, *, chunk_tokens: int) -> Iterator[Part]:
         """Functions, classes and groups of statements. `symbol` is the dotted path.
 
         `context` is the class's signature for a method, the function's for its later parts, else the first line of the
-        module's docstring. Lines that do not parse are statements.
+        module's docstring.
         """
         if source.stop - source.start > MAX_PARSED_BYTES:
             yield from _too_large(source, chunk_tokens)
             return
         for window in text_windows(source, size=MAX_PARSED_BYTES + 1):
-            content = Utf8.of(window)
-            pieces = _python_pieces(window, chunk_tokens)
-            yield from _with_symbols(pieces, source, parsed(content.data, "python"), content)
+            parts = _python_parts(source, window, chunk_tokens)
+            if parts is not None:
+                yield from parts
+            elif confined.is_child:
+                yield from _tree_parts(source, window, chunk_tokens)
+            else:
+                yield from GuardedChunker().chunk(source, chunk_tokens=chunk_tokens)
 
 
 class TreeChunker:
@@ -119,7 +126,7 @@ def _tree_parts(source: Source, window: Window, limit: int) -> Iterator[Part]:
         places = content.extent_bytes((start, stop))
         yield _unparsed(source, places[start], places[stop], f"line {content.line_at(start)}")
     pieces = cutter.pieces(_spans(window.text, cuts.lines, cutter.meter, cuts.units, limit, cuts.heads))
-    yield from _with_symbols(pieces, source, outline, content)
+    yield from _with_symbols(pieces, symbol_rows(source, outline, content))
 
 
 def _unparsed(source: Source, start: int, stop: int, detail: str) -> Reject:
@@ -133,11 +140,8 @@ def _unparsed(source: Source, start: int, stop: int, detail: str) -> Reject:
     )
 
 
-def _with_symbols(
-    pieces: Iterator[Piece], source: Source, outline: Outline | None, content: Utf8
-) -> Iterator[Piece | Attached]:
+def _with_symbols(pieces: Iterator[Piece], rows: Iterator[tuple[int, dict[str, object]]]) -> Iterator[Piece | Attached]:
     """`pieces`, each with the rows of the symbols that begin in it behind it."""
-    rows = symbol_rows(source, outline, content) if outline is not None else iter(())
     start, row = next(rows, (-1, None))
     for piece in pieces:
         yield piece
@@ -163,16 +167,18 @@ def _blocks(
             yield cutter.cut(cut, context=context, symbol=symbol)
 
 
-def _python_pieces(window: Window, limit: int) -> Iterator[Piece]:
-    text = window.text
+def _python_parts(source: Source, window: Window, limit: int) -> Iterator[Piece | Attached] | None:
+    """The pieces of a module and its symbols; None where its lines do not tell."""
     cutter = Cutter.of(window, "code")
     lines = Lines.of(cutter.meter)
-    units = scanned_units(text, lines, cutter.meter, limit)
-    if units is None:
-        from mesh_assets.chunks.python_tree import parsed_units
-
-        units = parsed_units(text, lines, limit)
-    return cutter.pieces(_spans(text, lines, cutter.meter, units, limit))
+    # Undecodable bytes are surrogates in pieces, and question marks in what is said of them.
+    text = window.text if window.text.isascii() else window.text.encode("utf-8", "replace").decode()
+    logical = Logical.of(text, lines, cutter.meter.codes)
+    units = scanned_units(text, lines, logical, limit) if logical is not None else None
+    if logical is None or units is None:
+        return None
+    pieces = cutter.pieces(_spans(text, lines, cutter.meter, units, limit))
+    return _with_symbols(pieces, python_rows(source, window, PythonSymbols(text, lines, logical)))
 
 
 def _spans(

@@ -56,7 +56,7 @@ def chunk_batches(
         for source in sources:
             rows.begin(source)
             for part in _cut(source, chunk_tokens, outcome):
-                if isinstance(part, Piece | Pieces):
+                if isinstance(part, (Piece, Pieces)):  # (in half the time)
                     if rows.are_enough:
                         yield rows.batch()
                     rows.add(part)
@@ -186,13 +186,29 @@ class _Rows:
 
     def _hand_on(self, ids: Sequence[str], which: NDArray[np.int32]) -> None:
         """The rows that belong to the waiting pieces, with these ids and `which` source each, to their tables."""
-        rows: dict[str, list[dict[str, object]]] = {}
+        tables: dict[str, tuple[list[int], list[dict[str, object]]]] = {}
         for at, (table, row) in self.beside:
-            source = self.runs[int(which[at])][0]
-            place: dict[str, object] = {"dataset": source.dataset, "path": printable(source.path)}
-            rows.setdefault(table, []).append({**row, **place, "chunk_id": ids[at], "slice": self.slice_key})
-        for table, found in rows.items():
-            self.attached.add(table, ATTACHED[table].batch(found))
+            places, rows = tables.setdefault(table, ([], []))
+            places.append(at)
+            rows.append(row)
+        for name, (places, rows) in tables.items():
+            of_source = which[places]
+            shared: dict[str, list[str]] = {
+                "dataset": [source.dataset for source, _, _ in self.runs],
+                "path": [printable(source.path) for source, _, _ in self.runs],
+                "slice": [self.slice_key] * len(self.runs),
+            }
+            columns: dict[str, pa.Array[Any]] = {
+                each: pa.array(values, pa.string()).take(of_source) for each, values in shared.items()
+            }
+            columns["chunk_id"] = pa.array([ids[at] for at in places], pa.string())
+            for column in ATTACHED[name].columns:
+                if column.name not in columns:
+                    columns[column.name] = pa.array([row.get(column.name) for row in rows], column.type)
+            arrays = [columns[column.name] for column in ATTACHED[name].columns]
+            self.attached.add(
+                name, ATTACHED[name].cast(pa.RecordBatch.from_arrays(arrays, schema=ATTACHED[name].schema))
+            )
 
     def _ids(self, texts: Sequence[str]) -> list[str]:
         stops = [first for _, _, first in self.runs[1:]] + [len(texts)]

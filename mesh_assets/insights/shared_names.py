@@ -8,16 +8,19 @@ relations follow from it belongs to `relations`, what happened together to `even
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
-from mesh_assets.insights.columns import column_of, flattened
+from mesh_assets.insights.columns import column_of, flattened, rows_of
 from mesh_assets.insights.stop_words import STOP_WORDS
 
+# The stubs of pyarrow know fewer types of arguments than its functions take.
+_compute: Any = pyarrow.compute
 # Entities that tell one thing from all others; a version or an amount is shared by chance.
 NAMING = ("url", "email", "uuid", "ip", "error_code", "exception", "identifier", "path", "host")
 # Names followed at once: about 100 bytes each with their texts.
@@ -38,8 +41,9 @@ _WORD = r"[^\W\d_]{5,}"
 class SharedNames:
     """Names by chunk. `frame` has one row a name in a chunk: `key`, `chunk` (row of `places`), `name`, `is_word`."""
 
-    _frames: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
-    _places: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
+    # In Arrow, which copies what is chosen: rows that polars chooses keep the texts of all chunks in memory.
+    _frames: list[pa.Table] = field(default_factory=list[pa.Table])
+    _places: list[pa.Table] = field(default_factory=list[pa.Table])
     _chunks: int = 0
     _names: int = 0
     _mask: int = 0
@@ -54,12 +58,13 @@ class SharedNames:
         if not len(names):
             return
         rows = names["row"].unique().sort()
-        kept = cast("pl.DataFrame", pl.from_arrow(chunks.select([*PLACE, "text"])))[rows]
+        kept = rows_of(pa.Table.from_batches([chunks.select([*PLACE, "text"])]), rows.to_numpy())
+        heads: Any = _compute.utf8_slice_codeunits(kept["text"], 0, _HEAD)
         numbers = pl.DataFrame(
             {"row": rows, "chunk": np.arange(self._chunks, self._chunks + len(rows), dtype=np.int32)}
         )
-        self._frames.append(names.join(numbers, on="row").drop("row"))
-        self._places.append(kept.with_columns(text=pl.col("text").str.slice(0, _HEAD)))
+        self._frames.append(_compact(names.join(numbers, on="row").drop("row")))
+        self._places.append(kept.set_column(len(PLACE), "text", heads))
         self._chunks += len(rows)
         self._names += len(names)
         while self._names > MAX_NAMES:
@@ -68,12 +73,12 @@ class SharedNames:
     @property
     def frame(self) -> pl.DataFrame:
         """All names."""
-        return pl.concat(self._frames) if self._frames else _NO_NAMES.with_columns(key=pl.lit(0, pl.UInt64)).clear()
+        return _in_polars(self._frames) if self._frames else _NO_NAMES.with_columns(key=pl.lit(0, pl.UInt64)).clear()
 
     @property
     def places(self) -> pl.DataFrame:
         """The chunks that name something: `PLACE`, and the beginning of their text."""
-        return pl.concat(self._places, how="vertical_relaxed") if self._places else pl.DataFrame()
+        return _in_polars(self._places) if self._places else pl.DataFrame()
 
     def _files(self, chunks: pa.RecordBatch) -> pl.DataFrame:
         """The name of each file, with its first chunk: who names the file is related to it."""
@@ -88,14 +93,22 @@ class SharedNames:
     def _forget(self) -> None:
         """Follow half as many names."""
         self._mask = self._mask * 2 + 1
-        frame = self.frame.filter(pl.col("key") & self._mask == 0)
+        whole = self.frame
+        frame = whole.filter(pl.col("key") & self._mask == 0)
         kept = frame["chunk"].unique().sort()
         numbers = pl.DataFrame({"chunk": kept, "number": np.arange(len(kept), dtype=np.int32)})
-        self._places = [self.places[kept]]
-        self._frames = [
-            frame.join(numbers, on="chunk").drop("chunk").rename({"number": "chunk"}).select(self.frame.columns)
-        ]
+        self._places = [rows_of(pa.concat_tables(self._places), kept.to_numpy())]
+        frame = frame.join(numbers, on="chunk").drop("chunk").rename({"number": "chunk"})
+        self._frames = [_compact(frame.select(whole.columns))]
         self._chunks, self._names = len(kept), len(frame)
+
+
+def _compact(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _in_polars(tables: list[pa.Table]) -> pl.DataFrame:
+    return cast("pl.DataFrame", pl.from_arrow(pa.concat_tables(tables)))
 
 
 _NO_NAMES = pl.DataFrame(schema={"row": pl.Int64, "name": pl.String, "is_word": pl.Boolean})

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.chunks.protocol import Piece
-from mesh_assets_tests.chunks.sources import cut
+from mesh_assets.schemas.rejects import Reject
+from mesh_assets_tests.chunks.sources import checked, cut, source
 
 MODULE = '''"""Greets people.
 
@@ -109,7 +110,9 @@ def test_functions_of_the_standard_library_that_fit_are_never_split(module: obje
 
 def test_what_does_not_parse_is_still_given() -> None:
     text = "def broken(:\n  ((((\nclass\n" * 30 + "def fine():\n    return 1\n"
-    assert "".join(piece.text for piece in cut(text, "code", "python")) == text
+    parts = checked(source(text, "code", "python"), 64)
+    assert "".join(part.text for part in parts if isinstance(part, Piece)) == text
+    assert {part.reason for part in parts if isinstance(part, Reject)} == {"does not parse as python, cut by lines"}
 
 
 def test_other_code_is_cut_at_blank_lines() -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mesh_assets.chunks.cutting import CONTEXT_SHARE
-from mesh_assets.chunks.python_scan import MAX_CONTEXT, Lines, Unit
+from mesh_assets.chunks.python_scan import Unit
+from mesh_assets.chunks.python_text import MAX_CONTEXT, Lines
 from mesh_assets.chunks.syntax.grammar import FUNCTIONS, GROUPED
 from mesh_assets.chunks.syntax.outline import Definition, Outline, children_of, is_sound, lost_parts
 from mesh_assets.chunks.tokens import TokenMeter, numbers
@@ -36,7 +37,7 @@ _CONTINUES = frozenset(
 )  # fmt: skip
 # What may end the line of a definition.
 _TAIL = re.compile(r"[\s;,)}\]]{0,200}?\n")
-_BLANK_TAIL = re.compile(r"(?:[\s{:=;,]|\bwhere)+$")
+_BLANK = " {:=;,"
 
 
 @dataclass(slots=True)
@@ -265,4 +266,7 @@ class _Cutting:
 
 def one_line(raw: str) -> str:
     """`raw` in one line without what a body begins with, at most `MAX_CONTEXT` characters."""
-    return _BLANK_TAIL.sub("", " ".join(raw.split()))[:MAX_CONTEXT]
+    text = " ".join(raw.split()).rstrip(_BLANK)
+    while text.endswith(" where"):  # of Rust
+        text = text[:-6].rstrip(_BLANK)
+    return text[:MAX_CONTEXT]

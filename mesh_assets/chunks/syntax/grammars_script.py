@@ -18,7 +18,7 @@ PYTHON = Grammar(
 (import_from_statement module_name: (_) @module)
 (import_from_statement name: [(dotted_name) @member (aliased_import name: (_) @member)])
 (import_from_statement (wildcard_import) @member)
-(future_import_statement name: (_) @import)
+(future_import_statement name: [(dotted_name) @import (aliased_import name: (_) @import)])
 (class_definition superclasses: (argument_list [(identifier) (attribute) (subscript) (call)] @base))
 (function_definition body: (block . (expression_statement . (string) @doc)))
 (class_definition body: (block . (expression_statement . (string) @doc)))

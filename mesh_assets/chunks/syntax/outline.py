@@ -35,6 +35,8 @@ _MANY_CHILDREN = 1000
 _MAX_NAME = 120
 _MAX_USE = 400
 
+# What is called on a call, an element or a literal has no path of names; the last name is all that is known.
+_NO_PATH = re.compile(rb"[(\[{\n]|[\"'`]\s*+\.")
 _LAST_NAME = re.compile(rb"[\w$\x80-\xff]+[!?]?$")
 # Scanners of some grammars look characters up in C's tables, which end at 255: what is far behind those is no memory
 # (bash 0.25 dies of `{` and U+FF999). Letters of 1 to 255 with as many bytes take their place.
@@ -77,6 +79,11 @@ class Uses:
     calls: dict[str, None] = field(default_factory=dict[str, None])
     bases: dict[str, None] = field(default_factory=dict[str, None])
     doc: str | None = None
+
+    @property
+    def lists(self) -> tuple[list[str], list[str], list[str]]:
+        """Imports, calls and bases."""
+        return list(self.imports), list(self.calls), list(self.bases)
 
 
 @dataclass(slots=True)
@@ -278,7 +285,7 @@ def _head(node: Node, grammar: Grammar) -> int:
     at = node
     while True:
         for child in at.children:
-            if child.type not in grammar.passed:
+            if child.type not in grammar.passed and child.type not in grammar.comments:
                 break
         else:
             return at.start_byte
@@ -400,7 +407,7 @@ class _Uses:
                 start = objects[start - gap]
                 break
         raw = data[max(start, stop - _MAX_USE) : stop]
-        if len(raw) > _MAX_NAME or b"(" in raw or b"{" in raw or b"[" in raw or b"\n" in raw:
+        if len(raw) > _MAX_NAME or _NO_PATH.search(raw):
             last = _LAST_NAME.search(raw)
             raw = last[0] if last else b""
         return raw.decode("utf-8", "replace")

@@ -47,14 +47,22 @@ class Utf8:
 
     def extent_bytes(self, places: Iterable[int]) -> dict[int, int]:
         """For bytes of `data` the bytes of the extent."""
-        codec, text, characters = self.window.codec, self.window.text, self.characters
-        if codec.name == "utf-8":
+        if self.window.codec.name == "utf-8":
             return {place: place for place in places}
-        found: dict[int, int] = {}
-        at = size = 0
-        for place in sorted(set(places)):
-            character = characters[place]
-            size += codec.size(text[at:character])
-            at = character
-            found[place] = min(size, self.window.byte_stop)  # the last character may be cut off: half a code unit
-        return found
+        characters = {place: self.characters[place] for place in places}
+        found = extent_bytes(self.window, characters.values())
+        return {place: found[character] for place, character in characters.items()}
+
+
+def extent_bytes(window: Window, places: Iterable[int]) -> dict[int, int]:
+    """For characters of the text of `window`, which is a whole extent, the bytes of the extent."""
+    codec, text = window.codec, window.text
+    if text.isascii() and codec.size("a") == 1:
+        return {place: place for place in places}
+    found: dict[int, int] = {}
+    at = size = 0
+    for place in sorted(set(places)):
+        size += codec.size(text[at:place])
+        at = place
+        found[place] = min(size, window.byte_stop)  # the last character may be cut off: half a code unit
+    return found
