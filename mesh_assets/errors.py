@@ -84,8 +84,9 @@ class NodeError(MeshError):
     """A call to a model node failed.
 
     `failure` is the kind: `limit`, `overloaded`, `timeout`, `connection`, `server`, `refused` (the request or the key),
-    `answer` (what came back is none). `may_pass` says whether the same call may succeed later, `retry_after` after how
-    many seconds where the node says so, and `may_be_billed` whether the provider may have counted it.
+    `answer` (what came back is none), `resting` (it failed so often, or is so busy, that it is not asked now).
+    `may_pass` says whether the same call may succeed later, `retry_after` after how many seconds where the node says
+    so, and `may_be_billed` whether the provider may have counted it. `receipts` name what was billed for its tries.
     """
 
     def __init__(
@@ -103,17 +104,20 @@ class NodeError(MeshError):
         self.may_pass = may_pass
         self.retry_after = retry_after
         self.may_be_billed = may_be_billed
+        self.receipts: tuple[str, ...] = ()
 
 
 class BudgetError(MeshError):
     """A call would pass a budget, or what it costs is not known: it is not made.
 
-    `kind` is that of the budget (`case`, `month`), which tells who else need not try; empty for a price.
+    `kind` is that of the budget (`case`, `month`), which tells who else need not try; empty for a price. `receipts`
+    name what was billed for tries before.
     """
 
     def __init__(self, message: str, *, remedy: str, kind: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.kind = kind
+        self.receipts: tuple[str, ...] = ()
 
 
 class LedgerError(MeshError):

@@ -5,7 +5,7 @@ How a provider is spoken to belongs to `providers`, money to `ledger`, which nod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -51,7 +51,9 @@ class Node:
     """One model that answers cases, as `mesh.yaml` describes it.
 
     `key_variable` is the environment variable of its key, empty where none is needed. `price` is None where it is not
-    known: such a node is refused, not guessed. `context_tokens` holds prompt and answer together.
+    known: such a node is refused, not guessed. `context_tokens` holds prompt and answer together. `takes_schema` says
+    that the server itself holds answers to a JSON schema; else the schema is part of the prompt. A node of the provider
+    `recorded` has the file of its answers as `base_url`, one of `local` the folder of its weights as `model`.
     """
 
     name: str
@@ -69,6 +71,15 @@ class Node:
     limits: Limits = Limits()
     has_batch: bool = False
     has_prompt_cache: bool = False
+    takes_schema: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its tokens cost nothing, so that no money is reserved for it."""
+        price = self.price
+        return price is not None and not any(
+            (price.input, price.output, price.cached_input, price.cache_write, price.reasoning)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +113,40 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a node gave back, as it came: nothing is parsed. `request_id` is the provider's name for the call."""
+    """What a node gave back, as it came: nothing is parsed. `request_id` is the provider's name for the call.
+
+    `usage` is None where the server did not say it.
+    """
 
     text: str
     finish: Finish
-    usage: Usage
+    usage: Usage | None
     request_id: str = ""
 
 
 class Client(Protocol):
-    """Speaks to one node, once for each call: no retry, no billing, no parsing."""
+    """Speaks to one node, once for each call: no retry, no billing, no parsing.
 
-    def complete(self, request: Request, *, seconds: float) -> Completion:
-        """The completion, within `seconds`. NodeError says what kind of failure it was and whether it may pass."""
+    Calls are coroutines, so that a cancelled one ends its connection and a deadline holds for the whole of a body that
+    comes drop by drop.
+    """
+
+    async def complete(self, request: Request, *, seconds: float, attempt: str) -> Completion:
+        """The completion, within `seconds`. NodeError says what kind of failure it was and whether it may pass.
+
+        `attempt` is our name for this call; providers that keep a log of calls are told it.
+        """
+        ...
+
+    async def check(self, *, seconds: float) -> str:
+        """What is wrong, although the node answers; empty where nothing is. NodeError where it does not answer.
+
+        Nothing is asked that costs.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End connections; the next call opens them again."""
         ...
 
 
@@ -204,3 +236,81 @@ class Ledger(Protocol):
     def left(self, scopes: Sequence[Scope]) -> Decimal | None:
         """USD that may still be reserved in all of `scopes` and the present month; None where nothing limits them."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Whether a call may begin: `slot` names it until it leaves; without one, what to wait for, and how many seconds.
+
+    `is_resting`: the node failed so often that nobody asks it for that long.
+    """
+
+    slot: str = ""
+    wait: float = 0.0
+    reason: str = ""
+    is_resting: bool = False
+
+
+class Pace(Protocol):
+    """Keeps all processes together within what each node takes, and away from a node that is down."""
+
+    def enter(self, node: Node, *, tokens: int) -> Entry:
+        """Begin a call of about `tokens` tokens where the limits of `node` allow it now."""
+        ...
+
+    def leave(self, node: Node, slot: str, *, tokens: int | None, is_down: bool | None, rest: float = 0.0) -> None:
+        """End it. `tokens` are those that it took, where known; for `rest` seconds nobody is to ask the node.
+
+        `is_down` is None where the call does not tell, as one that was cancelled.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A completion that was paid for, with what became of it: `rejected` is why it is no answer, empty where it is one.
+
+    `key` is the hash of all that the completion depends on; `receipt` the id of its receipt, empty where it was free.
+    `dataset` is that of its case, with which it is forgotten.
+    """
+
+    key: str
+    dataset: str
+    node: str
+    model: str
+    text: str
+    request_id: str
+    rejected: str
+    receipt: str
+    at: float
+
+
+class CallLog(Protocol):
+    """Every completion as it came, kept before anything is made of it, and every failure: all processes share it."""
+
+    def find(self, key: str) -> Kept | None:
+        """What was kept last under `key`."""
+        ...
+
+    def keep(self, kept: Kept) -> None:
+        """Keep a completion, durably, when this returns."""
+        ...
+
+    def delivered(self, node: str, request_id: str) -> Kept | None:
+        """What was kept of the call that the provider calls `request_id`."""
+        ...
+
+    def fail(self, node: str, failure: str) -> None:
+        """Count a call that gave nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A request as it may leave the machine, and how its answer is read back."""
+
+    request: Request
+    restore: Callable[[str], str]
+
+
+Redact = Callable[[Request], Leaving]
