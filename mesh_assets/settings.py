@@ -1,14 +1,16 @@
 """Settings: one class, read from the environment and `.env`, each with its unit and the reason of its default.
 
-Nothing else in the package reads environment variables. Hardware-derived values do not belong here: what is
-set here is what the owner decided.
+Nothing else in the package reads environment variables; keys of model nodes are read here too, and kept nowhere.
+Hardware-derived values do not belong here: what is set here is what the owner decided.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,12 +20,15 @@ from mesh_assets.hours import ALWAYS, Hours
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
+_ENV_FILE = PROJECT_ROOT / ".env"
+SHIPPED_NODES = PROJECT_ROOT / "mesh_assets" / "defaults" / "mesh.yaml"
+OWN_NODES = PROJECT_ROOT / "mesh.yaml"
 
 
 class Settings(BaseSettings):
     """What the owner of the machine can set, as `MESH_<NAME>` in the environment or in `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix="MESH_", env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MESH_", env_file=_ENV_FILE, extra="ignore", frozen=True)
 
     state: Annotated[Path, Field(description="Folder of everything the mesh makes: lake, indexes, reports.")] = (
         PROJECT_ROOT / "data" / "state"
@@ -64,6 +69,10 @@ class Settings(BaseSettings):
     caption_model: Annotated[
         str, Field(description="Folder or name of a local model that puts pictures into words; `off` for none.")
     ] = "off"
+    nodes: Annotated[
+        Path,
+        Field(description="The owner's model nodes, laid over the shipped ones; need not exist where it is unset."),
+    ] = OWN_NODES
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
@@ -90,7 +99,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
     ] = 3001
 
-    @field_validator("state", "drops")
+    @field_validator("state", "drops", "nodes")
     @classmethod
     def _below_the_project(cls, folder: Path) -> Path:
         # A relative path means the same from whichever folder a command is called.
@@ -133,3 +142,13 @@ def load_settings() -> Settings:
         raise SettingsError(
             f"The settings cannot be used: {faults}.", remedy="Correct them in the environment or in `.env`."
         ) from error
+
+
+def secret(variable: str) -> str:
+    """The key in an environment variable or in `.env`, without blanks around it; empty where there is none."""
+    if not variable:
+        return ""
+    found = os.environ.get(variable)
+    if found is None and _ENV_FILE.is_file():
+        found = dotenv_values(_ENV_FILE).get(variable)
+    return (found or "").strip()

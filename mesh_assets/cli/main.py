@@ -15,6 +15,7 @@ from mesh_assets.cli import (
     forget,
     graph,
     ingest,
+    nodes,
     pause,
     report,
     search,
@@ -33,7 +34,17 @@ verbs = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-_READ = (ingest.ingest, status.status, search.search, graph.graph, show.show, report.report, sql.sql, cost.cost)
+_READ = (
+    ingest.ingest,
+    status.status,
+    search.search,
+    graph.graph,
+    show.show,
+    report.report,
+    sql.sql,
+    cost.cost,
+    nodes.nodes,
+)
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)

@@ -1,0 +1,112 @@
+"""Each completion that was paid for, and each failure, in a SQLite file of MESH_STATE: the exact-key cache of calls."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mesh_assets.mesh.protocol import Kept
+from mesh_assets.resources.sqlite_file import SqliteFile
+from mesh_assets.settings import Settings
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS completions (
+    key TEXT NOT NULL, dataset TEXT NOT NULL, node TEXT NOT NULL, model TEXT NOT NULL, text TEXT NOT NULL,
+    request_id TEXT NOT NULL, rejected TEXT NOT NULL, receipt TEXT NOT NULL, at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS completions_by_key ON completions (key);
+CREATE INDEX IF NOT EXISTS completions_by_dataset ON completions (dataset);
+CREATE INDEX IF NOT EXISTS completions_by_request ON completions (node, request_id);
+CREATE TABLE IF NOT EXISTS failures (node TEXT NOT NULL, failure TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS failures_by_node ON failures (node);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How the calls of a node ended: answers, answers that were rejected, calls that gave nothing."""
+
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+    @property
+    def success(self) -> float | None:
+        """The share that gave an answer; None before the first call."""
+        every = self.answered + self.rejected + self.failed
+        return self.answered / every if every else None
+
+
+class SqliteCallLog:
+    """A CallLog in the file `path`. Nothing is ever overwritten: of one key the newest row counts."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._file = SqliteFile(path, _TABLES)
+        self._clock = clock
+
+    def find(self, key: str) -> Kept | None:
+        """What was kept last under `key`."""
+        return self._one("SELECT * FROM completions WHERE key = ? ORDER BY rowid DESC LIMIT 1", key)
+
+    def delivered(self, node: str, request_id: str) -> Kept | None:
+        """What was kept first of the call that the provider calls `request_id`; None where it has no name."""
+        if not request_id:
+            return None
+        query = "SELECT * FROM completions WHERE node = ? AND request_id = ? ORDER BY rowid LIMIT 1"
+        return self._one(query, node, request_id)
+
+    def keep(self, kept: Kept) -> None:
+        """Keep a completion, durably."""
+        row = asdict(kept)
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        with self._file.transaction() as connection:
+            connection.execute(f"INSERT INTO completions ({names}) VALUES ({values})", row)  # noqa: S608  # our fields
+
+    def fail(self, node: str, failure: str) -> None:
+        """Count a call that gave nothing."""
+        with self._file.transaction() as connection:
+            connection.execute("INSERT INTO failures VALUES (?, ?, ?)", (node, failure, self._clock()))
+
+    def tallies(self) -> dict[str, Tally]:
+        """How the calls of each node ended, by its name; nothing is written where there never was a call."""
+        if not self._file.exists:
+            return {}
+        with self._file.transaction() as connection:
+            ended = connection.execute(
+                "SELECT node, sum(rejected = '') AS answered, sum(rejected != '') AS rejected, 0 AS failed"
+                " FROM completions GROUP BY node"
+                " UNION ALL SELECT node, 0, 0, count(*) FROM failures GROUP BY node"
+            ).fetchall()
+        found: dict[str, Tally] = {}
+        for row in ended:
+            before = found.get(row["node"], Tally())
+            found[row["node"]] = Tally(
+                before.answered + row["answered"], before.rejected + row["rejected"], before.failed + row["failed"]
+            )
+        return found
+
+    def rejects(self) -> list[Kept]:
+        """The completions that were no answers, with their text and the reason, oldest first."""
+        if not self._file.exists:
+            return []
+        with self._file.transaction() as connection:
+            rows = connection.execute("SELECT * FROM completions WHERE rejected != '' ORDER BY rowid").fetchall()
+        return [Kept(**dict(row)) for row in rows]
+
+    def forget(self, dataset: str) -> None:
+        """Delete what was said to cases of a dataset, so that no byte of it stays in the file."""
+        if self._file.exists:
+            with self._file.transaction() as connection:
+                connection.execute("DELETE FROM completions WHERE dataset = ?", (dataset,))
+            self._file.compact()
+
+    def _one(self, query: str, *values: str) -> Kept | None:
+        with self._file.transaction() as connection:
+            row = connection.execute(query, values).fetchone()
+        return Kept(**dict(row)) if row is not None else None
+
+
+def connect_call_log(settings: Settings) -> SqliteCallLog:
+    """The call log of the mesh."""
+    return SqliteCallLog(settings.state / "mesh" / "calls.sqlite")

@@ -1,0 +1,159 @@
+"""Limits of nodes over all processes, and what is remembered of calls."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mesh_assets.errors import LakeError
+from mesh_assets.mesh.protocol import Kept, Limits
+from mesh_assets.resources.call_log import SqliteCallLog, Tally
+from mesh_assets.resources.pace import SqlitePace
+from mesh_assets_tests.mesh.parts import node
+
+NODE = replace(node("openai"), limits=Limits(parallel=100, seconds=5))
+
+
+@dataclass
+class Hand:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made(folder: Path) -> tuple[SqlitePace, Hand]:
+    clock = Hand()
+    return SqlitePace(folder / "pace.sqlite", clock), clock
+
+
+def test_requests_of_a_minute_are_counted_over_all_who_share_the_file(tmp_path: Path) -> None:
+    one, clock = made(tmp_path)
+    other = SqlitePace(tmp_path / "pace.sqlite", clock)
+    limited = replace(NODE, limits=replace(NODE.limits, requests_per_minute=3))
+    for pace in (one, other, one):
+        pace.leave(limited, pace.enter(limited, tokens=1).slot, tokens=1, is_down=False)
+        clock.now += 10
+    full = other.enter(limited, tokens=1)
+    assert (full.slot, full.wait) == ("", 30.0)
+    assert "3 requests" in full.reason
+    assert not full.is_resting
+    clock.now += full.wait
+    assert other.enter(limited, tokens=1).slot
+
+
+def test_tokens_of_a_minute_are_those_that_calls_took(tmp_path: Path) -> None:
+    pace, clock = made(tmp_path)
+    limited = replace(NODE, limits=replace(NODE.limits, tokens_per_minute=1000))
+    first = pace.enter(limited, tokens=900)
+    assert pace.enter(limited, tokens=200).wait == 60.0
+    pace.leave(limited, first.slot, tokens=300, is_down=False)
+    clock.now += 5
+    assert pace.enter(limited, tokens=200).slot
+    assert pace.enter(limited, tokens=600).wait == 55.0
+    # One that is larger than a minute's worth waits for an empty minute, not for ever.
+    clock.now += 61
+    assert pace.enter(limited, tokens=5000).slot
+
+
+def test_the_slot_of_the_dead_ends_by_itself(tmp_path: Path) -> None:
+    pace, clock = made(tmp_path)
+    single = replace(NODE, limits=replace(NODE.limits, parallel=1))
+    assert pace.enter(single, tokens=1).slot
+    assert "1 calls at once" in pace.enter(single, tokens=1).reason
+    clock.now += single.limits.seconds + 31
+    assert pace.enter(single, tokens=1).slot
+
+
+def test_a_clock_that_is_set_back_holds_nobody(tmp_path: Path) -> None:
+    pace, clock = made(tmp_path)
+    limited = replace(NODE, limits=replace(NODE.limits, requests_per_minute=1))
+    pace.leave(limited, pace.enter(limited, tokens=1).slot, tokens=1, is_down=False, rest=500)
+    clock.now -= 100_000
+    assert pace.enter(limited, tokens=1).wait <= 600
+    clock.now += 601
+    assert pace.enter(limited, tokens=1).slot
+
+
+def test_after_a_rest_one_call_tries_the_node_and_opens_it_for_all(tmp_path: Path) -> None:
+    pace, clock = made(tmp_path)
+    for _ in range(5):
+        pace.leave(NODE, pace.enter(NODE, tokens=1).slot, tokens=None, is_down=True)
+    assert pace.enter(NODE, tokens=1).is_resting
+    clock.now += 15
+    probe = pace.enter(NODE, tokens=1)
+    assert probe.slot
+    assert pace.enter(NODE, tokens=1).is_resting
+    pace.leave(NODE, probe.slot, tokens=1, is_down=False)
+    assert pace.enter(NODE, tokens=1).slot
+    # Other nodes never noticed.
+    assert pace.enter(replace(NODE, name="other"), tokens=1).slot
+
+
+def test_a_probe_that_was_cancelled_or_killed_lets_another_try(tmp_path: Path) -> None:
+    pace, clock = made(tmp_path)
+    for _ in range(5):
+        pace.leave(NODE, pace.enter(NODE, tokens=1).slot, tokens=None, is_down=True)
+    clock.now += 15
+    pace.leave(NODE, pace.enter(NODE, tokens=1).slot, tokens=None, is_down=None)
+    assert pace.enter(NODE, tokens=1).slot  # killed: it never leaves
+    assert pace.enter(NODE, tokens=1).is_resting
+    clock.now += NODE.limits.seconds + 31
+    assert pace.enter(NODE, tokens=1).slot
+
+
+def test_many_processes_never_pass_a_limit(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from dataclasses import replace;"
+        "from mesh_assets_tests.mesh.test_pace import *;"
+        "n = replace(NODE, limits=Limits(requests_per_minute=40, parallel=1000, seconds=60));"
+        "p = SqlitePace(Path(sys.argv[1]) / 'pace.sqlite');"
+        "print(sum(bool(p.enter(n, tokens=1).slot) for _ in range(20)))"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert sum(int(child.communicate()[0]) for child in children) == 40
+
+
+def kept(key: str, *, rejected: str = "", dataset: str = "d", request: str = "r") -> Kept:
+    return Kept(key, dataset, "n", "m", f"a secret of {dataset}", request, rejected, "", 1.0)
+
+
+def test_of_one_key_the_newest_counts_and_nothing_is_lost(tmp_path: Path) -> None:
+    log = SqliteCallLog(tmp_path / "calls.sqlite")
+    assert log.find("k") is None
+    assert log.tallies() == {}
+    log.keep(kept("k", rejected="no JSON"))
+    log.keep(kept("k", request=""))
+    log.fail("n", "timeout")
+    assert log.find("k") == kept("k", request="")
+    assert log.rejects() == [kept("k", rejected="no JSON")]
+    assert log.delivered("n", "r") == kept("k", rejected="no JSON")
+    assert log.delivered("n", "") is None
+    assert log.delivered("other", "r") is None
+    assert log.tallies() == {"n": Tally(answered=1, rejected=1, failed=1)}
+    assert log.tallies()["n"].success == pytest.approx(1 / 3)
+
+
+def test_what_was_said_of_a_forgotten_dataset_is_in_no_byte_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    log = SqliteCallLog(path)
+    log.forget("gone")
+    assert not path.exists()
+    for name in ("stays", "gone"):
+        log.keep(kept(name, dataset=name))
+    log.forget("gone")
+    assert (log.find("gone"), log.find("stays")) == (None, kept("stays", dataset="stays"))
+    assert b"secret of gone" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+
+
+def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "calls.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(LakeError, match="move it away"):
+        SqliteCallLog(tmp_path / "calls.sqlite").find("k")
