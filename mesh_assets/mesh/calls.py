@@ -89,8 +89,8 @@ class Question:
 class Called:
     """What came of a call: a `value` in the form of the schema, or why the completion was `rejected`.
 
-    `text` is the completion as it came, with what was redacted read back. `receipts` name all that was billed for it,
-    also for tries that gave nothing; none where it came from what was kept.
+    `text` is the completion as it came, with what was redacted read back. `receipts` name what was billed for it, also
+    for tries whose completion was not taken; none where it came from what was kept.
     """
 
     node: str
@@ -120,7 +120,7 @@ class Caller:
     async def call(self, node: Node, client: Client, question: Question) -> Called:
         """What `node` says. NodeError where it gives nothing within the policy, BudgetError where money lacks.
 
-        What may have been billed is booked whatever happens, also when the task is cancelled.
+        What may have been billed stays counted whatever happens, also when the task is cancelled.
         """
         check_schema(question.request.schema)
         leaving = self._leaving(node, question)
@@ -157,6 +157,11 @@ class _Bill:
     billed: Billed
     reservation: Reservation | None
 
+    @property
+    def attempt(self) -> str:
+        """Our name of the try; empty for a node that costs nothing."""
+        return self.reservation.id if self.reservation is not None else ""
+
 
 @dataclass(slots=True)
 class _Call:
@@ -169,6 +174,7 @@ class _Call:
     leaving: Leaving
     key: str
     receipts: list[str] = field(default_factory=list[str])
+    attempt: str = ""
 
     async def run(self) -> Called:
         policy, clock = self.caller.policy, self.caller.clock
@@ -185,7 +191,7 @@ class _Call:
                 error.receipts = tuple(self.receipts)
                 if error.failure == "resting":
                     raise  # nothing was tried
-                self.caller.log.fail(self.node.name, error.failure)
+                self.caller.log.fail(self.node.name, error.failure, self.attempt)
                 pause = self._pause(error, attempt)
                 if not error.may_pass or attempt >= policy.attempts or pause > policy.longest_pause:
                     raise
@@ -209,6 +215,7 @@ class _Call:
         rest = 0.0
         try:
             bill = self._reserve(price, seconds)
+            self.attempt = bill.attempt
             tokens = None  # from here on unknown, until the node says it
             completion = await self._complete(bill, seconds)
             is_down = False
@@ -251,23 +258,22 @@ class _Call:
         )
 
     async def _complete(self, bill: _Bill, seconds: float) -> Completion:
-        attempt = bill.reservation.id if bill.reservation is not None else ""
+        """What the client says. Of a call that may have been billed the money stays reserved, whatever ended it:
+        cancelled, or a defect, the server may go on.
+        """
         try:
-            return await self.client.complete(self.leaving.request, seconds=seconds, attempt=attempt)
+            return await self.client.complete(self.leaving.request, seconds=seconds, attempt=bill.attempt)
         except NodeError as error:
-            if error.may_be_billed:
-                self._settle(bill, None, outcome=f"unknown: {error.failure}")
-            elif bill.reservation is not None:
-                self.caller.ledger.release(bill.reservation)
+            if not error.may_be_billed:
+                self._release(bill)
             raise
         except ModelError:  # a local model that cannot be run
-            if bill.reservation is not None:
-                self.caller.ledger.release(bill.reservation)
+            self._release(bill)
             raise
-        except BaseException as error:  # cancelled, or a defect: the server may go on and bill
-            name = "cancelled" if isinstance(error, asyncio.CancelledError) else type(error).__name__
-            self._settle(bill, None, outcome=f"unknown: {name}")
-            raise
+
+    def _release(self, bill: _Bill) -> None:
+        if bill.reservation is not None:
+            self.caller.ledger.release(bill.reservation)
 
     def _book(self, bill: _Bill, completion: Completion) -> str:
         """The receipt of a completion. A usage that cannot be true counts as not said."""

@@ -300,8 +300,8 @@ class CallLog(Protocol):
         """What was kept of the call that the provider calls `request_id`."""
         ...
 
-    def fail(self, node: str, failure: str) -> None:
-        """Count a call that gave nothing."""
+    def fail(self, node: str, failure: str, attempt: str) -> None:
+        """Count a call that gave nothing. `attempt` is the id of its reservation, empty where there was none."""
         ...
 
 

@@ -17,7 +17,9 @@ CREATE TABLE IF NOT EXISTS completions (
 CREATE INDEX IF NOT EXISTS completions_by_key ON completions (key);
 CREATE INDEX IF NOT EXISTS completions_by_dataset ON completions (dataset);
 CREATE INDEX IF NOT EXISTS completions_by_request ON completions (node, request_id);
-CREATE TABLE IF NOT EXISTS failures (node TEXT NOT NULL, failure TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS failures (
+    node TEXT NOT NULL, failure TEXT NOT NULL, attempt TEXT NOT NULL, at REAL NOT NULL
+);
 CREATE INDEX IF NOT EXISTS failures_by_node ON failures (node);
 """
 
@@ -63,10 +65,10 @@ class SqliteCallLog:
         with self._file.transaction() as connection:
             connection.execute(f"INSERT INTO completions ({names}) VALUES ({values})", row)  # noqa: S608  # our fields
 
-    def fail(self, node: str, failure: str) -> None:
-        """Count a call that gave nothing."""
+    def fail(self, node: str, failure: str, attempt: str) -> None:
+        """Count a call that gave nothing. `attempt` is the id of its reservation, empty where there was none."""
         with self._file.transaction() as connection:
-            connection.execute("INSERT INTO failures VALUES (?, ?, ?)", (node, failure, self._clock()))
+            connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", (node, failure, attempt, self._clock()))
 
     def tallies(self) -> dict[str, Tally]:
         """How the calls of each node ended, by its name; nothing is written where there never was a call."""

@@ -1,7 +1,7 @@
 """What both SDKs of model providers share: one HTTP client, one deadline, and failures as NodeError.
 
-A failure that the server itself tells (a status with an error body) was not billed; where nothing certain came back,
-as after a deadline or a cut connection, it may have been.
+A request that the server turned away (4xx, 503 and 529 in its own words) was not billed; where it may have done the
+work, as after a deadline, a cut connection, a 500 or a gateway's page, it may have been.
 """
 
 import asyncio
@@ -159,12 +159,11 @@ def _status_failure(node: Node, error: Exception) -> NodeError:
         return NodeError(f"{node.name} ({node.model}) {said}.", remedy=_KEY_REMEDY, failure="refused")
     if status == 429 and not any(word in said.lower() for word in _NO_CREDIT):
         return _told(node, said, "limit", response)
-    if status in (503, 529):
-        return _told(node, said, "overloaded", response)
     if status >= 500:
         # A gateway that lost its server knows nothing: what stands behind it may have answered, and billed.
-        failure = _told(node, said, "server", response)
-        failure.may_be_billed = not _said(body)
+        turned_away = status in (503, 529) and bool(_said(body))
+        failure = _told(node, said, "overloaded" if status in (503, 529) else "server", response)
+        failure.may_be_billed = not turned_away
         return failure
     if status in (408, 409):
         return _told(node, said, "server", response)

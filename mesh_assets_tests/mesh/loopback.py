@@ -74,6 +74,12 @@ class Loopback:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def wait_until_idle(self) -> None:
+        """Until what is under way, also for those who are gone, is done and billed."""
+        time.sleep(0.1)
+        while self._at_once:
+            time.sleep(0.02)
+
     def play(self, *faults: Fault) -> None:
         self.script.extend(faults)
 

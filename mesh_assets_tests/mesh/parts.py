@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -71,6 +72,7 @@ class Bench:
     log: SqliteCallLog
     pace: SqlitePace
     time: FakeTime
+    folder: Path
 
     def ask(self, node: Node, asked: Question | None = None, client: Client | None = None) -> Called:
         async def run() -> Called:
@@ -84,6 +86,16 @@ class Bench:
 
     def spent(self) -> Decimal:
         return sum((receipt.cost for receipt in self.ledger.receipts()), Decimal(0))
+
+    def unknown(self) -> Decimal:
+        """What stays reserved for calls that may have been billed, once nobody can be at work on them."""
+        self.time.now += 10_000
+        return sum((each.reservation.amount for each in self.ledger.unsettled()), Decimal(0))
+
+    def failures(self) -> list[tuple[str, str]]:
+        """Kind and attempt of each call that gave nothing."""
+        with sqlite3.connect(self.folder / "calls.sqlite") as connection:
+            return connection.execute("SELECT failure, attempt FROM failures ORDER BY rowid").fetchall()
 
     def outcomes(self) -> list[str]:
         return [receipt.billed.outcome for receipt in self.ledger.receipts()]
@@ -99,7 +111,7 @@ def bench(folder: Path, *, policy: Policy | None = None, budgets: str = "call 1;
     log = SqliteCallLog(folder / "calls.sqlite", clock=lambda: time.now)
     pace = SqlitePace(folder / "pace.sqlite", clock=lambda: time.now)
     caller = Caller(ledger, pace, log, redact=unchanged, policy=policy or Policy(), clock=time.clock())
-    return Bench(replace(caller, **changes), ledger, log, pace, time)  # type: ignore[arg-type]
+    return Bench(replace(caller, **changes), ledger, log, pace, time, folder)  # type: ignore[arg-type]
 
 
 def server_cost(server: Loopback) -> Decimal:

@@ -95,7 +95,9 @@ def test_a_case_that_nobody_answers_says_why_and_what_it_cost(server: Loopback, 
     [result] = sink.results
     assert result.answer is None
     assert [each.failure for each in result.tried] == ["connection"]
-    assert len(result.receipts) == 4
+    assert result.receipts == ()
+    assert len(made.failures()) == 4
+    assert made.unknown() >= server_cost(server)
 
 
 def test_a_private_case_is_never_sent_off_this_machine(server: Loopback, tmp_path: Path) -> None:
@@ -136,8 +138,8 @@ def test_a_defect_ends_all_calls_and_books_them(server: Loopback, tmp_path: Path
     made, sink = bench(tmp_path, budgets=""), Broken()
     with pytest.raises(RuntimeError, match="disk is gone"):
         run_cases(cases(50, node("openai", server)), made.caller, connect_client, sink)
-    assert list(made.ledger.unsettled()) == []
-    assert made.spent() >= server_cost(server)
+    server.wait_until_idle()
+    assert made.spent() + made.unknown() >= server_cost(server)
     # What was paid for and kept is not paid for again.
     paid = made.outcomes().count("answered")
     before = len(server.billed)
@@ -168,12 +170,11 @@ def test_a_kill_loses_no_answer_and_no_money(server: Loopback, tmp_path: Path) -
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    server.wait_until_idle()
     kept = _kept(made)
     assert 12 <= kept < 40
-    made.time.now += 10_000  # reservations and slots of the dead have ended
-    held = sum(each.reservation.amount for each in made.ledger.unsettled())
-    assert held > 0
-    assert made.spent() + held >= server_cost(server)
+    assert made.unknown() > 0
+    assert made.spent() + made.unknown() >= server_cost(server)
     before, sink = len(server.billed), Memory()
     run_cases(cases(40, node("openai", server)), made.caller, connect_client, sink)
     assert sum(result.answer is not None for result in sink.results) == 40

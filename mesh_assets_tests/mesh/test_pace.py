@@ -131,7 +131,7 @@ def test_of_one_key_the_newest_counts_and_nothing_is_lost(tmp_path: Path) -> Non
     assert log.tallies() == {}
     log.keep(kept("k", rejected="no JSON"))
     log.keep(kept("k", request=""))
-    log.fail("n", "timeout")
+    log.fail("n", "timeout", "try")
     assert log.find("k") == kept("k", request="")
     assert log.rejects() == [kept("k", rejected="no JSON")]
     assert log.delivered("n", "r") == kept("k", rejected="no JSON")
