@@ -20,7 +20,7 @@ printed as `not_known_usd`, and by how much attempts were counted for less than 
 from __future__ import annotations
 
 import argparse
-import http.client
+import asyncio
 import json
 import multiprocessing
 import random
@@ -29,8 +29,9 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
@@ -41,11 +42,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mesh_assets.budgets import Budgets
 from mesh_assets.errors import BudgetError, NodeError
-from mesh_assets.mesh.costs import worst_case
-from mesh_assets.mesh.protocol import Billed, Node, Price, Request, Reservation, Scope, Usage
-from mesh_assets.mesh.sqlite_ledger import SqliteLedger
+from mesh_assets.mesh.calls import Caller, Policy, Question
+from mesh_assets.mesh.protocol import Billed, Leaving, Limits, Node, Price, Request, Reservation, Scope, Usage
+from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
+from mesh_assets.resources.call_log import SqliteCallLog
+from mesh_assets.resources.nodes import connect_client
+from mesh_assets.resources.pace import SqlitePace
 
-DEADLINE, TOO_SLOW = 0.5, 1.0
+DEADLINE, TOO_SLOW = 1.5, 2.5
+LIMITS = Limits(parallel=64, seconds=DEADLINE)
 ATTEMPTS = 2
 # After each the ledger is told what the server's log says, so that in the end nearly all of the money is spent.
 ROUNDS = 4
@@ -69,7 +74,7 @@ _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 def _node(name: str) -> Node:
     read, cached, written = (Decimal(units) / 1_000_000 for units in SERVER_PRICES[f"{name}-1"])
     price = Price(read, written, cached, read, Decimal(1), "benchmarks/budget.py")
-    return Node(name, "openai", f"{name}-1", "", (), ("deep",), "may-leave", 32_000, 300, price=price)
+    return Node(name, "openai", f"{name}-1", "", (), ("deep",), "may-leave", 32_000, 300, price=price, limits=LIMITS)
 
 
 NODES = (_node("small"), _node("large"))
@@ -113,8 +118,8 @@ class Server(ThreadingHTTPServer):
             cached = len(_TOKEN.findall(prefix)) if prefix in self.seen else 0
             self.seen.add(prefix)
             read = len(_TOKEN.findall(prefix + asked))
-            reasoning = self.chance.randint(0, body["max_completion_tokens"] // 2)
-            written = self.chance.randint(reasoning, body["max_completion_tokens"])
+            reasoning = self.chance.randint(0, body["max_tokens"] // 2)
+            written = self.chance.randint(reasoning, body["max_tokens"])
             prices = SERVER_PRICES[body["model"]]
             units = (read - cached) * prices[0] + cached * prices[1] + written * prices[2]
             usage = {
@@ -124,7 +129,13 @@ class Server(ThreadingHTTPServer):
                 "completion_tokens_details": {"reasoning_tokens": reasoning},
                 "total_tokens": read + written,
             }
-            bill = {"id": attempt, "model": body["model"], "units": units, "scopes": body["metadata"], "usage": usage}
+            bill = {
+                "id": attempt,
+                "model": body["model"],
+                "units": units,
+                "scopes": json.loads(body["metadata"]),
+                "usage": usage,
+            }
             self.billed.append(bill)
         return usage
 
@@ -151,10 +162,12 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "slow":
             time.sleep(TOO_SLOW)
         answer = {
-            "id": f"chatcmpl-{len(self.server.billed)}",
+            "id": f"chatcmpl-{uuid.uuid4()}",
             "object": "chat.completion",
             "model": body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}],
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": '{"answer": "Yes."}'}}
+            ],
         }
         if fault == "billed error":
             self._send(500, {"error": {"message": "after the work was done"}})
@@ -187,33 +200,6 @@ def serve(seed: int, pipe: Connection) -> None:
 # The workers.
 
 
-def call(port: int, node: Node, request: Request, attempt: str, scopes: list[Scope]) -> Usage | None:
-    """Make one attempt over the wire: what is put in this one's place must raise NodeError for what fails, too."""
-    body = {
-        "model": node.model,
-        "messages": [{"role": "system", "content": request.stable}, {"role": "user", "content": request.asked}],
-        "max_completion_tokens": request.max_tokens,
-        "metadata": {scope.kind: scope.name for scope in scopes},
-    }
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-    try:
-        headers = {"content-type": "application/json", "x-client-request-id": attempt}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-        response = connection.getresponse()
-        content = response.read()
-        answer = json.loads(content)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        why = f"The call was cut off: {error!r}."
-        raise NodeError(why, remedy="Try again.", failure="connection", may_pass=True, may_be_billed=True) from error
-    finally:
-        connection.close()
-    if response.status != 200:
-        billed = response.status not in (429, 529)
-        why = f"The server answered {response.status}."
-        raise NodeError(why, remedy="Try again.", failure="server", may_pass=True, may_be_billed=billed)
-    return usage_of(answer["usage"]) if "usage" in answer else None
-
-
 def usage_of(told: dict[str, Any]) -> Usage:
     """Tokens as OpenAI tells them: those of the prompt with cached ones."""
     cached = told["prompt_tokens_details"]["cached_tokens"]
@@ -232,38 +218,47 @@ def billed(node: str, usage: Usage | None) -> Billed:
     return Billed(node, found.model, "", "deep", usage, found.price)
 
 
-def work(port: int, path: Path, budgets: Budgets, seed: int) -> None:
-    """Ask cases until the month's money is gone."""
-    ledger, chance = SqliteLedger(path, budgets), random.Random(seed)
+def work(port: int, folder: Path, budgets: Budgets, seed: int) -> None:
+    """Ask cases until the month's money is gone, each call by the way of all calls, with OpenAI's SDK."""
+    asyncio.run(_work(port, folder, budgets, random.Random(seed)))
+
+
+async def _work(port: int, folder: Path, budgets: Budgets, chance: random.Random) -> None:
+    caller = Caller(
+        SqliteLedger(folder / LEDGER, budgets),
+        SqlitePace(folder / "pace.sqlite"),
+        SqliteCallLog(folder / "calls.sqlite"),
+        redact=lambda request: Leaving(request, lambda text: text),
+        policy=Policy(attempts=ATTEMPTS, first_pause=0.01),
+    )
+    nodes = tuple(replace(node, base_url=f"http://127.0.0.1:{port}/v1") for node in NODES)
+    clients = {node.name: connect_client(node) for node in nodes}
     run = f"run-{chance.randrange(8)}"
     while True:
-        dataset = chance.choice(DATASETS)
-        scopes = [Scope("case", f"{dataset}-{chance.randrange(400)}"), Scope("run", run), Scope("dataset", dataset)]
+        question = _question(chance, run)
         try:
-            ask(ledger, port, scopes, chance)
+            for node in nodes if chance.random() < 0.9 else nodes[::-1]:
+                try:
+                    await caller.call(node, clients[node.name], question)
+                    break
+                except NodeError:
+                    await asyncio.sleep(0.02)
         except BudgetError as error:
             if error.kind == "month":
                 return
             run = f"run-{chance.randrange(8)}"
-            time.sleep(0.02)
+            await asyncio.sleep(0.02)
 
 
-def ask(ledger: SqliteLedger, port: int, scopes: list[Scope], chance: random.Random) -> bool:
-    """One case: each node in turn, each a few times; BudgetError where the money is not there."""
+def _question(chance: random.Random, run: str) -> Question:
+    dataset = chance.choice(DATASETS)
+    case = f"{dataset}-{chance.randrange(400)}"
+    scopes = (Scope("case", case), Scope("run", run), Scope("dataset", dataset))
     words = " ".join(f"fact {chance.randrange(10**6)}" for _ in range(chance.randrange(20, 200)))
-    request = Request("", "You answer from the evidence below. " * 20, words, {}, max_tokens=300)
-    for node in NODES if chance.random() < 0.9 else NODES[::-1]:
-        for _ in range(ATTEMPTS):
-            reservation = ledger.reserve(worst_case(node, request), scopes, seconds=DEADLINE, node=node.name)
-            try:
-                usage = call(port, node, request, reservation.id, scopes)
-            except NodeError as error:
-                if not error.may_be_billed:
-                    ledger.release(reservation)
-            else:
-                ledger.settle(reservation, billed(node.name, usage))
-                return True
-    return False
+    counted = json.dumps({scope.kind: scope.name for scope in scopes})
+    system = "You answer from the evidence below. " * 20
+    request = Request(system, "", words, {}, max_tokens=300, parameters={"metadata": counted})
+    return Question(case, "deep", request, scopes)
 
 
 def drive(port: int, path: Path, budgets: Budgets, arguments: argparse.Namespace, most: int) -> int:
@@ -272,7 +267,7 @@ def drive(port: int, path: Path, budgets: Budgets, arguments: argparse.Namespace
     seeds = iter(range((arguments.seed + most) * 100_000, sys.maxsize))
 
     def start() -> Any:
-        worker = context.Process(target=work, args=(port, path, budgets, next(seeds)))
+        worker = context.Process(target=work, args=(port, path.parent, budgets, next(seeds)))
         worker.start()
         return worker
 
@@ -366,9 +361,14 @@ class Told:
     kills: int = 0
 
 
+def later(path: Path, budgets: Budgets) -> SqliteLedger:
+    """The ledger as it is a minute later, when nobody can be at work on what is reserved now."""
+    return SqliteLedger(path, budgets, clock=lambda: time.time() + 60)
+
+
 def rounds(path: Path, budgets: Budgets, arguments: argparse.Namespace, server: Connection) -> tuple[Told, Any]:
     """Spend the month's money; what cut-off calls did not cost is there again when the server's log was told."""
-    port, ledger, told = server.recv(), SqliteLedger(path, budgets), Told()
+    port, ledger, told = server.recv(), later(path, budgets), Told()
     for _ in range(ROUNDS):
         told.kills += drive(port, path, budgets, arguments, arguments.kills - told.kills)
         time.sleep(TOO_SLOW + DEADLINE)  # what is under way at the server is billed, too
@@ -394,8 +394,10 @@ def main() -> None:
     arguments = parser.parse_args()
     month = Decimal(arguments.month)
     budgets = Budgets.parse(f"case 0.09; run {month / 4}; dataset a {month / 5}; dataset b {month / 4}; month {month}")
+    import openai  # noqa: F401  # once for all workers, which are forked
+
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "ledger.sqlite")
+        path = Path(folder, LEDGER)
         ours, theirs = multiprocessing.Pipe()
         server = multiprocessing.get_context("fork").Process(target=serve, args=(arguments.seed, theirs), daemon=True)
         server.start()
@@ -404,7 +406,7 @@ def main() -> None:
             told, (bills, faults) = rounds(path, budgets, arguments, ours)
         finally:
             server.kill()
-        ledger = SqliteLedger(path, budgets)
+        ledger = later(path, budgets)
         found, month = compared(ledger, bills), ledger.month()
         billed_usd = sum(found.server.values())
         assert month.spent == sum(found.counted.values()), "the sum of the month is not that of its receipts"

@@ -42,7 +42,7 @@ from mesh_assets.mesh.replies import read_reply
 from mesh_assets.mesh.shapes import Depth
 
 # What a reservation outlives its call by: ending a connection and booking take no longer.
-_GRACE_SECONDS = 60.0
+_GRACE_SECONDS = 10.0
 _OUTCOMES: Mapping[Finish, str] = {"stop": "answered", "length": "cut off", "refusal": "refused", "other": "unfinished"}
 # Failures that say that a node is down, not that it is busy or that the request is wrong.
 _DOWN = frozenset({"overloaded", "timeout", "connection", "server"})
