@@ -81,12 +81,15 @@ def test_a_server_that_asks_for_seconds_gets_them(asked: Node, server: Loopback,
     assert made.time.slept == [20.0]
 
 
-def test_a_server_that_asks_for_an_hour_is_left_at_once(asked: Node, server: Loopback, tmp_path: Path) -> None:
-    server.play(Fault("status", 429, retry_after="3600"))
+@pytest.mark.parametrize("seconds", ["90", "3600"])
+def test_a_server_that_asks_for_minutes_or_an_hour_is_left_at_once(
+    asked: Node, server: Loopback, tmp_path: Path, seconds: str
+) -> None:
+    server.play(Fault("status", 429, retry_after=seconds))
     made = bench(tmp_path)
     with pytest.raises(NodeError) as failed:
         made.ask(asked)
-    assert (failed.value.failure, failed.value.retry_after) == ("limit", 3600.0)
+    assert (failed.value.failure, failed.value.retry_after) == ("limit", float(seconds))
     assert made.time.slept == []
     assert made.spent() == 0
     # Nor is it asked by others for as long as a node may rest.
