@@ -84,6 +84,11 @@ class Question:
     prompt_version: str = ""
     private: bool = False
 
+    @property
+    def dataset(self) -> str:
+        """Key of the dataset that it is about, empty where none is among its budgets."""
+        return next((scope.name for scope in self.scopes if scope.kind == "dataset"), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -123,14 +128,15 @@ class Caller:
         What may have been billed stays counted whatever happens, also when the task is cancelled.
         """
         check_schema(question.request.schema)
-        leaving = self._leaving(node, question)
+        leaving = self.leaving(node, question)
         key = request_key(node, leaving.request, question.prompt_version)
         kept = self.log.find(key)
         if kept is not None and not (kept.rejected and self.policy.asks_rejected_again):
             return _called(node, kept, leaving, receipts=(), attempts=0)
         return await _Call(self, node, client, question, leaving, key).run()
 
-    def _leaving(self, node: Node, question: Question) -> Leaving:
+    def leaving(self, node: Node, question: Question) -> Leaving:
+        """The question as it may go to `node`; NodeError where it may not."""
         if node.policy == "local":
             return Leaving(question.request, lambda text: text)
         if question.private:
@@ -220,7 +226,7 @@ class _Call:
             completion = await self._complete(bill, seconds)
             is_down = False
             tokens = _tokens(completion.usage) if completion.usage is not None else None
-            return self._keep(completion, self._book(bill, completion))
+            return self._keep(completion, self._settle(bill, completion))
         except NodeError as error:
             is_down = True if error.failure in _DOWN else None if error.failure == "limit" else False
             rest = error.retry_after or 0.0
@@ -275,19 +281,11 @@ class _Call:
         if bill.reservation is not None:
             self.caller.ledger.release(bill.reservation)
 
-    def _book(self, bill: _Bill, completion: Completion) -> str:
-        """The receipt of a completion. A usage that cannot be true counts as not said."""
-        outcome, usage = _OUTCOMES[completion.finish], completion.usage
-        if usage is None or not _is_plausible(usage, completion):
-            return self._settle(bill, None, outcome=f"{outcome}, usage unknown", name=completion.request_id)
-        return self._settle(bill, usage, outcome=outcome, name=completion.request_id)
-
-    def _settle(self, bill: _Bill, usage: Usage | None, *, outcome: str, name: str = "") -> str:
-        """The receipt of what was billed, the whole reservation where `usage` is None; none for a node that is free."""
+    def _settle(self, bill: _Bill, completion: Completion) -> str:
+        """The receipt of a completion; none for a node that is free."""
         if bill.reservation is None:
             return ""
-        billed = replace(bill.billed, usage=usage, outcome=outcome, request_id=name)
-        receipt = self.caller.ledger.settle(bill.reservation, billed).id
+        receipt = self.caller.ledger.settle(bill.reservation, billed_for(bill.billed, completion)).id
         self.receipts.append(receipt)
         return receipt
 
@@ -299,7 +297,7 @@ class _Call:
         reply = read_reply(completion.text, completion.finish, self.leaving.request.schema)
         kept = Kept(
             key="" if is_double else self.key,
-            dataset=next((scope.name for scope in self.question.scopes if scope.kind == "dataset"), ""),
+            dataset=self.question.dataset,
             node=self.node.name,
             model=self.node.model,
             text=completion.text,
@@ -317,6 +315,14 @@ class _Call:
                 may_pass=True,
             )
         return kept
+
+
+def billed_for(billed: Billed, completion: Completion) -> Billed:
+    """What a completion is booked as. A usage that cannot be true counts as not said."""
+    outcome, usage = _OUTCOMES[completion.finish], completion.usage
+    if usage is None or not _is_plausible(usage, completion):
+        usage, outcome = None, f"{outcome}, usage unknown"
+    return replace(billed, usage=usage, outcome=outcome, request_id=completion.request_id)
 
 
 def _called(node: Node, kept: Kept, leaving: Leaving, *, receipts: Sequence[str], attempts: int) -> Called:

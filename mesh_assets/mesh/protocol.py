@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from mesh_assets.budgets import ScopeKind
+from mesh_assets.errors import NodeError
 from mesh_assets.mesh.shapes import Depth
 
 Provider = Literal["openai", "anthropic", "local", "recorded"]
@@ -302,6 +303,72 @@ class CallLog(Protocol):
 
     def fail(self, node: str, failure: str, attempt: str) -> None:
         """Count a call that gave nothing. `attempt` is the id of its reservation, empty where there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One question of a batch: its reservation, and what is needed to keep and to bill what is said to it."""
+
+    reservation: Reservation
+    key: str
+    dataset: str
+    case_id: str
+    depth: Depth
+    schema: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Questions that were sent together, begun `at` (seconds since 1970).
+
+    `provider_id` is the provider's name of it, empty until that is known.
+    """
+
+    name: str
+    node: str
+    provider_id: str
+    items: tuple[BatchItem, ...]
+    at: float
+
+
+class BatchLog(Protocol):
+    """The batches that wait for their results: what a crash must not lose. All processes share it."""
+
+    def begin(self, batch: Batch) -> None:
+        """Keep it before it is sent, durably."""
+        ...
+
+    def sent(self, name: str, provider_id: str) -> None:
+        """Keep the provider's name of it."""
+        ...
+
+    def waiting(self, node: str) -> Sequence[Batch]:
+        """Those of a node that were begun and not ended, oldest first."""
+        ...
+
+    def end(self, name: str) -> None:
+        """Forget it: all of its results are kept and booked."""
+        ...
+
+
+class BatchClient(Protocol):
+    """Speaks to the batch endpoint of one node: no billing, no parsing. NodeError says how something failed."""
+
+    async def submit(self, requests: Mapping[str, Request], *, name: str, seconds: float) -> str:
+        """Send requests by the ids of their reservations; the provider's name of the batch that is ours by `name`."""
+        ...
+
+    async def find(self, name: str, *, seconds: float) -> str:
+        """The provider's name of the batch that was sent as `name`, empty where it has none or cannot tell."""
+        ...
+
+    async def collect(self, provider_id: str, *, seconds: float) -> Mapping[str, Completion | NodeError] | None:
+        """What became of each request, by id; None while the provider is at work."""
+        ...
+
+    async def close(self) -> None:
+        """End connections."""
         ...
 
 

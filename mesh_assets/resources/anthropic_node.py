@@ -21,6 +21,7 @@ from mesh_assets.resources.http_calls import (
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from anthropic.types import MessageParam
+    from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 
 _ANTHROPIC = "https://api.anthropic.com"
 _FINISH: Mapping[str, Finish] = {
@@ -66,38 +67,35 @@ class AnthropicNode:
     """A Client for a node of the provider `anthropic`."""
 
     def __init__(self, node: Node, key: str) -> None:
-        self._node = node
+        self.node = node
         self._key = key
         self._sdk: AsyncAnthropic | None = None
 
     async def complete(self, request: Request, *, seconds: float, attempt: str) -> Completion:
         """The completion, within `seconds`; NodeError where there is none."""
         raw = await asked(
-            self._node,
-            lambda: self._opened().messages.with_raw_response.create(
-                model=self._node.model,
-                max_tokens=request.max_tokens,
-                system=system_words(self._node, request),
-                messages=cast("list[MessageParam]", [{"role": "user", "content": self._asked(request)}]),
+            self.node,
+            lambda: self.opened().messages.with_raw_response.create(
+                **self.parameters(request),
                 # Version 2 of the SDK knows no `temperature`: parameters go into the body as they are.
-                extra_body=self._extra(request),
+                extra_body=self.beyond(request),
                 extra_headers={ATTEMPT_HEADER: attempt} if attempt else {},
                 timeout=timeouts(seconds),
             ),
             seconds=seconds,
-            errors=_errors(),
+            errors=sdk_errors(),
         )
-        return self._read(await raw.read())
+        return self.read(await raw.read())
 
     async def check(self, *, seconds: float) -> str:
         """Empty where the server answers and lists the model, or lists none."""
         listed = await asked(
-            self._node,
-            lambda: self._opened().get("/v1/models", cast_to=object, options={"timeout": timeouts(seconds)}),
+            self.node,
+            lambda: self.opened().get("/v1/models", cast_to=object, options={"timeout": timeouts(seconds)}),
             seconds=seconds,
-            errors=_errors(),
+            errors=sdk_errors(),
         )
-        return missing_model(self._node, listed)
+        return missing_model(self.node, listed)
 
     async def close(self) -> None:
         """End connections."""
@@ -105,15 +103,16 @@ class AnthropicNode:
         if sdk is not None:
             await sdk.close()
 
-    def _opened(self) -> "AsyncAnthropic":
+    def opened(self) -> "AsyncAnthropic":
+        """The SDK's client, made at its first use."""
         if self._sdk is None:
             from anthropic import AsyncAnthropic
 
             self._sdk = AsyncAnthropic(
                 api_key=self._key or "none",
-                base_url=self._node.base_url or _ANTHROPIC,
+                base_url=self.node.base_url or _ANTHROPIC,
                 max_retries=0,
-                http_client=http_client(self._node),
+                http_client=http_client(self.node),
             )
         return self._sdk
 
@@ -122,27 +121,41 @@ class AnthropicNode:
         blocks: list[dict[str, object]] = []
         if request.stable.strip():
             blocks.append({"type": "text", "text": request.stable})
-            if self._node.has_prompt_cache:
+            if self.node.has_prompt_cache:
                 blocks[0]["cache_control"] = {"type": "ephemeral"}
         if request.asked.strip():
             blocks.append({"type": "text", "text": request.asked})
         return blocks
 
-    def _extra(self, request: Request) -> dict[str, object]:
+    def parameters(self, request: Request) -> "MessageCreateParamsNonStreaming":
+        """The body of the request as the SDK knows it."""
+        return {
+            "model": self.node.model,
+            "max_tokens": request.max_tokens,
+            "system": system_words(self.node, request),
+            "messages": cast("list[MessageParam]", [{"role": "user", "content": self._asked(request)}]),
+        }
+
+    def beyond(self, request: Request) -> dict[str, object]:
+        """What else belongs to it."""
         extra: dict[str, object] = dict(request.parameters)
-        if self._node.takes_schema:
+        if self.node.takes_schema:
             extra["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
         return extra
 
-    def _read(self, body: bytes) -> Completion:
-        answered = read_body(self._node, body, _Answered)
+    def read(self, body: bytes) -> Completion:
+        """The completion in a body; NodeError where there is none."""
+        answered = read_body(self.node, body, _Answered)
         text = "".join(block.text for block in answered.content if block.type == "text")
         finish = _FINISH.get(answered.stop_reason or "", "other")
         usage = read_part(answered.usage, _Usage)
         return Completion(text, finish, usage.tokens() if usage else None, answered.id or "")
 
 
-def _errors() -> SdkErrors:
+def sdk_errors() -> SdkErrors:
+    """The exceptions of Anthropic's SDK."""
     import anthropic
 
-    return SdkErrors(anthropic.APITimeoutError, anthropic.APIConnectionError, anthropic.APIStatusError)
+    return SdkErrors(
+        anthropic.APITimeoutError, anthropic.APIConnectionError, anthropic.APIStatusError, anthropic.AnthropicError
+    )

@@ -36,11 +36,12 @@ _NO_CREDIT = ("insufficient_quota", "billing", "credit balance", "spend limit", 
 
 @dataclass(frozen=True, slots=True)
 class SdkErrors:
-    """The exceptions of one SDK: a deadline, a connection, an answer with a status of failure."""
+    """The exceptions of one SDK: a deadline, a connection, an answer with a status of failure, and any of them."""
 
     timeout: type[Exception]
     connection: type[Exception]
     status: type[Exception]
+    any: type[Exception]
 
 
 def http_client(node: Node) -> "httpx2.AsyncClient":
@@ -78,7 +79,7 @@ async def asked(node: Node, ask: Callable[[], Awaitable[T]], *, seconds: float, 
         raise _connection_failure(node, error.__cause__ or error) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _connection_failure(node, error) from error
-    except ValueError as error:  # a body that is no JSON, a key that is no header
+    except (ValueError, errors.any) as error:  # a body that is no JSON, a key that is no header
         raise unreadable(node, str(error)) from error
 
 
@@ -120,6 +121,16 @@ def read_part(given: object, form: type[Model]) -> Model | None:
         return form.model_validate(given)
     except ValidationError:
         return None
+
+
+def failed_in_batch(node: Node, said: object) -> NodeError:
+    """A request of a batch that failed, ran out of time or was cancelled: providers do not bill those."""
+    return NodeError(
+        f"{node.name} ({node.model}) gave no answer in a batch: {_short(str(said))}.",
+        remedy="It may be asked again, alone or in another batch.",
+        failure="server",
+        may_pass=True,
+    )
 
 
 def _failure(node: Node, what: str, failure: str, *, may_be_billed: bool = False) -> NodeError:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from mesh_assets.errors import SettingsError
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState, read_nodes
-from mesh_assets.mesh.protocol import Client, Node, Provider
+from mesh_assets.mesh.protocol import BatchClient, Client, Node, Provider
+from mesh_assets.resources.anthropic_batches import AnthropicBatches
 from mesh_assets.resources.anthropic_node import AnthropicNode
 from mesh_assets.resources.local_node import ExtractiveNode, LocalNode
+from mesh_assets.resources.openai_batches import OpenAIBatches
 from mesh_assets.resources.openai_node import OpenAINode
 from mesh_assets.resources.recorded_node import RecordedNode
 from mesh_assets.settings import OWN_NODES, SHIPPED_NODES, Settings, secret
@@ -24,6 +26,16 @@ def node_states(settings: Settings) -> list[NodeState]:
     if settings.nodes != OWN_NODES and not settings.nodes.is_file():
         raise SettingsError(f"MESH_NODES: there is no file {settings.nodes}.", remedy="Correct the path, or unset it.")
     return read_nodes(SHIPPED_NODES, settings.nodes, has_key=lambda name: bool(secret(name)))
+
+
+def connect_batches(node: Node) -> BatchClient:
+    """The client of the batch endpoint of `node`; SettingsError where it has none."""
+    key = secret(node.key_variable)
+    if node.has_batch and node.provider == "openai":
+        return OpenAIBatches(node, key)
+    if node.has_batch and node.provider == "anthropic":
+        return AnthropicBatches(node, key)
+    raise SettingsError(f"{node.name} has no batch endpoint.", remedy="Set `batch` of the node if its server has one.")
 
 
 def connect_client(node: Node) -> Client:

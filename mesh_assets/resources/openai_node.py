@@ -77,39 +77,35 @@ class OpenAINode:
     """A Client for a node of the provider `openai`; `key` may be empty where the server wants none."""
 
     def __init__(self, node: Node, key: str) -> None:
-        self._node = node
+        self.node = node
         self._key = key
         self._sdk: AsyncOpenAI | None = None
 
     async def complete(self, request: Request, *, seconds: float, attempt: str) -> Completion:
         """The completion, within `seconds`; NodeError where there is none."""
-        messages: list[ChatCompletionMessageParam] = [
-            {"role": "system", "content": system_words(self._node, request)},
-            {"role": "user", "content": f"{request.stable}\n{request.asked}".strip()},
-        ]
         raw = await asked(
-            self._node,
-            lambda: self._opened().chat.completions.with_raw_response.create(
-                model=self._node.model,
-                messages=messages,
-                extra_body=self._extra(request),
+            self.node,
+            lambda: self.opened().chat.completions.with_raw_response.create(
+                model=self.node.model,
+                messages=self.messages(request),
+                extra_body=self.parameters(request),
                 extra_headers={ATTEMPT_HEADER: attempt} if attempt else {},
                 timeout=timeouts(seconds),
             ),
             seconds=seconds,
-            errors=_errors(),
+            errors=sdk_errors(),
         )
-        return self._read(raw.content)
+        return self.read(raw.content)
 
     async def check(self, *, seconds: float) -> str:
         """Empty where the server answers and lists the model, or lists none."""
         listed = await asked(
-            self._node,
-            lambda: self._opened().get("/models", cast_to=object, options={"timeout": timeouts(seconds)}),
+            self.node,
+            lambda: self.opened().get("/models", cast_to=object, options={"timeout": timeouts(seconds)}),
             seconds=seconds,
-            errors=_errors(),
+            errors=sdk_errors(),
         )
-        return missing_model(self._node, listed)
+        return missing_model(self.node, listed)
 
     async def close(self) -> None:
         """End connections."""
@@ -117,31 +113,41 @@ class OpenAINode:
         if sdk is not None:
             await sdk.close()
 
-    def _opened(self) -> "AsyncOpenAI":
+    def opened(self) -> "AsyncOpenAI":
+        """The SDK's client, made at its first use."""
         if self._sdk is None:
             from openai import AsyncOpenAI
 
             self._sdk = AsyncOpenAI(
                 api_key=self._key or "none",
-                base_url=self._node.base_url or _OPENAI,
+                base_url=self.node.base_url or _OPENAI,
                 max_retries=0,
-                http_client=http_client(self._node),
+                http_client=http_client(self.node),
             )
         return self._sdk
 
-    def _extra(self, request: Request) -> dict[str, object]:
+    def messages(self, request: Request) -> "list[ChatCompletionMessageParam]":
+        """The request as turns of a chat, what is the same for many first."""
+        return [
+            {"role": "system", "content": system_words(self.node, request)},
+            {"role": "user", "content": f"{request.stable}\n{request.asked}".strip()},
+        ]
+
+    def parameters(self, request: Request) -> dict[str, object]:
+        """What else belongs to the body of the request."""
         # OpenAI's newer models refuse `max_tokens`; those who imitate it know no other word.
-        limit = "max_tokens" if self._node.base_url else "max_completion_tokens"
+        limit = "max_tokens" if self.node.base_url else "max_completion_tokens"
         extra: dict[str, object] = {limit: request.max_tokens, **request.parameters}
-        if self._node.takes_schema:
+        if self.node.takes_schema:
             form = {"name": "answer", "schema": request.schema, "strict": _is_strict(request.schema)}
             extra["response_format"] = {"type": "json_schema", "json_schema": form}
         return extra
 
-    def _read(self, body: bytes) -> Completion:
-        answered = read_body(self._node, body, _Answered)
+    def read(self, body: bytes) -> Completion:
+        """The completion in a body; NodeError where there is none."""
+        answered = read_body(self.node, body, _Answered)
         if not answered.choices:
-            raise unreadable(self._node, "no choices")
+            raise unreadable(self.node, "no choices")
         choice = answered.choices[0]
         finish = _FINISH.get(choice.finish_reason or "", "other")
         if choice.message.refusal:
@@ -166,7 +172,8 @@ def _is_strict(schema: object) -> bool:
     return all(_is_strict(inner) for inner in part.values())
 
 
-def _errors() -> SdkErrors:
+def sdk_errors() -> SdkErrors:
+    """The exceptions of OpenAI's SDK."""
     import openai
 
-    return SdkErrors(openai.APITimeoutError, openai.APIConnectionError, openai.APIStatusError)
+    return SdkErrors(openai.APITimeoutError, openai.APIConnectionError, openai.APIStatusError, openai.OpenAIError)

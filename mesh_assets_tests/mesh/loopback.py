@@ -66,6 +66,10 @@ class Loopback:
     headers: list[dict[str, str]] = field(default_factory=list)
     most_at_once: int = 0
     port: int = 0
+    # Batches by their id: the requests in them, by custom id; they are done once `is_ready`.
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    is_ready: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _at_once: int = 0
     _last: bytes = b""
@@ -146,11 +150,78 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._send(200, {"data": [{"id": "m"}], "object": "list"})
+        state, path = self.server.state, self.path.partition("?")[0]
+        name = path.rsplit("/", 1)[-1]
+        if path.endswith("/models"):
+            self._send(200, {"data": [{"id": "m"}], "object": "list"})
+        elif path.endswith("/content"):
+            self._write(200, state.files[path.split("/")[-2]].encode())
+        elif path.endswith("/results"):
+            self._write(200, state.files[path.split("/")[-2]].encode(), {"content-type": "application/x-jsonl"})
+        elif path == "/v1/batches":
+            self._send(200, {"object": "list", "data": list(state.batches.values()), "has_more": False})
+        else:
+            self._send(200, self._batch(state, name, is_chat="/messages/" not in path))
+
+    def _batch(self, state: Loopback, name: str, *, is_chat: bool) -> dict[str, Any]:
+        """A batch, worked on once it is ready."""
+        batch = state.batches[name]
+        if state.is_ready and batch["asked"]:
+            lines = [self._result(state, each, is_chat=is_chat) for each in batch["asked"]]
+            batch["asked"] = []
+            state.files[name] = "\n".join(json.dumps(line) for line in lines if line)
+            batch |= {"status": "completed", "processing_status": "ended", "output_file_id": name}
+            batch["results_url"] = f"{state.url}/v1/messages/batches/{name}/results"
+        return batch
+
+    def _result(self, state: Loopback, asked: dict[str, Any], *, is_chat: bool) -> dict[str, Any] | None:
+        fault = state.script.popleft() if state.script else None
+        if fault and fault.kind == "gateway":
+            return None  # the provider never says what became of it
+        key, body = asked["custom_id"], asked["body" if is_chat else "params"]
+        if fault and fault.kind == "status":
+            if is_chat:
+                return {"custom_id": key, "response": None, "error": {"code": "batch_expired", "message": "late"}}
+            return {"custom_id": key, "result": {"type": "expired"}}
+        prompt = _prompt(body)
+        text = fault.text if fault else state.answer(prompt)
+        bill = state.bill(prompt, text)
+        if is_chat:
+            said = _chat(bill, text, "stop", None)
+            return {"custom_id": key, "response": {"status_code": 200, "body": said}, "error": None}
+        return {"custom_id": key, "result": {"type": "succeeded", "message": _message(bill, text, "stop", None)}}
+
+    def _begin(self, content: bytes) -> None:
+        """An upload or a new batch."""
+        state, name = self.server.state, uuid.uuid4().hex
+        kinds = ("status", "cut body") if self.path.endswith("/batches") else ("status",)
+        fault = state.script.popleft() if state.script and state.script[0].kind in kinds else None
+        if fault and fault.kind == "status":
+            self._send(fault.status, {"error": {"message": fault.message}})
+            return
+        if self.path.endswith("/files"):
+            lines = [line for line in content.decode().splitlines() if line.startswith('{"custom_id"')]
+            state.files[name] = "\n".join(lines)
+            self._send(200, {"id": name, "object": "file"})
+            return
+        body = json.loads(content)
+        batch = {"id": name, "status": "in_progress", "processing_status": "in_progress"}
+        batch |= {"type": "message_batch", "metadata": body.get("metadata")}
+        asked = body.get("requests") or [json.loads(e) for e in state.files[body["input_file_id"]].splitlines()]
+        state.batches[name] = batch | {"asked": asked}
+        if fault:  # it is taken, but who sent it never learns that
+            self._head(200, 100)
+            self.close_connection = True
+        else:
+            self._send(200, batch)
 
     def do_POST(self) -> None:
         state = self.server.state
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith(("/files", "/batches")):
+            self._begin(content)
+            return
+        body = json.loads(content)
         fault = state.next_fault(body, {name.lower(): value for name, value in self.headers.items()})
         with state._lock:
             state._at_once += 1

@@ -1,0 +1,176 @@
+"""Questions that can wait: sent together to a batch endpoint, which costs less, and collected hours later.
+
+What comes back is kept in the log of calls, so that the same questions, asked by `calls` afterwards, are answered from
+there and cost nothing: this module returns no answers. A batch is on record before it is sent, so a crash at any point
+loses neither money nor answers: what may have been sent stays reserved until the provider's word.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mesh_assets.errors import BudgetError, NodeError
+from mesh_assets.mesh.calls import Caller, Question, billed_for, request_key
+from mesh_assets.mesh.costs import known_price, worst_case
+from mesh_assets.mesh.json_schema import check_schema
+from mesh_assets.mesh.protocol import (
+    Batch,
+    BatchClient,
+    BatchItem,
+    BatchLog,
+    Billed,
+    Completion,
+    Kept,
+    Node,
+    Request,
+    Reservation,
+)
+from mesh_assets.mesh.replies import read_reply
+
+# Providers end a batch within 24 hours, and keep its results for longer.
+_WINDOW_SECONDS = 26 * 3600.0
+# An upload of a batch, or a download of its results.
+_TRANSFER_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How many questions of a node's batches were answered, gave nothing, or still wait.
+
+    Of `unknown` ones nobody says what became of them: their money stays reserved.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    waiting: int = 0
+    unknown: int = 0
+
+    def __add__(self, other: Collected) -> Collected:
+        """Both together."""
+        return Collected(
+            self.answered + other.answered,
+            self.failed + other.failed,
+            self.waiting + other.waiting,
+            self.unknown + other.unknown,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batcher:
+    """Batches on the ledger, the log and the redaction of `caller`."""
+
+    caller: Caller
+    batches: BatchLog
+
+    async def submit(self, node: Node, client: BatchClient, questions: Sequence[Question]) -> int:
+        """Send those that were neither answered nor sent before, as far as the money goes; how many.
+
+        BudgetError where it is not enough for the first, NodeError where the batch was not taken.
+        """
+        known_price(node)
+        under_way = {item.key for batch in self.batches.waiting(node.name) for item in batch.items}
+        items: list[BatchItem] = []
+        requests: dict[str, Request] = {}
+        try:
+            for question in questions:
+                check_schema(question.request.schema)
+                request = self.caller.leaving(node, question).request
+                key = request_key(node, request, question.prompt_version)
+                if key in under_way or self.caller.log.find(key) is not None:
+                    continue
+                under_way.add(key)
+                items.append(self._item(node, question, request, key))
+                requests[items[-1].reservation.id] = request
+        except BudgetError:
+            if not items:
+                raise
+        except BaseException:
+            self._release(items)
+            raise
+        if items:
+            await self._send(node, client, items, requests)
+        return len(items)
+
+    def _item(self, node: Node, question: Question, request: Request, key: str) -> BatchItem:
+        amount = worst_case(node, request, is_batch=True)
+        if node.is_free:  # a name is needed all the same
+            reservation = Reservation(uuid.uuid4().hex, amount, 0.0)
+        else:
+            ledger = self.caller.ledger
+            reservation = ledger.reserve(amount, question.scopes, seconds=_WINDOW_SECONDS, node=node.name)
+        return BatchItem(reservation, key, question.dataset, question.case_id, question.depth, request.schema)
+
+    async def _send(
+        self, node: Node, client: BatchClient, items: list[BatchItem], requests: dict[str, Request]
+    ) -> None:
+        batch = Batch(uuid.uuid4().hex, node.name, "", tuple(items), self.caller.clock.wall())
+        self.batches.begin(batch)
+        try:
+            provider_id = await client.submit(requests, name=batch.name, seconds=_TRANSFER_SECONDS)
+        except NodeError as error:
+            if not error.may_be_billed:
+                self._release(items)
+                self.batches.end(batch.name)
+            raise
+        self.batches.sent(batch.name, provider_id)
+
+    def _release(self, items: Sequence[BatchItem]) -> None:
+        for item in items:
+            if item.reservation.expires:
+                self.caller.ledger.release(item.reservation)
+
+    async def collect(self, node: Node, client: BatchClient) -> Collected:
+        """Book and keep what the batches of `node` gave, whoever sent them. May be called again at any time."""
+        total = Collected()
+        for batch in self.batches.waiting(node.name):
+            provider_id = batch.provider_id or await client.find(batch.name, seconds=_TRANSFER_SECONDS)
+            if not provider_id and self.caller.clock.wall() < batch.at + 2 * _TRANSFER_SECONDS:
+                total += Collected(waiting=len(batch.items))  # another process may be sending it
+                continue
+            if not provider_id:
+                # It is not known to have been sent: its money stays reserved, and its questions may be asked again.
+                self.batches.end(batch.name)
+                total += Collected(unknown=len(batch.items))
+                continue
+            said = await client.collect(provider_id, seconds=_TRANSFER_SECONDS)
+            if said is None:
+                total += Collected(waiting=len(batch.items))
+                continue
+            for item in batch.items:
+                total += self._take(node, item, said.get(item.reservation.id))
+            self.batches.end(batch.name)
+        return total
+
+    def _take(self, node: Node, item: BatchItem, said: Completion | NodeError | None) -> Collected:
+        """One result. Taken again after a crash it is booked once and kept once more."""
+        if said is None:
+            return Collected(unknown=1)
+        if isinstance(said, NodeError):
+            if not said.may_be_billed:
+                self._release([item])
+            self.caller.log.fail(node.name, said.failure, item.reservation.id)
+            return Collected(failed=1)
+        receipt = self._settle(node, item, said)
+        kept = Kept(
+            key=item.key,
+            dataset=item.dataset,
+            node=node.name,
+            model=node.model,
+            text=said.text,
+            request_id=said.request_id,
+            rejected=read_reply(said.text, said.finish, item.schema).rejected,
+            receipt=receipt,
+            at=self.caller.clock.wall(),
+        )
+        before = self.caller.log.find(item.key)
+        if before is None or replace(before, at=kept.at) != kept:
+            self.caller.log.keep(kept)
+        return Collected(answered=1)
+
+    def _settle(self, node: Node, item: BatchItem, completion: Completion) -> str:
+        if not item.reservation.expires:
+            return ""
+        billed = Billed(node.name, node.model, item.case_id, item.depth, None, known_price(node), is_batch=True)
+        return self.caller.ledger.settle(item.reservation, billed_for(billed, completion)).id
