@@ -15,6 +15,7 @@ from mesh_assets.cli.home import use_dagster_home
 from mesh_assets.cli.services import graphql, running_at
 from mesh_assets.errors import ServiceError, SettingsError
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.batch_log import connect_batch_log
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.vector_index import connect_vector_index
@@ -131,6 +132,7 @@ def _forget(erasure: Erasure, history: DagsterHistory, folder: Path | None) -> d
             erasure.delete_source(folder)
         shown.update("Deleting what was made of it …")
         tables = erasure.erase()
+        connect_batch_log(erasure.settings).forget(erasure.dataset)
         connect_call_log(erasure.settings).forget(erasure.dataset)
         runs = history.erase(shown.update)
         shown.update("Compacting what Dagster remembers …")

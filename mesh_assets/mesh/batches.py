@@ -153,6 +153,8 @@ class Batcher:
             self.caller.log.fail(node.name, said.failure, item.reservation.id)
             return Collected(failed=1)
         receipt = self._settle(node, item, said)
+        if not item.key:
+            return Collected(answered=1)
         kept = Kept(
             key=item.key,
             dataset=item.dataset,

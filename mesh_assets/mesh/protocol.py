@@ -308,7 +308,10 @@ class CallLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One question of a batch: its reservation, and what is needed to keep and to bill what is said to it."""
+    """One question of a batch: its reservation, and what is needed to keep and to bill what is said to it.
+
+    Without a `key` its dataset was forgotten meanwhile: it is billed, but not kept.
+    """
 
     reservation: Reservation
     key: str

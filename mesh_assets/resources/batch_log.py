@@ -54,6 +54,19 @@ class SqliteBatchLog:
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM batches WHERE name = ?", (name,))
 
+    def forget(self, dataset: str) -> None:
+        """Take out what tells of a dataset; what waits for its results is billed, but not kept."""
+        if not self._file.exists:
+            return
+        with self._file.transaction() as connection:
+            for row in connection.execute("SELECT name, items FROM batches").fetchall():
+                items: list[dict[str, Any]] = json.loads(row["items"])
+                for item in items:
+                    if item["dataset"] == dataset:
+                        item |= {"dataset": "", "key": "", "case_id": ""}
+                connection.execute("UPDATE batches SET items = ? WHERE name = ?", (json.dumps(items), row["name"]))
+        self._file.compact()
+
 
 def _item(fields: dict[str, Any]) -> BatchItem:
     held = fields.pop("reservation")

@@ -15,7 +15,7 @@ from mesh_assets.errors import BudgetError, NodeError, SettingsError
 from mesh_assets.mesh.batches import Batcher, Collected
 from mesh_assets.mesh.calls import Question
 from mesh_assets.mesh.costs import worst_case
-from mesh_assets.mesh.protocol import BatchClient, Node
+from mesh_assets.mesh.protocol import BatchClient, Node, Scope
 from mesh_assets.resources.batch_log import SqliteBatchLog
 from mesh_assets.resources.nodes import connect_batches
 from mesh_assets_tests.mesh.loopback import GOOD, Fault, Loopback, loopback
@@ -157,6 +157,23 @@ def test_a_crash_while_results_are_taken_books_and_keeps_each_once(
     assert again.collect() == Collected(answered=3)
     assert again.bench.spent() == server_cost(server) / 2
     assert again.bench.log.tallies()[asked.name].answered == 3
+
+
+def test_a_dataset_that_is_forgotten_meanwhile_is_billed_but_not_kept(
+    asked: Node, server: Loopback, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, asked)
+    gone, stays = (
+        replace(each, scopes=(*each.scopes, Scope("dataset", name)))
+        for each, name in zip(questions(2), ("gone", "stays"), strict=True)
+    )
+    desk.submit([gone, stays])
+    desk.log.forget("gone")
+    assert b"gone" not in b"".join(each.read_bytes() for each in tmp_path.glob("batches*"))
+    server.is_ready = True
+    assert desk.collect() == Collected(answered=2)
+    assert desk.bench.spent() == server_cost(server) / 2
+    assert desk.bench.log.tallies()[asked.name].answered == 1
 
 
 def test_a_private_question_is_not_sent_and_nothing_stays_reserved(asked: Node, tmp_path: Path) -> None:
