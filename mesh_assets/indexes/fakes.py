@@ -79,6 +79,16 @@ class InMemoryVectorIndex:
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
 
+    def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
+        """See the Protocol."""
+        found = [
+            entry.values
+            for hit in hits
+            for entry in self._slices.get((hit.slice, model), [])
+            if entry.chunk_id == hit.chunk_id
+        ]
+        return np.stack(found) if found else np.empty((0, 0), np.float32)
+
 
 class InMemoryFulltextIndex:
     """A FulltextIndex over word counts, scored by BM25 (Robertson and Zaragoza 2009); words are not stemmed."""

@@ -96,6 +96,14 @@ class VectorIndex(Protocol):
         """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
         ...
 
+    def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
+        """The vectors under `model` of those of a few `hits`, of any index, that it holds: shape (found, dimension).
+
+        In no order that means anything; an id that stands in several slices comes as often as it is asked for.
+        IndexDownError where the engine does not answer.
+        """
+        ...
+
 
 class FulltextIndex(Protocol):
     """Words by slice."""
