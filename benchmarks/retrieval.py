@@ -59,7 +59,8 @@ HITS = 1000
 SLICE = "benchmark.000001"
 MODES = ("words", "vectors", "hybrid")
 _RECORD = re.compile(r"<(doc|top)\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]+>")
+_NUMBER = re.compile(r"<(docno|num)>([^<]*)(?:</\1>)?", re.IGNORECASE)
+_TAG = re.compile(r"</?[A-Za-z]\w*[^<>]*>")
 # What CACM's records hold beside their text: when they were typed in, and which records cite which.
 _NO_TEXT = re.compile(r"^(CA\d{6}\w? .*|\d+\t\d+\t\d+)$", re.MULTILINE)
 
@@ -108,7 +109,10 @@ def _load_set(place: Path) -> JudgedSet | None:
         # Cranfield's own numbers have gaps; its judgements count the questions.
         numbers = [str(at) for at in range(1, len(asked) + 1)]
     questions = {number: text for number, (_, text) in zip(numbers, asked, strict=True) if relevant.get(number)}
-    if not questions or not any(ids & texts.keys() for ids in relevant.values()):
+    if unknown := {name for names in relevant.values() for name in names} - texts.keys():
+        # They count as relevant and not found, as trec_eval has it.
+        print(f"{place.name}: {len(unknown)} relevant documents are not in the collection", file=sys.stderr)
+    if not questions:
         raise ValueError("no question has a relevant document")
     return JudgedSet(place.name, texts, questions, dict(relevant), {})
 
@@ -118,16 +122,16 @@ def _first(place: Path, pattern: str) -> Path | None:
 
 
 def _plain_id(text: str) -> str:
-    """`CACM-0756` is `CACM-756` among the judgements, and 001 is 1."""
+    # `CACM-0756` is `CACM-756` among the judgements, and 001 is 1.
     return re.sub(r"\b0+(?=\d)", "", text.strip())
 
 
 def _records(text: str) -> Iterator[tuple[str, str]]:
     """Id and text of each `<doc>` or `<top>`. Not all such files are XML that a parser takes."""
     for _, record in _RECORD.findall(text):
-        number, _, rest = re.split(r"(?i)<(?:docno|num)>", record, maxsplit=1)[1].partition("<")
-        fields_of = re.sub(r"(?i)^/(docno|num)>", "", rest)
-        yield _plain_id(number), html.unescape(re.sub(r"\s*\n\s*\n\s*", "\n\n", _TAG.sub("\n\n", fields_of))).strip()
+        _, _, number, rest = _NUMBER.split(record, maxsplit=1)
+        text = html.unescape(_TAG.sub("\n\n", rest))
+        yield _plain_id(number), re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()
 
 
 def _archived(path: Path) -> Iterator[tuple[str, str]]:

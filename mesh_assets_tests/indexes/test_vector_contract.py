@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mesh_assets.errors import KeyFormatError
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.fakes import InMemoryVectorIndex
-from mesh_assets.indexes.protocol import Filter, VectorIndex
+from mesh_assets.indexes.protocol import Filter, Hit, VectorIndex
 
 Batch = tuple[Sequence[str], Sequence[str], NDArray[np.float16]]
 MODEL = "some/model@1"
@@ -86,6 +86,28 @@ def test_replacing_removes_what_the_slice_held_before_and_nothing_else(index: Ve
     assert set(found(index, values[0])) == set(ids(4))
     index.replace_slice("a.000001", MODEL, [batch(values[4:], 4)])
     assert set(found(index, values[0])) == set(ids(4, 2))
+
+
+def test_it_gives_the_vectors_of_hits_of_any_index_as_far_as_it_holds_them(index: VectorIndex) -> None:
+    values = vectors(6)
+    index.replace_slice("a.000001", MODEL, [batch(values[:3])])
+    index.replace_slice("a.000002", MODEL, [batch(values[3:5], 3)])
+    index.replace_slice("a.000001", "other", [batch(values[5:], 5)])
+    every = ids(6)
+    held = [Hit(every[4], "a.000002", 0.1), Hit(every[0], "a.000001", 9.0)]
+    lost = [Hit(every[0], "a.000002", 1.0), Hit(every[5], "a.000001", 1.0), Hit(every[1], "b.000001", 1.0)]
+    got = index.vectors_of(MODEL, [*held, *lost])
+    assert got.dtype == np.float32
+    assert sorted(got.tolist()) == sorted(values[[0, 4]].astype(np.float16).astype(np.float32).tolist())
+    assert len(index.vectors_of(MODEL, lost)) == len(index.vectors_of(MODEL, [])) == 0
+
+
+def test_ids_that_begin_alike_are_told_apart(index: VectorIndex) -> None:
+    values = vectors(3)
+    alike = ["0" * 31 + digit for digit in "123"]
+    index.replace_slice("a.000001", MODEL, [(alike, ["text"] * 3, values.astype(np.float16))])
+    (got,) = index.vectors_of(MODEL, [Hit(alike[1], "a.000001", 1.0)])
+    np.testing.assert_allclose(got, values[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("nothing", [[], [([], [], np.empty((0, 64), np.float16))]])

@@ -213,6 +213,54 @@ def test_any_text_is_a_query(real: Mesh, query: str) -> None:
     assert real.ask(query).notes == []
 
 
+@dataclass
+class Coordinates:
+    """An encoder that knows a few texts, each by where it lies."""
+
+    places: Mapping[str, Sequence[float]]
+    model: str = "coordinates"
+    dimension: int = 3
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([np.array(self.places[t]) / np.linalg.norm(self.places[t]) for t in texts], np.float32)
+
+
+# Four say "gasket"; the last one does not, but means what they mean. "bridge" is a little nearer to the question alone.
+GASKETS = {f"gasket {n}": (0.7, 0.7, 0.0) for n in range(4)}
+PLACES = {"gasket": (1, 0, 0), **GASKETS, "a seal ring": (0.6, 0.8, 0.0), "a bridge": (0.62, 0.0, 0.78)}
+
+
+@pytest.mark.parametrize("engines", ["fakes", "embedded"])
+def test_more_of_what_words_and_meaning_found_first_comes_before_what_is_near_by_chance(
+    tmp_path: Path, engines: str
+) -> None:
+    encoder = Coordinates(PLACES)
+    mesh = Mesh(encoder, InMemoryVectorIndex(), InMemoryFulltextIndex())
+    if engines == "embedded":
+        mesh = Mesh(encoder, FaissVectorIndex(tmp_path / "v"), TantivyFulltextIndex(tmp_path / "w"))
+    texts = [text for text in PLACES if text != "gasket"]
+    mesh.add("a.000001", {text: text for text in texts})
+    assert [hit.path for hit in mesh.ask("gasket").hits] == [
+        *sorted(GASKETS, key=lambda text: chunk("a.000001", text, text, "text").chunk_id), "a seal ring", "a bridge",
+    ]  # fmt: skip
+    # Meaning alone has nobody to ask whether its first hits are right.
+    alone = Mesh(encoder, mesh.vectors, InMemoryFulltextIndex(), mesh.lake)
+    assert [hit.path for hit in alone.ask("gasket").hits][-2:] == ["a bridge", "a seal ring"]
+
+
+class ForgetfulVectors(InMemoryVectorIndex):
+    def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
+        raise IndexDownError("No vectors any more.", remedy="Start the server.")
+
+
+def test_an_index_that_goes_down_in_the_middle_leaves_what_it_found_and_is_named(mesh: Mesh) -> None:
+    broken = Mesh(mesh.encoder, ForgetfulVectors(), mesh.words)
+    broken.add("a.000001", {"f": "fish", "g": "bird"})
+    result = broken.ask("fish")
+    assert result.hits[0].why == "words #1, meaning #1"
+    assert result.notes == ["Not searched by what the first hits mean: No vectors any more. Start the server."]
+
+
 class DownVectors(InMemoryVectorIndex):
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         raise IndexDownError("No vectors.", remedy="Start the server.")
