@@ -10,8 +10,8 @@ and by both. A document stands where its best chunk stands. Layouts that are rea
   Here a chunk is relevant where it shares a character with such a part. They stand in the table, not in the means.
 
 Of `HITS` chunks a question: mean average precision (MAP), precision of the first 30, nDCG of the first 10 with gains of
-0 and 1, over the questions that have something relevant, as trec_eval counts them. No weight of the product was chosen
-on a judged set: `RESULTS.md` says what was chosen on which.
+0 and 1, over the questions that have something relevant, as trec_eval counts them. Weights are from publications or from
+the spans; `RESULTS.md` says which, and what was seen of CACM meanwhile.
 """
 
 from __future__ import annotations
