@@ -4,14 +4,14 @@ Each set below `FOLDER` (or `FOLDER` itself) goes through the product: documents
 indexed as a slice run does it, and each question goes to `search` at its defaults: by words alone, by vectors alone,
 and by both. A document stands where its best chunk stands. Layouts that are read:
 
-- TREC: an archive or folder of documents, `topics.*`, `qrels.*` (CACM);
-- Cranfield: `*.all*.xml`, `*.qry.xml`, `*qrel*.txt`; other collections in its form are read as well;
+- TREC: `*.tar.gz` of documents, `topics*`, `*qrel*` (CACM);
+- Cranfield: `*.all*.xml`, `*.qry*.xml`, `*qrel*`; other collections in its form are read as well;
 - spans: `questions.csv` with the parts of `corpora/*.md` that answer each question (Chroma's chunking evaluation).
   Here a chunk is relevant where it shares a character with such a part. They stand in the table, not in the means.
 
 Of `HITS` chunks a question: mean average precision (MAP), precision of the first 30, nDCG of the first 10 with gains of
-0 and 1, over the questions that have something relevant, as trec_eval counts them. Weights are from publications or from
-the spans; `RESULTS.md` says which, and what was seen of CACM meanwhile.
+0 and 1, over the questions that have something relevant, as trec_eval counts them. Weights are from publications or
+from the spans; `RESULTS.md` says which, and what was seen of CACM meanwhile.
 """
 
 from __future__ import annotations
