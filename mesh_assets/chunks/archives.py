@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 from mesh_assets.chunks.members import Member, parts_of_member, room_of, take_room
 from mesh_assets.chunks.protocol import Part, Room, Source
@@ -34,6 +34,11 @@ _IN_MEMORY = 16 << 20
 _BLOCK = 1 << 20
 # Where a tar says what it is, and how.
 _TAR_MAGIC = slice(257, 262)
+# What tarfile says where there is less of a header than one; types of its module that its stubs do not have.
+_TAR_CUT = cast(
+    "tuple[type[tarfile.HeaderError], ...]",
+    (tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError),  # pyright: ignore
+)
 
 _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
@@ -129,8 +134,19 @@ def _zip_entries(stream: BinaryIO) -> Iterator[_Entry]:
                 yield info.filename, partial(archive.open, info), ""
 
 
+class _TarHeader(tarfile.TarInfo):
+    """Says where a tar ends without its mark: tarfile takes one that is cut off between files for whole."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except _TAR_CUT as error:
+            raise EOFError("it is cut off") from error
+
+
 def _tar_entries(stream: IO[bytes]) -> Iterator[_Entry]:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarHeader) as archive:
         for info in archive:
             if info.isfile():
                 yield info.name, partial(_tar_member, archive, info), ""

@@ -126,6 +126,15 @@ def test_of_a_compressed_file_that_is_cut_off_what_is_there_is_read(
     assert (reject.path, reject.reason) == (path, "cut off")
 
 
+@pytest.mark.parametrize("cut", [1536, 1700])
+def test_a_tar_that_is_cut_off_between_its_files_says_so(cut: int) -> None:
+    data = tarred({"a.md": b"# a\n" * 200, "b.md": b"# b\n"})
+    parts = ArchiveChunker().chunk(source(data[:cut], "unknown", "tar", path="t.tar"), chunk_tokens=64)
+    assert isinstance(next(parts), Source)
+    with pytest.raises(FormatError, match="cut off"):
+        list(parts)
+
+
 def test_archives_in_archives_are_opened_but_not_for_ever() -> None:
     data = zipped(FILES)
     for depth in range(2, 8):
