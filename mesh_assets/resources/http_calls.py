@@ -67,8 +67,9 @@ async def asked(node: Node, ask: Callable[[], Awaitable[T]], *, seconds: float, 
     import httpx2
 
     try:
+        answer = ask()  # the SDK is loaded by its first call, which is not the server's time
         async with asyncio.timeout(seconds):
-            return await ask()
+            return await answer
     except (TimeoutError, errors.timeout) as error:
         # Nothing was sent where there was no connection yet.
         sent = not isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)

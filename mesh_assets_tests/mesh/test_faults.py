@@ -125,8 +125,8 @@ def test_an_account_without_credit_is_not_asked_again(asked: Node, server: Loopb
     [
         (Fault("status", 500), "server"),
         (Fault("gateway"), "server"),
-        (Fault("slow", seconds=1.0), "timeout"),
-        (Fault("drip", seconds=3.0), "timeout"),
+        (Fault("slow", seconds=3.0), "timeout"),
+        (Fault("drip", seconds=6.0), "timeout"),
         (Fault("cut body"), "connection"),
         (Fault("half a body"), "answer"),
     ],
@@ -135,7 +135,7 @@ def test_an_account_without_credit_is_not_asked_again(asked: Node, server: Loopb
 def test_what_may_have_been_billed_stays_counted_and_is_asked_again(
     asked: Node, server: Loopback, tmp_path: Path, fault: Fault, failure: str
 ) -> None:
-    asked = replace(asked, limits=Limits(parallel=5, seconds=0.5))
+    asked = replace(asked, limits=Limits(parallel=5, seconds=1.5))
     server.play(fault)
     made = bench(tmp_path)
     called = made.ask(asked)
