@@ -192,11 +192,11 @@ def test_the_text_without_strings_is_as_long_as_the_text(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "import a;" * 60_000,
-        "import a:" * 60_000,
+        "import a;" * 30_000,
+        "import a:" * 30_000,
         "import a \\\n" * 50_000,
         "from a import (" * 8_000 + ")" * 8_000,
-        "#\n" * 100_000 + "A=1;" * 60_000,
+        "#\n" * 100_000 + "A=1;" * 20_000,
         "class A(" + "(" * 50_000 + ")" * 50_000 + "): pass\n",
         "".join(" " * n + f"def {'f' * 100}{n}():\n" for n in range(600)),
         "x = f'" + "{a(" * 20_000 + "'\n",
