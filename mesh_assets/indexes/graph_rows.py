@@ -8,7 +8,6 @@ identity in all slices (a file, a template, a host) is the same vertex in each. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -157,9 +156,8 @@ def graph_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`."""
     known = {"dataset": dataset, "slice": slice_key}
-    vertices, edges = streamed(_VERTICES, tables, known), streamed(_ORDERED_EDGES, tables, known)
-    for of_vertices, of_edges in zip_longest(vertices, edges):
-        if of_vertices is not None:
-            attached.add("vertices", VERTICES.cast(of_vertices))
-        if of_edges is not None:
-            yield EDGES.cast(of_edges)
+    for vertices in streamed(_VERTICES, tables, known):
+        attached.add("vertices", VERTICES.cast(vertices))
+        yield EDGES.batch([])  # what is attached is written with each batch
+    for edges in streamed(_ORDERED_EDGES, tables, known):
+        yield EDGES.cast(edges)

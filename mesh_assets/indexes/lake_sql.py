@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 # What a query may hold before it writes to the disk: a slice run has other stages' memory beside it.
-MEMORY = "384MB"
+MEMORY = "192MB"
 BATCH_ROWS = 16_384
 
 
