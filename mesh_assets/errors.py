@@ -12,6 +12,7 @@
     ├── ModelError             a local model that cannot be loaded or run
     ├── NodeError              a call to a model node that failed; says whether another may not
     ├── BudgetError            money that is not there for a call, or a price that is not known
+    ├── RoutingError           records or candidates that no choice of a node can be made from
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -106,6 +107,10 @@ class NodeError(MeshError):
 
 class BudgetError(MeshError):
     """A call would pass a budget, or what it costs is not known: it is not made."""
+
+
+class RoutingError(MeshError):
+    """Records or candidates do not fit together, so no node can be chosen by them."""
 
 
 class IndexDownError(MeshError):
