@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 # Longer ones are cut at their start, so that a text of digits alone costs no more than any other.
 MAX_EXPRESSION_CHARS = 120
@@ -78,7 +79,7 @@ def _of_line(line: str) -> Iterator[Equation]:
     line = _TIMES.sub("*", line.translate(_SIGNS))
     for run in _RUN.findall(line):
         sides = run.split("=")
-        for left, right in zip(sides, sides[1:], strict=False):
+        for left, right in pairwise(sides):
             expression, claim = left[-MAX_EXPRESSION_CHARS:].strip(), right[:MAX_EXPRESSION_CHARS].strip()
             # A sign alone makes no expression: something must have been worked out.
             if not re.search(r"[\d)%]\s*[+\-*/]", expression):

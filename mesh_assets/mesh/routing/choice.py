@@ -15,7 +15,7 @@ from mesh_assets.mesh.protocol import DataPolicy
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to answer a case. `expected_quality` is 0 to 1, `cost_usd` what it would cost, `latency_s` how long it takes.
+    """One way to answer a case: how well, 0 to 1, at what cost, and in how many seconds.
 
     To keep an answer that is there is a candidate as well, of cost 0.
     """
@@ -135,9 +135,7 @@ def _steps(hulls: Sequence[Sequence[Candidate]]) -> Iterable[_Step]:
             below = candidate
 
 
-def _spend_rest(
-    allowed: Sequence[Sequence[Candidate]], chosen: list[Candidate | None], left: Decimal
-) -> Decimal:
+def _spend_rest(allowed: Sequence[Sequence[Candidate]], chosen: list[Candidate | None], left: Decimal) -> Decimal:
     """Better candidates for single cases, as far as `left` reaches; what is left after that."""
     gains = [
         (each.expected_quality - _quality(chosen[case]), case, each)
@@ -171,7 +169,9 @@ def _reason(case: OpenCase, chosen: Candidate | None, left: Decimal) -> str:
 
 
 def _comparison(chosen: Candidate, open_to: Sequence[Candidate], left: Decimal) -> str:
-    said = f"{chosen.node} is expected to answer well with {chosen.expected_quality:.0%}, for {_dollars(chosen.cost_usd)}"
+    said = (
+        f"{chosen.node} is expected to answer well with {chosen.expected_quality:.0%}, for {_dollars(chosen.cost_usd)}"
+    )
     better = max(open_to, key=lambda each: (each.expected_quality, -each.cost_usd, each.node))
     cheaper = [each for each in open_to if each.cost_usd < chosen.cost_usd]
     if _quality(better) > _quality(chosen):
@@ -188,7 +188,9 @@ def _comparison(chosen: Candidate, open_to: Sequence[Candidate], left: Decimal) 
 
 
 def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(f"{part[0].upper()}{part[1:]}." if part.startswith(("the ", "no ")) else f"{part}." for part in parts)
+    return " ".join(
+        f"{part[0].upper()}{part[1:]}." if part.startswith(("the ", "no ")) else f"{part}." for part in parts
+    )
 
 
 def _dollars(amount: Decimal) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from importlib import import_module
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +76,13 @@ class Records:
 
     def take(self, rows: Rows) -> Records:
         """Some of the records, by their numbers."""
+        places = [int(row) for row in rows.tolist()]
         return Records(
             self.nodes,
-            tuple(self.questions[row] for row in rows),
+            tuple(self.questions[place] for place in places),
             self.scores[rows],
-            None if self.answers is None else tuple(self.answers[row] for row in rows),
-            None if self.tasks is None else tuple(self.tasks[row] for row in rows),
+            None if self.answers is None else tuple(self.answers[place] for place in places),
+            None if self.tasks is None else tuple(self.tasks[place] for place in places),
         )
 
 
@@ -114,7 +116,7 @@ class QualityModel:
         self._regression.fit(_beside(blocks), records.scores)
 
     def predict(self, questions: Sequence[str], answers: Sequence[str] | None = None) -> Floats:
-        """Expected scores, shape (len(questions), nodes), 0 to 1. `answers`, if the records that it learned had some."""
+        """Expected scores, shape (len(questions), nodes), 0 to 1. `answers`, if its records had some."""
         if (answers is None) != (self._signals is None):
             raise RoutingError(
                 "The model was learned with answers and is asked without, or the other way round.",
@@ -174,22 +176,19 @@ def _clean(questions: Sequence[str]) -> list[str]:
 
 
 def _beside(blocks: Sequence[object]) -> object:
-    from scipy.sparse import csr_array, hstack
-
-    return hstack([csr_array(block) for block in blocks], format="csr")
+    sparse = cast("Any", import_module("scipy.sparse"))
+    return sparse.hstack([sparse.csr_array(block) for block in blocks], format="csr")
 
 
 def _letters() -> _Letters:
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-    from sklearn.pipeline import make_pipeline
-
-    counts = HashingVectorizer(
+    # sklearn carries no types: what is used of it is said by the Protocols above
+    text = cast("Any", import_module("sklearn.feature_extraction.text"))
+    pipeline = cast("Any", import_module("sklearn.pipeline"))
+    counts = text.HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=_BUCKETS, alternate_sign=False, norm=None
     )
-    return cast("_Letters", make_pipeline(counts, TfidfTransformer(sublinear_tf=True)))
+    return pipeline.make_pipeline(counts, text.TfidfTransformer(sublinear_tf=True))
 
 
 def _ridge(shrinkage: float) -> _Regression:
-    from sklearn.linear_model import Ridge
-
-    return cast("_Regression", Ridge(alpha=shrinkage, solver="sparse_cg", tol=1e-3))
+    return cast("Any", import_module("sklearn.linear_model")).Ridge(alpha=shrinkage, solver="sparse_cg", tol=1e-3)

@@ -1,4 +1,4 @@
-"""What the text of an answer says against it, found on this machine for nothing: sums that are wrong, a form that is none.
+"""What the text of an answer says against it, found on this machine for nothing: wrong sums, a result from nowhere.
 
 A flaw is a reason to ask another node, no proof: how much each one weighs is learned from records, by `quality`.
 Citations and numbers of the lake are the business of validation.
