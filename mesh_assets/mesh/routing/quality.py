@@ -21,7 +21,7 @@ MIN_RECORDS = 30
 # 100 worse. The square length of a question's letters is 1.
 SHRINKAGE = 20.0
 _SIGNALS_WEIGHT = 3.0  # what the signals of an answer weigh beside the letters of its question: 1 to 10 were alike
-_TASK_WEIGHT = 0.5  # 0.3 to 1 were alike
+_TASK_WEIGHT = 1.0  # 0.3 to 2 were alike
 _FAR = 3.0  # standard deviations beyond which a signal says no more
 # A question that is like none of a task gets what is left of this much doubt as the tasks' frequencies.
 _TASK_DOUBT = 0.1
