@@ -67,7 +67,7 @@ class Way:
 
 
 def read_pair(folder: Path, name: str) -> Part | None:
-    """A set of a weak and a strong node below `folder`; the task of a prompt is its file. None where it is not there."""
+    """A set of two nodes below `folder`; the task of a prompt is its file. None where it is not there."""
     rows = [
         (path.stem, row)
         for path in sorted(folder.rglob("*.csv"))
