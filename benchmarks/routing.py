@@ -218,23 +218,24 @@ def pair_set(name: str, data: Path, test: Path | None) -> float:
         raise SystemExit(f"There is no set {name} below {data}.")
     pairs = splits(part, read_pair(test, name) if test else None)
     router = Way("router, prompt alone", by_prompt)
-    ways = [Way("by lot", by_lot), Way("router, gain for a dollar", by_prompt, by_dollar=True), router]
+    ways = [Way("by lot", by_lot), router]
     if part.records.answers is not None:
         router = Way("router, after the answer", by_answer, reads_answer=True)
         ways += [Way("cascade, verifiers alone", by_verifiers, reads_answer=True), router]
-    ways.append(Way("oracle", lambda _, held: _gain(held.scores)))
+    ways += [replace(router, name="the same, gain for a dollar", by_dollar=True)]
+    ways += [Way("oracle", lambda _, held: _gain(held.scores))]
     _headline(name, pairs)
     for column, node in enumerate(("weak node", "strong node")):
         quality = statistics.fmean(float(held.records.scores[:, column].mean()) for _, held in pairs)
         usd = statistics.fmean(1000 * float(held.usd[:, column].mean()) for _, held in pairs)
-        print(f"  {node:<26}strong {float(column):.3f}{'':>8}quality {quality:.3f}  USD {usd:.3f}")
+        print(f"  {node:<28}strong {float(column):.3f}{'':>8}quality {quality:.3f}  USD {usd:.3f}")
     shares: dict[str, float] = {}
     for way in ways:
         rows = [measured(way, learned, held) for learned, held in pairs]
         mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
         spread = statistics.pstdev(row["strong"] for row in rows)
         shares[way.name] = mean["strong"]
-        print(f"  {way.name:<26}strong {mean['strong']:.3f} ±{spread:.3f}  quality {mean['quality']:.3f}", end="")
+        print(f"  {way.name:<28}strong {mean['strong']:.3f} ±{spread:.3f}  quality {mean['quality']:.3f}", end="")
         print(f"  USD {mean['usd']:.3f}  lot {mean['lot']:.3f}")
     found = [fitted(router, learned, held) for learned, held in pairs]
     share, kept = (statistics.fmean(column) for column in zip(*found, strict=True))

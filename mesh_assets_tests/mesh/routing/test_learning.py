@@ -1,4 +1,4 @@
-"""Records teach which node answers what; what they taught stays off until it proves itself, and complexity stands in."""
+"""Records teach which node answers what; it stays off until it proves itself, and complexity stands in for it."""
 
 from __future__ import annotations
 

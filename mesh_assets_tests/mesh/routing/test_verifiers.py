@@ -44,8 +44,11 @@ def test_the_sentence_says_what_the_sum_is() -> None:
     assert flaw.sentence == "Its arithmetic is wrong: 5 * 12 is 60, not 61."
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.text(max_size=200), st.text(max_size=200))
+TEXTS = st.text(alphabet="0123456789+-*/=<>#.$% \nanswer:\u00e9\u0660", max_size=80)
+
+
+@settings(max_examples=30, deadline=None)
+@given(TEXTS, TEXTS)
 def test_any_texts_give_numbers_for_each_signal(question: str, answer: str) -> None:
     assert len(signals(question, answer)) == len(SIGNALS) == len(set(SIGNALS))
     assert all(flaw.sentence.endswith(".") for flaw in flaws(question, answer))
