@@ -13,6 +13,7 @@
     ├── NodeError              a call to a model node that failed; says whether another may not
     ├── BudgetError            money that is not there for a call, or a price that is not known
     ├── LedgerError            the record of money that cannot be read or written
+    ├── RoutingError           records or candidates that no choice of a node can be made from
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -122,6 +123,10 @@ class BudgetError(MeshError):
 
 class LedgerError(MeshError):
     """The ledger cannot be read or written. No call is made without it."""
+
+
+class RoutingError(MeshError):
+    """Records or candidates do not fit together, so no node can be chosen by them."""
 
 
 class IndexDownError(MeshError):
