@@ -31,7 +31,7 @@ from mesh_assets.intake.sources import (
 from mesh_assets.intake.walk import Listing
 from mesh_assets.schemas.extents import SOURCES
 from mesh_assets.schemas.outcome import Outcome, Produced, in_batches
-from mesh_assets.schemas.rejects import Reject
+from mesh_assets.schemas.rejects import Reject, printable
 from mesh_assets.slices import SliceKey
 
 
@@ -168,14 +168,12 @@ class SourceReader:
                 if not start and len(head) < SAMPLE_BYTES:
                     head += block[: SAMPLE_BYTES - len(head)]
                 hasher.update(block)
-            found = detect(head, path, whole=not start and stop == extent.identity.size and stop <= len(head))
+            whole = not start and stop == extent.identity.size and stop <= len(head)
+            found, language = _told(head, path, languages, whole=whole)
             content_hash = hasher.hexdigest(length=16)
             is_long = extent.length > 2 * PROBE_BYTES
             mark = probe(file, path, start, stop) if is_long else content_hash
             _check_read(file, extent, opened, found)
-        language = (
-            languages.of(head.decode(found.encoding, "ignore")) if found.kind == "text" and found.encoding else None
-        )
         row = {name: value for name, value in extent.row().items() if name not in ("slice", "slice_version", "change")}
         return row | {
             "content_hash": content_hash,
@@ -186,6 +184,20 @@ class SourceReader:
             "encoding": found.encoding,
             "language": language,
         }
+
+
+def _told(head: bytes, path: str, languages: Languages, *, whole: bool) -> tuple[Detected, str | None]:
+    """What a file is by its first bytes, and its language where it is text. SourceError where we fail at it."""
+    try:
+        found = detect(head, path, whole=whole)
+        is_text = found.kind == "text" and found.encoding is not None
+        return found, languages.of(head.decode(found.encoding or "utf-8", "ignore")) if is_text else None
+    except Exception as error:  # a defect of ours that one file shows must not stop all others
+        raise SourceError(
+            "its kind cannot be told",
+            f"{printable(path)} cannot be told by its first bytes: {type(error).__name__}: {error}.",
+            remedy="This is a defect of the mesh; report it with the first 64 KiB of the file.",
+        ) from error
 
 
 def _check_read(file: BinaryIO, extent: Extent, opened: Identity, found: Detected) -> None:
