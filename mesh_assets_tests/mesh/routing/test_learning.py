@@ -12,7 +12,7 @@ from mesh_assets.errors import RoutingError
 from mesh_assets.mesh.protocol import Node
 from mesh_assets.mesh.routing.complexity import complexity, expected_quality
 from mesh_assets.mesh.routing.quality import QualityModel, Records
-from mesh_assets.mesh.routing.trial import held_out_predictions, try_out
+from mesh_assets.mesh.routing.trial import Trial, held_out_predictions, try_out
 
 NODES = ("sums", "poems")
 COSTS = (Decimal("0.001"), Decimal("0.001"))
@@ -79,6 +79,15 @@ def test_the_trial_keeps_off_what_learned_noise(seed: int) -> None:
     trial = try_out(_records(240, told_by_text=False, seed=seed), COSTS)
     assert not trial.passed
     assert "is off" in trial.sentence
+
+
+@pytest.mark.parametrize(
+    ("gain_low", "best_node_gain_high", "passed"), [(0.01, 0.0, True), (0.0, 0.02, False), (0.01, -0.001, False)]
+)
+def test_to_pass_is_to_gain_for_the_money_and_to_lose_nothing_with_all_of_it(
+    gain_low: float, best_node_gain_high: float, passed: bool
+) -> None:
+    assert Trial(99, 0.02, gain_low, "x", best_node_gain_high - 0.01, best_node_gain_high).passed is passed
 
 
 def test_the_trial_takes_nodes_that_cost_nothing() -> None:
