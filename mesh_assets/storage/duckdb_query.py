@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -20,6 +21,8 @@ from mesh_assets.storage.duckdb_files import views_database
 from mesh_assets.storage.duckdb_types import name, text
 from mesh_assets.storage.duckdb_views import IDENTITY, escape, is_current, publish_views
 
+# One thread at a time sets a database up: it finds it as another one made it, or not yet made.
+_CONFIGURING = Lock()
 # Rows that are held at once while a result is printed.
 _BATCH = 1024
 _AT_OPEN: dict[str, Any] = {
@@ -55,15 +58,23 @@ def lake_connection(lake_root: Path, run_id: str) -> Generator[duckdb.DuckDBPyCo
     LakeError where it must be made and the disk refuses.
     """
     with closing(_open(lake_root, run_id)) as connection:
-        # Another thread of this process may have it open: to DuckDB that is one database with one configuration.
-        if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
-            # As files are called, and as the views' patterns have it.
-            roots = {str(lake_root.absolute()), escape(str(lake_root.absolute()))}
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute(f"SET allowed_directories = [{', '.join(text(f'{root}/') for root in roots)}]")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+        with _CONFIGURING:
+            _confine(connection, lake_root)
         yield connection
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, lake_root: Path) -> None:
+    """Let a connection read the lake and nothing else.
+
+    Another thread of this process may have the file open: to DuckDB that is one database with one configuration.
+    """
+    if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+        # As files are called, and as the views' patterns have it.
+        roots = {str(lake_root.absolute()), escape(str(lake_root.absolute()))}
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_directories = [{', '.join(text(f'{root}/') for root in roots)}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
