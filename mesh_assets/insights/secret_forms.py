@@ -175,7 +175,8 @@ class Secret(NamedTuple):
 
 PATTERNS = tuple(re.compile(form.body) for form in FORMS)
 # Every literal once, and the form that begins with it.
-LITERALS, _FORM_OF = zip(*((literal, n) for n, form in enumerate(FORMS) for literal in form.literals), strict=True)
+LITERALS = [literal for form in FORMS for literal in form.literals]
+_FORM_OF = [number for number, form in enumerate(FORMS) for _ in form.literals]
 # Whether a text can hold one of the forms, for an engine that reads a whole column at once.
 SOMEWHERE = "|".join(f"(?:{form.sign or form.body.replace('(?P<value>', '(?:')})" for form in FORMS)
 
@@ -246,7 +247,7 @@ ASSIGNED = re.compile(
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(
     r"(?:none|null|nil|true|false|undefined|required|optional|string|str|bytes|int|bool|any|x{3,}|\*{3,}|\.{3,}"
-    r"|(?:your|my|the)[_-].*|\[[a-z]+_\d+\].*)",
+    r"|(?:your|my|the)[_-].*|\[[a-z]+_\d+\])",
     re.IGNORECASE,
 )
 _CODE_VALUE = re.compile(r"[\[\](){}$]|^[\w]+(?:\.[\w]+)+$|^[%\\]")

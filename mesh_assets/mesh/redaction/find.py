@@ -1,0 +1,207 @@
+"""Finds what may not leave in texts, in every view of them: the forms are elsewhere, here they are put to use.
+
+Nothing is replaced here, and nothing found is shown: a span says where, of what kind, and by what reason.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from mesh_assets.insights.secret_forms import FORMS, LITERALS, PATTERNS, forms_at, has_right_checksum, lower
+from mesh_assets.mesh.redaction import contexts, personal
+from mesh_assets.mesh.redaction.encodings import encoded_texts
+from mesh_assets.mesh.redaction.randomness import random_words
+from mesh_assets.mesh.redaction.views import View, joined, resolved
+
+KINDS = ("KEY", "PASSWORD", "EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
+# Public addresses of machines are what a log is about, and seldom a person's: they leave unless asked for.
+DEFAULT_KINDS = frozenset(KINDS) - {"IP"}
+PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})_[0-9]{{1,9}}\]")
+# Base64 in base64 in base64: as often as anybody does it.
+_DEPTH = 3
+_NUMBER_OF = {literal: number for number, literal in enumerate(LITERALS)}
+_PASSWORDS = {"password in a URL", "authorization header", "password hash"}
+_CHECKSUMMED = {"GitHub token", "npm token"}
+_LIKE_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+")
+_LONE = re.compile("[\ud800-\udfff]")
+_BARE_NUMBER = re.compile(r"\s*[0-9](?:[ .-]?[0-9]){8,18}\s*")
+
+
+class Span(NamedTuple):
+    """Characters `start` up to `stop` of a text that may not leave. Of overlapping ones the lowest `rank` names all."""
+
+    start: int
+    stop: int
+    kind: str
+    reason: str
+    rank: int = 0
+
+
+class _Hits(NamedTuple):
+    """Where in one text the literals of forms stand, each with its number, and the words of contexts; in order."""
+
+    literals: list[tuple[int, int]]
+    words: list[int]
+
+
+def find(texts: Sequence[str], kinds: Collection[str] = DEFAULT_KINDS, depth: int = 0) -> list[list[Span]]:
+    """What may not leave of each text, in order, none overlapping. Placeholders are nothing of that sort."""
+    texts = [_LONE.sub("?", text) for text in texts]
+    views = [(row, view) for row, text in enumerate(texts) for view in _views(text)]
+    found: list[list[Span]] = [[] for _ in texts]
+    encoded: list[tuple[int, int, int, str]] = []
+    for (row, view), hits in zip(views, _hits([view.text for _, view in views]), strict=True):
+        for span in _found_in(view, hits):
+            if span.kind in kinds:
+                start, stop = view.original(span.start, span.stop)
+                found[row].append(span._replace(start=start, stop=stop))
+        if depth < _DEPTH:
+            parts = (part for part in encoded_texts(view.text) if _is_new(view, part.start, part.stop))
+            encoded += ((row, *view.original(part.start, part.stop), part.text) for part in parts)
+    if encoded:
+        within = find([part[3] for part in encoded], kinds, depth + 1)
+        for (row, start, stop, text), inner in zip(encoded, within, strict=True):
+            if inner:
+                found[row].append(Span(start, stop, inner[0].kind, f"{inner[0].reason}, encoded", inner[0].rank))
+            elif "SSN" in kinds and _BARE_NUMBER.fullmatch(text):
+                found[row].append(Span(start, stop, "SSN", "a number that somebody encoded", 3))
+    return [_merged(text, spans) for text, spans in zip(texts, found, strict=True)]
+
+
+def _views(text: str) -> list[View]:
+    """The text itself, with escapes resolved, and with lines joined; of the last two those that differ."""
+    clean = resolved(text)
+    whole = joined(clean)
+    return [View(text), *([clean] if clean.parent else []), *([whole] if whole.is_joined and whole.joins else [])]
+
+
+def _is_new(view: View, start: int, stop: int) -> bool:
+    """Whether a span is one that only this view has: of joined lines, one that goes over a join."""
+    return not view.is_joined or bool(view.joins_in(start, stop))
+
+
+def _hits(texts: list[str]) -> Iterator[_Hits]:
+    """What is found of each text; all are searched at once, as the engine has to be made for each search."""
+    column = pl.Series(texts, dtype=pl.String)
+    literals = list(LITERALS)
+    places = column.str.find_many(literals, overlapping=True).to_list()
+    said = column.str.extract_many(literals, overlapping=True).to_list()
+    words = column.str.find_many(list(contexts.SIGNS), ascii_case_insensitive=True, overlapping=True).to_list()
+    for text, at, literal, word in zip(texts, places, said, words, strict=True):
+        numbers = [_NUMBER_OF[each] for each in literal]
+        if (at or word) and not text.isascii():
+            before = np.cumsum((np.frombuffer(text.encode(), np.uint8) & 0xC0) != 0x80) - 1
+            at, word = before[at].tolist(), before[word].tolist()
+        yield _Hits(sorted(zip(at, numbers, strict=True)), sorted(set(word)))
+
+
+def _found_in(view: View, hits: _Hits) -> Iterator[Span]:
+    yield from _forms(view, hits)
+    yield from _contexts(view, hits)
+    yield from _personal(view)
+    if not view.is_joined:
+        for start, stop in random_words(view.text):
+            yield Span(start, stop, "KEY", "a random word, as keys are", 5)
+
+
+def _forms(view: View, hits: _Hits) -> Iterator[Span]:
+    for secret, number in forms_at(view.text, hits.literals, view.joins):
+        start, stop, name = secret.start, secret.stop, secret.name
+        if view.is_joined:
+            stop = _without_next_words(view, start, stop, number)
+        if stop and _is_new(view, start, stop):
+            right = name in _CHECKSUMMED and has_right_checksum(view.text[start:stop])
+            reason = f"form of a {name}" if not right else f"form of a {name}, checksum right"
+            yield Span(start, stop, "PASSWORD" if name in _PASSWORDS else "KEY", reason, 0)
+
+
+def _without_next_words(view: View, start: int, stop: int, number: int) -> int:
+    """Where a secret over several lines ends: ordinary words of the next line that it does not need are not its own."""
+    group = "value" if FORMS[number].body.count("(?P<value>") else None
+    for join in reversed(view.joins_in(start, stop)):
+        if (
+            group
+            or not _LIKE_WORD.fullmatch(view.text, join, stop)
+            or not PATTERNS[number].match(view.text, start, join)
+        ):
+            break
+        stop = join
+    return stop
+
+
+def _contexts(view: View, hits: _Hits) -> Iterator[Span]:
+    if not hits.words:
+        return
+    for secret in contexts.found_at(view.text, lower(view.text), hits.words):
+        start, stop = secret.start, secret.stop
+        if view.is_joined:
+            joins = view.joins_in(start, stop)
+            while joins and _LIKE_WORD.fullmatch(view.text, joins[-1], stop):
+                stop = joins.pop()
+            at_join = start in view.joins[bisect_left(view.joins, start) :][:1]
+            if not (joins or at_join) or not contexts.cannot_be_word(view.text[start:stop]):
+                continue
+        yield Span(start, stop, "PASSWORD", secret.name, 2)
+
+
+def _personal(view: View) -> Iterator[Span]:
+    text = view.text
+    for found in personal.emails(text):
+        found = _own_address(view, found) if view.is_joined else found
+        if found:
+            yield Span(found.start, found.stop, "EMAIL", found.reason, 1)
+    for each in (personal.numbers, personal.accounts, personal.ips):
+        for found in each(text):
+            if _is_new(view, found.start, found.stop):
+                yield Span(found.start, found.stop, found.kind, found.reason, 1)
+
+
+def _own_address(view: View, found: personal.Personal) -> personal.Personal | None:
+    """An address over several lines, without the words before and behind that are none of its parts."""
+    start, stop, text = found.start, found.stop, view.text
+    at = text.index("@", start) if "@" in text[start:stop] else stop
+    for join in reversed(view.joins_in(at, stop)):
+        if text[at:join].rpartition(".")[2].lower() in personal.COMMON_DOMAINS and "." in text[at:join]:
+            stop = join
+    for join in view.joins_in(start, at):
+        if _LIKE_WORD.fullmatch(text, start, join):
+            start = join
+    if not view.joins_in(start, stop) or text[start:stop].rpartition(".")[2].lower() not in personal.COMMON_DOMAINS:
+        return None
+    return found._replace(start=start, stop=stop)
+
+
+def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
+    """`spans` without placeholders at their ends, in order, those that overlap as one."""
+    held = [match.span() for match in PLACEHOLDER.finditer(text)]
+    kept: list[Span] = []
+    for span in sorted(_outside(span, held) for span in spans) if held else sorted(spans):
+        if span.start >= span.stop:
+            continue
+        if kept and span.start < kept[-1].stop:
+            last = kept[-1]
+            first = min(last, span, key=lambda s: (s.rank, s.start - s.stop))
+            kept[-1] = first._replace(start=last.start, stop=max(last.stop, span.stop))
+        else:
+            kept.append(span)
+    return kept
+
+
+def _outside(span: Span, held: list[tuple[int, int]]) -> Span:
+    """`span` cut where it begins or ends within a placeholder, or with one."""
+    start, stop = span.start, span.stop
+    number = max(bisect_left(held, (start, 0)) - 1, 0)
+    while number < len(held) and held[number][0] <= start:
+        start = max(start, held[number][1]) if held[number][1] > start else start
+        number += 1
+    number = bisect_left(held, (stop, 0)) - 1
+    while number >= 0 and held[number][1] >= stop > held[number][0]:
+        stop = held[number][0]
+        number -= 1
+    return span._replace(start=start, stop=max(start, stop))

@@ -1,0 +1,206 @@
+"""Personal data by its form: e-mail addresses, phone numbers, cards, bank accounts, social security numbers, addresses.
+
+Where a form has a checksum or a rule of issue, it must hold. Names of people need a model and are not here.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator
+from ipaddress import IPv6Address, ip_address
+from itertools import pairwise
+from typing import NamedTuple
+
+
+class Personal(NamedTuple):
+    """Characters `start` up to `stop` of a text that are personal data of a `kind`; `reason` says what tells it."""
+
+    kind: str
+    start: int
+    stop: int
+    reason: str
+
+
+# --- e-mail ----------------------------------------------------------------------------------------------------------
+
+_ACCENTED = "".join(chr(code) for code in range(0xC0, 0x250) if code not in (0xD7, 0xF7))
+_LOCAL = string.ascii_letters + string.digits + "._%+'-" + _ACCENTED
+_LABEL = rf"[A-Za-z0-9{_ACCENTED}][A-Za-z0-9{_ACCENTED}-]{{0,62}}"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.){{1,8}}(?:[A-Za-z]{{2,24}}|xn--[a-z0-9]{{2,30}})(?![A-Za-z0-9_(\[])")
+# Ends of nearly all addresses; of a word over two lines only these count, for `@` begins other things in a line too.
+COMMON_DOMAINS = frozenset(
+    "com org net edu gov mil int info biz io co ai app dev eu us uk de fr it es pt nl be ch at pl cz se no dk fi ru cn"
+    " jp in br au ca mx kr za nz ie il tr gr hu ro ua me tv cc xyz online site tech cloud test example invalid local"
+    " internal".split()
+)
+_SPELT = re.compile(
+    r"(?P<local>[A-Za-z0-9._%+-]{1,64})[ ]?[\[({<][ ]?at[ ]?[\])}>][ ]?"
+    r"(?P<domain>[A-Za-z0-9-]{1,63}(?:(?:\.|[ ]?[\[({<][ ]?dot[ ]?[\])}>][ ]?)[A-Za-z0-9-]{1,63}){1,6})",
+    re.IGNORECASE,
+)
+
+
+def emails(text: str) -> Iterator[Personal]:
+    """Addresses of mail, also those with `[at]`; `git@host` is nobody's."""
+    if "@" in text:
+        parts = text.split("@")
+        at = -1
+        for before, behind in pairwise(parts):
+            at += len(before) + 1
+            local = before[len(before.rstrip(_LOCAL)) :].lstrip(".'-%+")
+            domain = _DOMAIN.match(behind)
+            if local and domain and len(local) <= 80 and local != "git":
+                yield Personal("EMAIL", at - len(local), at + 1 + domain.end(), "form of an e-mail address")
+    if re.search(r"[\[({<] ?at ?[\])}>]", text, re.IGNORECASE):
+        for match in _SPELT.finditer(text):
+            yield Personal("EMAIL", *match.span(), "e-mail address in words")
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+# Nine digits or more with single signs between them: nearly no text has many, and each is then looked at in full.
+_DIGITS = re.compile(r"[0-9](?:[ .()/-]{0,2}[0-9]){8,}+")
+_NOT_BEFORE = r"(?<![A-Za-z0-9_])(?<![0-9_][.,-])(?<!_)"
+_NOT_BEHIND = r"(?![A-Za-z0-9_])(?![.,-][0-9])"
+_NUMBERS = re.compile(
+    rf"{_NOT_BEFORE}(?:"
+    r"(?P<ssn>[0-8][0-9]{2}(?P<s>[ .-])[0-9]{2}(?P=s)[0-9]{4})"
+    r"|(?P<card>[2-6][0-9]{3}(?P<c>[ .-])[0-9]{4}(?P=c)[0-9]{4}(?P=c)[0-9]{4}(?:(?P=c)[0-9]{3})?"
+    r"|3[47][0-9]{2}(?P<a>[ .-])[0-9]{6}(?P=a)[0-9]{5}|3[068][0-9]{2}(?P<d>[ .-])[0-9]{6}(?P=d)[0-9]{4}"
+    r"|[2-6][0-9]{13,18})"
+    r"|(?P<america>(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4})"
+    rf"){_NOT_BEHIND}"
+)
+_ABROAD = re.compile(r"(?<![0-9A-Za-z_+*])(?:\+|00)[1-9](?:[ ./()-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
+# A number of any form is a telephone number, or a social security number, where a word says so.
+_TOLD = re.compile(
+    r"\b(?:(?P<phone>tel(?:ephone|efon|\.)?|phone(?: ?(?:no|number))?|mobile|mobil|cell|fax|handy|whatsapp)"
+    r"|(?P<ssn>ssn|social security(?: (?:no|number|#))?)|(?P<card>(?:credit |debit )?card(?: ?(?:no|number))?|pan))"
+    r"[\"']?[ \t]{0,3}(?:is|[:=#.]){0,2}[ \t]{0,3}[\"']?(?P<value>[+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,18}+)"
+    r"(?![0-9A-Za-z_])",
+    re.IGNORECASE,
+)
+_TOLD_SIGN = re.compile(r"tel|phone|mobil|cell|fax|handy|whatsapp|ssn|social|card|pan", re.IGNORECASE)
+# Issuers of cards by first digits, and how many digits theirs have.
+_CARDS = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
+    r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}|(?:6011|65[0-9]{2}|64[4-9][0-9])[0-9]{12}|35[0-9]{14}"
+    r"|62[0-9]{14,17}|(?:5018|5020|5038|6304|6759|676[1-3])[0-9]{8,15}|220[0-4][0-9]{12}"
+)
+# Numbers of 17 to 19 digits are mostly no cards, whatever their checksum says by chance.
+_LONG_CARDS = "62"
+
+
+def numbers(text: str) -> Iterator[Personal]:
+    """Cards, social security numbers and telephone numbers."""
+    reached = 0
+    for candidate in _DIGITS.finditer(text):
+        start, stop = max(candidate.start() - 4, reached), candidate.end()
+        if "+" in text[start : candidate.start() + 1] or text.startswith("00", candidate.start()):
+            for match in _ABROAD.finditer(text, start, stop + 1):
+                yield Personal("PHONE", *match.span(), "international telephone number")
+        for match in _NUMBERS.finditer(text, start, min(stop + 2, len(text))):
+            found = _told_by_form(match)
+            if found:
+                yield found
+        reached = stop
+    if _TOLD_SIGN.search(text):
+        yield from _told_by_words(text)
+
+
+def _told_by_form(match: re.Match[str]) -> Personal | None:
+    digits = _digits(match[0])
+    if match["ssn"]:
+        return Personal("SSN", *match.span(), "social security number by its rules") if is_ssn(digits) else None
+    if match["card"]:
+        long = len(digits) > 16 and not digits.startswith(_LONG_CARDS)
+        return Personal("CARD", *match.span(), "card number, checksum right") if is_card(digits) and not long else None
+    if len(set(match["america"]) & {*"-.("}) or match["america"].count(" ") == 2:
+        return Personal("PHONE", *match.span(), "telephone number of North America")
+    return None
+
+
+def _told_by_words(text: str) -> Iterator[Personal]:
+    for match in _TOLD.finditer(text):
+        digits = _digits(match["value"])
+        if match["ssn"]:
+            if len(digits) == 9:
+                yield Personal("SSN", *match.span("value"), "said to be a social security number")
+        elif match["card"]:
+            if is_card(digits):
+                yield Personal("CARD", *match.span("value"), "card number, checksum right")
+        elif 7 <= len(digits) <= 15:
+            yield Personal("PHONE", *match.span("value"), "said to be a telephone number")
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
+
+
+def is_ssn(digits: str) -> bool:
+    """Whether nine digits can be a social security number: no area 000, 666 or 9xx, no group 00, no serial 0000."""
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+
+
+def is_card(digits: str) -> bool:
+    """Whether digits are those of an issuer of cards, of the length of its cards, with the check digit of Luhn."""
+    if not _CARDS.fullmatch(digits) or len(set(digits)) < 3:
+        return False
+    total = sum(int(d) for d in digits[-1::-2]) + sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
+    return total % 10 == 0
+
+
+# --- bank accounts ---------------------------------------------------------------------------------------------------
+
+# Characters of an IBAN by country, as SWIFT's registry has them.
+_IBAN_LENGTHS = {
+    country: int(group[:2])
+    for group in (
+        "15NO 16BE 18DKFIFOGLNLSD 19MKSI 20ATBAEEKZLTLUXK 21CHHRLILVUA 22BABGBHCRDEGBGEIEMERSVA 23AEGIILIQOMTLSO"
+        " 24ADCZDZESMDPKROSASESKTNVG 25LYPTST 26ISTR 27FRGRITMCMRSM 28ALAZBYCYDOGTHULBNIPLSV 29BRPSQA 30JOKWMU 31MTSC"
+        " 32LC 33RU"
+    ).split()
+    for country in re.findall("[A-Z]{2}", group[2:])
+} | {"BA": 20, "BI": 27, "DJ": 27, "FK": 18, "EG": 29, "MN": 20, "YE": 30, "HN": 28}
+_IBAN = re.compile(r"[A-Za-z](?<![A-Za-z0-9_][A-Za-z])[A-Za-z][0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
+
+
+def accounts(text: str) -> Iterator[Personal]:
+    """IBANs: right length for the country, and remainder 1 when divided by 97 (ISO 13616)."""
+    for match in _IBAN.finditer(text):
+        country = match[0][:2].upper()
+        length = _IBAN_LENGTHS.get(country)
+        if length is None:
+            continue
+        places = [place for place, c in enumerate(match[0]) if c.isalnum()]
+        if len(places) < length:
+            continue
+        stop = places[length - 1] + 1
+        behind = match[0][stop : stop + 1]
+        value = "".join(c for c in match[0][:stop] if c.isalnum()).upper()
+        if not behind.isalnum() and _remainder(value) == 1:
+            yield Personal("IBAN", match.start(), match.start() + stop, "IBAN, checksum right")
+
+
+def _remainder(iban: str) -> int:
+    return int("".join(str(int(c, 36)) for c in iban[4:] + iban[:4])) % 97
+
+
+# --- addresses of machines -------------------------------------------------------------------------------------------
+
+_IP = re.compile(r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_IP6 = re.compile(r"(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![0-9A-Za-z_:])")
+
+
+def ips(text: str) -> Iterator[Personal]:
+    """Public addresses of version 4 and 6. Those of private networks and documentation are nobody's."""
+    for pattern in (_IP, _IP6):
+        for match in pattern.finditer(text):
+            try:
+                address = ip_address(match[0])
+            except ValueError:
+                continue
+            if address.is_global and not (isinstance(address, IPv6Address) and address.is_multicast):
+                yield Personal("IP", *match.span(), "public address")

@@ -1,0 +1,47 @@
+"""Words that nobody wrote: what a key of an unknown form looks like.
+
+A random word changes between capitals, small letters and digits again and again, which names, paths and numbers do
+not; so it is told by its changes and by what is left of it without the parts that read like words or numbers. Digests
+in hexadecimal digits are as random and no secrets: they count only behind a word that says so, as `contexts` tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Shorter words are random too often by chance, and nearly all keys have more characters; signs between do not count.
+_LEAST = 16
+_RUN = re.compile(r"[A-Za-z0-9+/_=.~-]{20,}+")
+_PIECE = re.compile(r"[A-Za-z0-9]+")
+_CHANGE = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[a-z][A-Z0-9])")
+_LIKE_WORDS = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}|[0-9]{4,}")
+_DIGIT = re.compile(r"[0-9]")
+_HEX = re.compile(r"[0-9a-f]{3,}|[0-9A-F]{3,}")
+# Shares of changes and of characters outside words that make a word random, chosen on code, logs and documents: of one
+# with digits, and of one without, which names in capitals come near to.
+_WITH_DIGITS, _WITHOUT = (0.15, 0.4), (0.3, 0.6)
+# Of letters in one case only there are fewer changes, and more runs of letters by chance: those from and to digits.
+_ONE_CASE = 0.2
+
+
+def random_words(text: str) -> Iterator[tuple[int, int]]:
+    """Where random words of 20 characters or more stand."""
+    for match in _RUN.finditer(text):
+        if is_random(match[0]):
+            yield match.span()
+
+
+def is_random(word: str, least: int = _LEAST) -> bool:
+    """Whether `word` has `least` letters and digits or more that are random, and not only hexadecimal ones."""
+    pieces = [piece for piece in _PIECE.findall(word) if not _HEX.fullmatch(piece)]
+    own = "".join(pieces)
+    if len(own) < least:
+        return False
+    digits = len(_DIGIT.findall(own))
+    if own.islower() or own.isupper():
+        longest = max(pieces, key=len)
+        return digits > 1 and len(longest) >= least and len(_CHANGE.findall(longest)) >= _ONE_CASE * len(longest)
+    changes, outside = _WITH_DIGITS if digits else _WITHOUT
+    left = sum(len(_LIKE_WORDS.sub("", piece)) for piece in pieces)
+    return left >= outside * len(own) and sum(len(_CHANGE.findall(piece)) for piece in pieces) >= changes * len(own)

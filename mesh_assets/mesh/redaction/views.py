@@ -1,0 +1,171 @@
+"""A text as other readers see it: escapes resolved, hidden characters gone, lines joined; and the way back.
+
+Whoever gets a text can undo what hides a secret from a search, so each view is searched too, and what is found in one
+leads back to characters of the original. What counts as a secret is no matter of this module.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+# An escape of an escape (JSON in JSON, %2540) is undone, but not for ever.
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """A text made of another one by replacing parts of it, each by at most one character.
+
+    Piece `i` begins at `at[i]` here, and at `origins[i]` in the text of `parent` (in the original where that is None),
+    where it ends at `ends[i]`. `joins` are the places, in order, where something was taken out without replacement.
+    """
+
+    text: str
+    at: list[int] = field(default_factory=lambda: [0])
+    origins: list[int] = field(default_factory=lambda: [0])
+    ends: list[int] = field(default_factory=lambda: [1 << 60])
+    joins: list[int] = field(default_factory=list[int])
+    parent: View | None = None
+    is_joined: bool = False
+
+    def original(self, start: int, stop: int) -> tuple[int, int]:
+        """The characters of the original text that `start` up to `stop` (more than none) came from."""
+        first, last = bisect_right(self.at, start) - 1, bisect_right(self.at, stop - 1) - 1
+        start = self.origins[first] + (start - self.at[first])
+        stop = min(self.origins[last] + (stop - self.at[last]), self.ends[last])
+        if self.ends[last] - self.origins[last] > 1 and self._is_one_character(last):
+            stop = self.ends[last]
+        return (start, stop) if self.parent is None else self.parent.original(start, stop)
+
+    def _is_one_character(self, piece: int) -> bool:
+        """Whether a longer part stands behind one character here."""
+        stop = self.at[piece + 1] if piece + 1 < len(self.at) else len(self.text)
+        return stop - self.at[piece] == 1
+
+    def joins_in(self, start: int, stop: int) -> list[int]:
+        """The joins strictly between `start` and `stop`."""
+        return self.joins[bisect_right(self.joins, start) : bisect_left(self.joins, stop)]
+
+
+def _replaced(parent: View, found: Iterable[re.Match[str]], said: Callable[[re.Match[str]], str | None]) -> View:
+    """`parent` with matches replaced by what is `said` of each: one character, nothing, or None to leave it."""
+    text = parent.text
+    at, origins, ends, joins, parts = [0], [0], [len(text)], list[int](), list[str]()
+    here = done = 0
+    for match in found:
+        new = said(match)
+        if new is None:
+            continue
+        start, stop = match.span()
+        ends[-1] = start
+        parts += (text[done:start], new)
+        here += start - done
+        if new:
+            at.append(here)
+            origins.append(start)
+            ends.append(stop)
+            here += 1
+        else:
+            joins.append(here)
+        at.append(here)
+        origins.append(stop)
+        ends.append(len(text))
+        done = stop
+    parts.append(text[done:])
+    # A piece without characters is passed over by those that look for the last one that begins at a place.
+    return View("".join(parts), at, origins, ends, joins, parent)
+
+
+# Characters that nobody sees: they divide a word for a search only. Tags are ASCII that nobody sees.
+_HIDDEN = (
+    "\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\uffa0"
+)
+_ALIKE = (
+    "\u00a0\u2000-\u200a\u2010-\u2015\u202f\u205f\u2212\u3000\u3002\ufe52\ufe55\ufe58\ufe63\ufe6b\uff01-\uff5e"
+    "\U0001d400-\U0001d7ff"
+)
+_DASHES = {*"\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63"}
+_NAMED = "amp|lt|gt|quot|apos|commat|period|nbsp|hyphen|colon|sol|equals|lowbar|dash|plus|num|dollar|percnt"
+# One set of characters to begin with is what the engine finds fast; what stands behind it is looked at then.
+_ESCAPE = re.compile(
+    rf"[{_HIDDEN}{_ALIKE}\U000e0000-\U000e007f\x1b\\%&=](?:"
+    r"(?<=\\)(?:u(?P<unicode>[0-9A-Fa-f]{4})|u\{(?P<point>[0-9A-Fa-f]{1,6})\}|x(?P<byte>[0-9A-Fa-f]{2})"
+    r"|(?P<sign>[nrt\"'/\\@.=+:_-]))"
+    r"|(?<=%)(?P<percent>[0-9A-Fa-f]{2})"
+    r"|(?<==)(?P<printable>40|2E|2D|3D|2B|3A|2F|5F)"
+    rf"|(?<=&)(?P<entity>(?:#[0-9]{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}}|{_NAMED});)"
+    r"|(?<=&)(?P<nothing>(?:shy|ZeroWidthSpace|zwnj|zwj);)"
+    r"|(?<=\x1b)(?P<colour>\[[0-9;]{0,12}[A-Za-z])"
+    rf"|(?<=[{_HIDDEN}])(?P<hidden>)|(?<=[{_ALIKE}])(?P<alike>)|(?<=[\U000e0000-\U000e007f])(?P<tag>)"
+    r")"
+)
+_SIGNS = {"n": "\n", "r": "\n", "t": "\t"}
+
+
+def _resolved(match: re.Match[str]) -> str | None:
+    group = match.lastgroup or ""
+    if group in ("unicode", "point", "byte", "percent", "printable"):
+        return _character(int(match[group], 16))
+    if group == "alike":
+        return "-" if match[0] in _DASHES else unicodedata.normalize("NFKC", match[0])[:1]
+    if group == "tag":
+        code = ord(match[0]) - 0xE0000
+        return chr(code) if 0x20 < code < 0x7F else ""
+    if group == "sign":
+        return _SIGNS.get(match["sign"], match["sign"])
+    if group == "entity":
+        return html.unescape(match[0])[:1]
+    return ""
+
+
+def _character(code: int) -> str | None:
+    """The character of a code; nothing for one that nobody sees, None where it is no text."""
+    if code in (9, 10, 13):
+        return "\t" if code == 9 else "\n"
+    if code < 0x20 or code > 0x10FFFF or 0xD800 <= code < 0xE000 or 0x7F <= code < 0xA0:
+        return "" if code == 0 else None
+    return chr(code)
+
+
+def resolved(text: str) -> View:
+    """`text` with escapes of JSON, URLs, HTML, programs and mail resolved, and without hidden characters."""
+    view = View(text)
+    for _ in range(_ROUNDS):
+        further = _replaced(view, _ESCAPE.finditer(view.text), _resolved)
+        if len(further.at) == 1:
+            break
+        view = further
+    return view
+
+
+# Between two parts of one word: the end of a line (with what ends a text in quotes before, and what begins one, or a
+# quoted or commented line, behind), or two texts in quotes that a program joins.
+_PART = r"[A-Za-z0-9+/=_.@:~%$-]"
+_CONCATENATED = r"(?:[+.&]|\.\.|\|\||<>)[ \t]*+"
+_QUOTE = r"[fbru]{0,2}[\"'`]"
+# What stands behind a line break.
+_BEHIND = (
+    r"[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+(?:" + _CONCATENATED + ")?+(?:" + _QUOTE + ")?+"
+)
+_BREAK = r"[\\=]?+\r?\n" + _BEHIND
+_JOIN = re.compile(
+    rf"[ \t\"'`\\=\r\n<](?<={_PART}[\s\S])(?:(?<=\n){_BEHIND}|(?<=\r)\n{_BEHIND}|(?<=[\\=])\r?\n{_BEHIND}"
+    rf"|(?<=[ \t])[ \t]*+(?:[\"'`][ \t]*+)?+(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}"
+    rf"|(?<=[\"'`])[ \t]*+(?:(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|(?:{_CONCATENATED})?+{_QUOTE})"
+    rf"|(?<=<)(?:wbr|br)[ ]?/?>)(?={_PART})"
+)
+
+
+def _nothing(match: re.Match[str]) -> str:
+    return ""
+
+
+def joined(view: View) -> View:
+    """`view` with words joined that a line break or a concatenation of texts may have divided."""
+    return replace(_replaced(view, _JOIN.finditer(view.text), _nothing), is_joined=True)
