@@ -12,6 +12,9 @@ import zlib
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS, _HEX = "0123456789", "0123456789abcdef"
 
@@ -64,7 +67,7 @@ FORMS: tuple[Form, ...] = (
     ),
     _form("age key", "AGE-SECRET-KEY-1", "[A-Z0-9]{40,}", within=True),
     # Clouds.
-    _form("AWS access key", "AKIA ASIA ABIA ACCA AROA AIDA", "[0-9A-Z]{16}", within=True, digit=True),
+    _form("AWS access key", "AKIA ASIA ABIA ACCA AROA AIDA", "[0-9A-Z]{16}", within=True),
     _form("Google API key", "AIza", "[0-9A-Za-z_-]{30,}", within=True),
     _form("Google OAuth secret", "GOCSPX-", "[0-9A-Za-z_-]{20,}"),
     _form("Google OAuth token", "ya29.", "[0-9A-Za-z_-]{20,}"),
@@ -109,7 +112,6 @@ FORMS: tuple[Form, ...] = (
     _form("webhook", "/api/webhooks/", r"[0-9]{15,20}/(?P<value>[A-Za-z0-9_-]{40,})", within=True),
     _form("webhook", ".webhook.office.com/", r"(?P<value>webhookb2/[A-Za-z0-9@/_-]{40,})", within=True),
     _form("Telegram token", ":AA", "[A-Za-z0-9_-]{32,}", within=True, before=_DIGITS, least=8),
-    _form("Twilio key", "SK AC", "[0-9a-f]{32}"),
     _form("SendGrid key", "SG.", r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
     _form("Mailgun key", "key-", "[0-9a-f]{32}"),
     _form("Mailchimp key", "-us", "[0-9]{1,2}", within=True, before=_HEX, least=32),
@@ -181,19 +183,53 @@ _FORM_OF = [number for number, form in enumerate(FORMS) for _ in form.literals]
 SOMEWHERE = "|".join(f"(?:{form.sign or form.body.replace('(?P<value>', '(?:')})" for form in FORMS)
 
 
-def literals_in(text: str) -> list[tuple[int, int]]:
-    """Where each literal of `LITERALS` stands in a short text, in order: (place, its number)."""
-    hits: list[tuple[int, int]] = []
-    for number, literal in enumerate(LITERALS):
-        at = text.find(literal)
-        while at >= 0:
-            hits.append((at, number))
-            at = text.find(literal, at + 1)
-    return sorted(hits)
+
+
+class Words:
+    """A set of words, and a search for where one of them may stand in a text; they have three characters or more.
+
+    The first four bytes of each (three of those that have no more) are a number, and so are those at each place of the
+    text: all are looked up at once.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        beginnings = {word.lower().encode()[:4] for word in words}
+        self._tables = [np.zeros(1 << 16, np.bool_) for _ in range(2)]
+        for beginning in beginnings:
+            number = int.from_bytes(beginning.ljust(4, b"\0"), "little")
+            self._tables[len(beginning) == 4][_mixed(np.array([number], np.uint32))] = True
+
+    def places(self, text: str, lowered: str) -> list[int]:
+        """Characters of `text`, which is `lowered` in lower case, at which a word may begin; hardly any other ones."""
+        raw = np.frombuffer(lowered.encode("utf-8", "surrogatepass") + b"\0\0\0", np.uint8)
+        four: NDArray[np.uint32] = np.ndarray((max(len(raw) - 3, 0),), np.dtype("<u4"), buffer=raw.data, strides=(1,))
+        found = np.flatnonzero(self._tables[1][_mixed(four)] | self._tables[0][_mixed(four & np.uint32(0xFFFFFF))])
+        if len(found) and not lowered.isascii():
+            found = np.unique((np.cumsum((raw & 0xC0) != 0x80) - 1)[found])
+        return found.tolist()
+
+
+def _mixed(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return (numbers * np.uint32(2654435761)) >> np.uint32(16)
+
+
+_BY_BEGINNING: dict[str, list[int]] = {}
+for _number, _literal in enumerate(LITERALS):
+    _BY_BEGINNING.setdefault(_literal[:3], []).append(_number)
+
+
+def literals_at(text: str, places: Iterable[int]) -> list[tuple[int, int]]:
+    """Which literals of `LITERALS` stand at some of `places` of `text`, in order: (place, its number)."""
+    return [
+        (at, number)
+        for at in places
+        for number in _BY_BEGINNING.get(text[at : at + 3], ())
+        if text.startswith(LITERALS[number], at)
+    ]
 
 
 def forms_at(text: str, hits: Iterable[tuple[int, int]], joins: Container[int] = ()) -> Iterator[tuple[Secret, int]]:
-    """The secrets that begin at `hits` (see `literals_in`), each with the number of its form; some may overlap.
+    """The secrets that begin at `hits` (see `literals_at`), each with the number of its form; some may overlap.
 
     `joins` are places at which something was taken out of the text: a word ends there.
     """

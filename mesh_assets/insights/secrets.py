@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.byte_text import BLANK, ByteText, Hashes, Places
 from mesh_assets.insights.secret_forms import (
+    LITERALS,
     SOMEWHERE,
     Secret,
+    Words,
     assigned_in,
     forms_at,
-    literals_in,
+    literals_at,
+    lower,
     without_overlaps,
 )
 
 # Lines of a key's body whose header lies in another chunk; also attachments, so they are hidden, not reported.
 _BASE64_BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{60,}={0,2}(?![A-Za-z0-9+/=])")
+_LITERALS = Words(LITERALS)
 # Characters around a quote that decide whether it shows a part of a secret.
 _SURROUNDINGS = 400
 
@@ -69,7 +73,8 @@ def _assigned(text: ByteText) -> Places:
 
 def find_secrets(text: str) -> list[Secret]:
     """The secrets of `text` in order, none overlapping."""
-    found = [secret for secret, _ in forms_at(text, literals_in(text))]
+    places = _LITERALS.places(text, lower(text))
+    found = [secret for secret, _ in forms_at(text, literals_at(text, places))]
     found += assigned_in(text)
     return without_overlaps(found) if found else found
 

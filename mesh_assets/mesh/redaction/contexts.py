@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from mesh_assets.insights.secret_forms import ASSIGNED, Secret, is_value
 from mesh_assets.mesh.redaction.randomness import is_random
 
-# Where one of these stands, in lower case, the patterns below are tried.
+# Where one of these stands, in lower case, the patterns below are tried. Few texts have one.
 SIGNS = (
     *"passw passphrase passcode pwd kennwort contraseña contrasena senha secret token credential bearer".split(),
     *"session cookie _auth --user jsessionid phpsessid".split(),
@@ -20,14 +20,15 @@ SIGNS = (
     *(f"{kind}_key" for kind in ("encryption", "signing", "master", "license", "shared", "client", "storage")),
     *("mot de passe", "identified by", "-u "),
 )
-_VALUE = r"[^\s\"'`,;<>&|]{4,400}"
+# In a URL `&` ends a value, elsewhere it is a sign that passwords have.
+_ASSIGNED_VALUE, _VALUE = r"[^\s\"'`,;<>&|]{4,400}", r"[^\s\"'`,;<>|]{4,400}"
 # A word of `SIGNS`, what a name goes on with, and the ways in which a value may follow.
 _FOLLOWED = re.compile(
     r"(?:passw(?:or[dt]e?)?|passphrase|passcode|pwd|kennwort|contrase[ñn]a|senha|mot de passe|secret|tokens?|bearer"
     r"|credentials?|(?:jsession|session|phpsess)[_-]?id|session|cookie|_auth(?:token)?"
     r"|(?:api|access|private|account|auth|encryption|signing|master|license|shared|client|storage)[_ -]?key)"
     r"(?P<name>[\w.-]{0,32})"
-    rf"(?:(?P<assigned>[\"'\])]{{0,2}}[ \t]{{0,8}}(?:=>|:=|==|=|:)\s{{0,8}}[fbru]{{0,2}}[\"'`]?)(?P<a>{_VALUE})"
+    rf"(?:(?P<assigned>[\"'\])]{{0,2}}[ \t]{{0,8}}(?:=>|:=|==|=|:)\s{{0,8}}[fbru]{{0,2}}[\"'`]?)(?P<a>{_ASSIGNED_VALUE})"
     r"|(?P<quoted>[\"'\])]{0,2}[ \t]{0,8}(?:=>|:=|==|=|:)?[ \t]{0,8}[\"'`])(?P<b>[^\n\"'`]{4,200})(?=[\"'`])"
     rf"|(?P<markup>[^<>\n]{{0,60}}>)\s{{0,8}}(?P<c>{_VALUE})(?=\s{{0,8}}</)"
     rf"|(?P<attribute>[\"']\s{{1,8}}(?:value|content|default)\s?=\s?[\"'])(?P<d>{_VALUE})"
@@ -42,10 +43,7 @@ _BEHIND = ".,;:!?)]}"
 
 def found_at(text: str, lowered: str, places: Iterable[int]) -> Iterator[Secret]:
     """The values that words at `places` of `lowered`, which is `text` in lower case, say to be secret."""
-    reached = -1
     for at in places:
-        if at < reached:
-            continue
         plain = ASSIGNED.match(lowered, at)
         if plain:
             tight = not plain["operator"].strip("=:")
@@ -75,7 +73,7 @@ def _followed(text: str, match: re.Match[str]) -> Iterator[Secret]:
 
 
 def cannot_be_word(value: str) -> bool:
-    """Whether `value` mixes letters with digits or signs as passwords do, and as names, versions and numbers do not."""
+    """Whether `value` mixes letters with digits or signs as passwords do, and names, versions and numbers do not."""
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
     signs = sum(c in "!@#$%^&*+=?~" for c in value)

@@ -19,27 +19,23 @@ class Encoded(NamedTuple):
     text: str
 
 
-# Four characters of base64 are three bytes. For bytes of readable ASCII each of the first three is one of these, at
-# any alignment, so that the engine finds the text without decoding anything: 0x20 to 0x7e, tabs and line breaks.
-_READABLE = r"[CDI-Za-f][ACDEFGHQSTUVWXgijklmnwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+# Four characters of base64 are three bytes. For bytes of readable ASCII, tabs, line breaks, and the zeros of characters
+# of two bytes, each of the first three is one of these, at any alignment: so text is found without decoding anything.
+_READABLE = r"[ACDI-Za-f][ACDEFGHQSTUVWXgijklmnwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 _BASE64 = re.compile(rf"{_READABLE}(?:{_READABLE}){{2,}}+[A-Za-z0-9+/_-]{{0,3}}={{0,2}}")
-# The same of characters of two bytes, of which one is zero.
-_BASE64_WIDE = re.compile(
-    r"[I-Za-f][AQgw][AB][A-Za-z0-9+/_-](?:A[C-H][AEIMQUYcgkosw048]A[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]){2,}+"
-    r"[A-Za-z0-9+/_-]{0,7}={0,2}"
-)
-_HEX = re.compile(r"[2-7][0-9A-Fa-f](?:[ :,-]{0,2}(?:0x)?[2-7][0-9A-Fa-f]){7,}+")
+# Two hexadecimal digits are a byte of readable ASCII; signs may stand between them.
+_BYTE = r"(?:[2-7][0-9A-Fa-f]|0[9AaDd]|00)"
+_HEX = re.compile(rf"[2-7][0-9A-Fa-f](?:[ :,-]{{0,2}}(?:0x)?{_BYTE}){{7,}}+")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def encoded_texts(text: str) -> Iterator[Encoded]:
     """The readable texts in `text`, at least nine bytes of base64 or eight of hexadecimal digits each."""
-    for pattern in (_BASE64, _BASE64_WIDE):
-        for match in pattern.finditer(text):
-            yield Encoded(*match.span(), _of_base64(match[0]))
+    for match in _BASE64.finditer(text):
+        yield Encoded(*match.span(), _of_base64(match[0]))
     for match in _HEX.finditer(text):
-        digits = re.sub(r"0x|[^0-9A-Fa-f]", "", match[0])
-        yield Encoded(*match.span(), bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("latin-1"))
+        data = bytes.fromhex(re.sub(r"0x|[^0-9A-Fa-f]", "", match[0]))
+        yield Encoded(*match.span(), data.replace(b"\0", b"").decode("latin-1"))
 
 
 def _of_base64(run: str) -> str:

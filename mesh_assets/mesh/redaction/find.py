@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
-import numpy as np
-import polars as pl
-
-from mesh_assets.insights.secret_forms import FORMS, LITERALS, PATTERNS, forms_at, has_right_checksum, lower
+from mesh_assets.insights.secret_forms import (
+    FORMS,
+    LITERALS,
+    PATTERNS,
+    Words,
+    forms_at,
+    has_right_checksum,
+    literals_at,
+    lower,
+)
 from mesh_assets.mesh.redaction import contexts, personal
 from mesh_assets.mesh.redaction.encodings import encoded_texts
 from mesh_assets.mesh.redaction.randomness import random_words
-from mesh_assets.mesh.redaction.views import View, joined, resolved
+from mesh_assets.mesh.redaction.views import BORDER, View, joined, near, resolved
 
 KINDS = ("KEY", "PASSWORD", "EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
 # Public addresses of machines are what a log is about, and seldom a person's: they leave unless asked for.
@@ -25,11 +33,13 @@ DEFAULT_KINDS = frozenset(KINDS) - {"IP"}
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})_[0-9]{{1,9}}\]")
 # Base64 in base64 in base64: as often as anybody does it.
 _DEPTH = 3
-_NUMBER_OF = {literal: number for number, literal in enumerate(LITERALS)}
+_WORDS = Words((*LITERALS, *contexts.SIGNS, *personal.TOLD_SIGNS))
 _PASSWORDS = {"password in a URL", "authorization header", "password hash"}
 _CHECKSUMMED = {"GitHub token", "npm token"}
 _LIKE_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+")
-_LONE = re.compile("[\ud800-\udfff]")
+# What no engine takes, and what divides texts here.
+_NO_TEXT = re.compile("[\ud800-\udfff\x1d\x1e]")
+_APART = "\n\x1d\n"
 _BARE_NUMBER = re.compile(r"\s*[0-9](?:[ .-]?[0-9]){8,18}\s*")
 
 
@@ -44,41 +54,78 @@ class Span(NamedTuple):
 
 
 class _Hits(NamedTuple):
-    """Where in one text the literals of forms stand, each with its number, and the words of contexts; in order."""
+    """Where in one view the literals of forms stand, each with its number, and the words of contexts; in order."""
 
     literals: list[tuple[int, int]]
     words: list[int]
 
 
-def find(texts: Sequence[str], kinds: Collection[str] = DEFAULT_KINDS, depth: int = 0) -> list[list[Span]]:
-    """What may not leave of each text, in order, none overlapping. Placeholders are nothing of that sort."""
-    texts = [_LONE.sub("?", text) for text in texts]
-    views = [(row, view) for row, text in enumerate(texts) for view in _views(text)]
-    found: list[list[Span]] = [[] for _ in texts]
-    encoded: list[tuple[int, int, int, str]] = []
-    for (row, view), hits in zip(views, _hits([view.text for _, view in views]), strict=True):
-        for span in _found_in(view, hits):
+def find(texts: Sequence[str], kinds: Collection[str] = DEFAULT_KINDS) -> list[list[Span]]:
+    """What may not leave of each text, in order, none overlapping. Placeholders are nothing of that sort.
+
+    A text that follows another may go on with its last word, as the next chunk of a file does.
+    """
+    return _found(texts, kinds, BORDER, 0)
+
+
+def _found(texts: Sequence[str], kinds: Collection[str], border: str, depth: int) -> list[list[Span]]:
+    """`find`, with `border` between the texts; `depth` is how often they were encoded."""
+    texts = [_NO_TEXT.sub("?", text) for text in texts]
+    whole = border.join(texts)
+    views = _views(whole)
+    spans: list[Span] = []
+    encoded: list[tuple[int, int, str]] = []
+    for view in views:
+        lowered = lower(view.text)
+        places = _WORDS.places(view.text, lowered)
+        hits = _Hits(literals_at(view.text, places), places)
+        for span in _found_in(view, lowered, hits, kinds):
             if span.kind in kinds:
                 start, stop = view.original(span.start, span.stop)
-                found[row].append(span._replace(start=start, stop=stop))
+                spans.append(span._replace(start=start, stop=stop))
         if depth < _DEPTH:
             parts = (part for part in encoded_texts(view.text) if _is_new(view, part.start, part.stop))
-            encoded += ((row, *view.original(part.start, part.stop), part.text) for part in parts)
+            encoded += ((*view.original(part.start, part.stop), part.text) for part in parts)
     if encoded:
-        within = find([part[3] for part in encoded], kinds, depth + 1)
-        for (row, start, stop, text), inner in zip(encoded, within, strict=True):
+        within = _found([part[2] for part in encoded], kinds, _APART, depth + 1)
+        for (start, stop, text), inner in zip(encoded, within, strict=True):
             if inner:
-                found[row].append(Span(start, stop, inner[0].kind, f"{inner[0].reason}, encoded", inner[0].rank))
+                spans.append(Span(start, stop, inner[0].kind, f"{inner[0].reason}, encoded", inner[0].rank))
             elif "SSN" in kinds and _BARE_NUMBER.fullmatch(text):
-                found[row].append(Span(start, stop, "SSN", "a number that somebody encoded", 3))
-    return [_merged(text, spans) for text, spans in zip(texts, found, strict=True)]
+                spans.append(Span(start, stop, "SSN", "a number that somebody encoded", 3))
+    return _of_each(texts, len(border), merged(whole, spans))
+
+
+def _of_each(texts: Sequence[str], border: int, spans: list[Span]) -> list[list[Span]]:
+    """Spans of texts that stand one behind the other, as spans of each; one over a border is two."""
+    found: list[list[Span]] = []
+    left = deque(spans)
+    at = 0
+    for text in texts:
+        own: list[Span] = []
+        stop = at + len(text)
+        while left and left[0].start < stop:
+            span = left.popleft()
+            if span.stop > at:
+                own.append(span._replace(start=max(span.start - at, 0), stop=min(span.stop - at, len(text))))
+            if span.stop > stop + border:
+                left.appendleft(span._replace(start=stop + border))
+        found.append(own)
+        at = stop + border
+    return found
 
 
 def _views(text: str) -> list[View]:
-    """The text itself, with escapes resolved, and with lines joined; of the last two those that differ."""
-    clean = resolved(text)
+    """The text itself, and what changes of it where escapes are resolved, and then where lines are joined."""
+    plain = View(text)
+    clean = resolved(plain)
     whole = joined(clean)
-    return [View(text), *([clean] if clean.parent else []), *([whole] if whole.is_joined and whole.joins else [])]
+    views = [plain]
+    if clean.parent:
+        views.append(near(clean, clean.at[1:]))
+    if whole.joins:
+        views.append(near(whole, whole.joins))
+    return views
 
 
 def _is_new(view: View, start: int, stop: int) -> bool:
@@ -86,32 +133,18 @@ def _is_new(view: View, start: int, stop: int) -> bool:
     return not view.is_joined or bool(view.joins_in(start, stop))
 
 
-def _hits(texts: list[str]) -> Iterator[_Hits]:
-    """What is found of each text; all are searched at once, as the engine has to be made for each search."""
-    column = pl.Series(texts, dtype=pl.String)
-    literals = list(LITERALS)
-    places = column.str.find_many(literals, overlapping=True).to_list()
-    said = column.str.extract_many(literals, overlapping=True).to_list()
-    words = column.str.find_many(list(contexts.SIGNS), ascii_case_insensitive=True, overlapping=True).to_list()
-    for text, at, literal, word in zip(texts, places, said, words, strict=True):
-        numbers = [_NUMBER_OF[each] for each in literal]
-        if (at or word) and not text.isascii():
-            before = np.cumsum((np.frombuffer(text.encode(), np.uint8) & 0xC0) != 0x80) - 1
-            at, word = before[at].tolist(), before[word].tolist()
-        yield _Hits(sorted(zip(at, numbers, strict=True)), sorted(set(word)))
-
-
-def _found_in(view: View, hits: _Hits) -> Iterator[Span]:
+def _found_in(view: View, lowered: str, hits: _Hits, kinds: Collection[str]) -> Iterator[Span]:
     yield from _forms(view, hits)
-    yield from _contexts(view, hits)
-    yield from _personal(view)
+    yield from _contexts(view, lowered, hits)
+    yield from _personal(view, lowered, hits, kinds)
     if not view.is_joined:
         for start, stop in random_words(view.text):
             yield Span(start, stop, "KEY", "a random word, as keys are", 5)
 
 
 def _forms(view: View, hits: _Hits) -> Iterator[Span]:
-    for secret, number in forms_at(view.text, hits.literals, view.joins):
+    joins = set(view.joins)
+    for secret, number in forms_at(view.text, hits.literals, joins):
         start, stop, name = secret.start, secret.stop, secret.name
         if view.is_joined:
             stop = _without_next_words(view, start, stop, number)
@@ -135,31 +168,33 @@ def _without_next_words(view: View, start: int, stop: int, number: int) -> int:
     return stop
 
 
-def _contexts(view: View, hits: _Hits) -> Iterator[Span]:
-    if not hits.words:
-        return
-    for secret in contexts.found_at(view.text, lower(view.text), hits.words):
+def _contexts(view: View, lowered: str, hits: _Hits) -> Iterator[Span]:
+    for secret in contexts.found_at(view.text, lowered, hits.words):
         start, stop = secret.start, secret.stop
         if view.is_joined:
             joins = view.joins_in(start, stop)
+            if start in view.joins[bisect_left(view.joins, start) :][:1]:
+                stop = joins[0] if joins else stop  # a value in a line of its own
+            elif not joins:
+                continue
             while joins and _LIKE_WORD.fullmatch(view.text, joins[-1], stop):
                 stop = joins.pop()
-            at_join = start in view.joins[bisect_left(view.joins, start) :][:1]
-            if not (joins or at_join) or not contexts.cannot_be_word(view.text[start:stop]):
+            if not contexts.cannot_be_word(view.text[start:stop]):
                 continue
         yield Span(start, stop, "PASSWORD", secret.name, 2)
 
 
-def _personal(view: View) -> Iterator[Span]:
+def _personal(view: View, lowered: str, hits: _Hits, kinds: Collection[str]) -> Iterator[Span]:
     text = view.text
-    for found in personal.emails(text):
+    for found in personal.emails(text, lowered):
         found = _own_address(view, found) if view.is_joined else found
         if found:
             yield Span(found.start, found.stop, "EMAIL", found.reason, 1)
-    for each in (personal.numbers, personal.accounts, personal.ips):
-        for found in each(text):
-            if _is_new(view, found.start, found.stop):
-                yield Span(found.start, found.stop, found.kind, found.reason, 1)
+    numbers = chain(personal.numbers(text, broken=view.is_joined), personal.told_at(lowered, hits.words))
+    addresses = personal.ips(text) if "IP" in kinds else ()
+    for found in chain(numbers, personal.accounts(text), addresses):
+        if _is_new(view, found.start, found.stop):
+            yield Span(found.start, found.stop, found.kind, found.reason, 1)
 
 
 def _own_address(view: View, found: personal.Personal) -> personal.Personal | None:
@@ -170,15 +205,15 @@ def _own_address(view: View, found: personal.Personal) -> personal.Personal | No
         if text[at:join].rpartition(".")[2].lower() in personal.COMMON_DOMAINS and "." in text[at:join]:
             stop = join
     for join in view.joins_in(start, at):
-        if _LIKE_WORD.fullmatch(text, start, join):
+        if text[join - 1] not in "._+-" and _LIKE_WORD.fullmatch(text, start, join):
             start = join
     if not view.joins_in(start, stop) or text[start:stop].rpartition(".")[2].lower() not in personal.COMMON_DOMAINS:
         return None
     return found._replace(start=start, stop=stop)
 
 
-def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
-    """`spans` without placeholders at their ends, in order, those that overlap as one."""
+def merged(text: str, spans: Iterable[Span]) -> list[Span]:
+    """`spans` of `text` without placeholders at their ends, in order, those that overlap as one."""
     held = [match.span() for match in PLACEHOLDER.finditer(text)]
     kept: list[Span] = []
     for span in sorted(_outside(span, held) for span in spans) if held else sorted(spans):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
 from typing import NamedTuple
@@ -34,15 +34,15 @@ COMMON_DOMAINS = frozenset(
     " jp in br au ca mx kr za nz ie il tr gr hu ro ua me tv cc xyz online site tech cloud test example invalid local"
     " internal".split()
 )
+_SPELT_AT = re.compile(r"[\[({<] ?at ?[\])}>]")
 _SPELT = re.compile(
-    r"(?P<local>[A-Za-z0-9._%+-]{1,64})[ ]?[\[({<][ ]?at[ ]?[\])}>][ ]?"
-    r"(?P<domain>[A-Za-z0-9-]{1,63}(?:(?:\.|[ ]?[\[({<][ ]?dot[ ]?[\])}>][ ]?)[A-Za-z0-9-]{1,63}){1,6})",
-    re.IGNORECASE,
+    r"[a-z0-9._%+-]{1,64} ?[\[({<] ?at ?[\])}>] ?"
+    r"[a-z0-9-]{1,63}(?:(?:\.| ?[\[({<] ?dot ?[\])}>] ?)[a-z0-9-]{1,63}){1,6}"
 )
 
 
-def emails(text: str) -> Iterator[Personal]:
-    """Addresses of mail, also those with `[at]`; `git@host` is nobody's."""
+def emails(text: str, lowered: str) -> Iterator[Personal]:
+    """Addresses of mail, also those with `[at]`; `git@host` is nobody's. `lowered` is `text` in lower case."""
     if "@" in text:
         parts = text.split("@")
         at = -1
@@ -52,36 +52,40 @@ def emails(text: str) -> Iterator[Personal]:
             domain = _DOMAIN.match(behind)
             if local and domain and len(local) <= 80 and local != "git":
                 yield Personal("EMAIL", at - len(local), at + 1 + domain.end(), "form of an e-mail address")
-    if re.search(r"[\[({<] ?at ?[\])}>]", text, re.IGNORECASE):
-        for match in _SPELT.finditer(text):
+    if "at" in lowered and _SPELT_AT.search(lowered):
+        for match in _SPELT.finditer(lowered):
             yield Personal("EMAIL", *match.span(), "e-mail address in words")
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
-# Nine digits or more with single signs between them: nearly no text has many, and each is then looked at in full.
-_DIGITS = re.compile(r"[0-9](?:[ .()/-]{0,2}[0-9]){8,}+")
-_NOT_BEFORE = r"(?<![A-Za-z0-9_])(?<![0-9_][.,-])(?<!_)"
+# A first character to search for, and what may not stand before it and behind the whole.
+_FIRST = r"[0-9(](?<![A-Za-z0-9_][0-9(])(?<![0-9_][.,-][0-9(])"
 _NOT_BEHIND = r"(?![A-Za-z0-9_])(?![.,-][0-9])"
 _NUMBERS = re.compile(
-    rf"{_NOT_BEFORE}(?:"
-    r"(?P<ssn>[0-8][0-9]{2}(?P<s>[ .-])[0-9]{2}(?P=s)[0-9]{4})"
-    r"|(?P<card>[2-6][0-9]{3}(?P<c>[ .-])[0-9]{4}(?P=c)[0-9]{4}(?P=c)[0-9]{4}(?:(?P=c)[0-9]{3})?"
-    r"|3[47][0-9]{2}(?P<a>[ .-])[0-9]{6}(?P=a)[0-9]{5}|3[068][0-9]{2}(?P<d>[ .-])[0-9]{6}(?P=d)[0-9]{4}"
-    r"|[2-6][0-9]{13,18})"
-    r"|(?P<america>(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4})"
+    rf"{_FIRST}(?:"
+    r"(?P<ssn>(?<=[0-8])[0-9]{2}(?P<s>[ .-])[0-9]{2}(?P=s)[0-9]{4})"
+    r"|(?P<card>(?<=[2-6])(?:[0-9]{3}(?P<c>[ .-])[0-9]{4}(?P=c)[0-9]{4}(?P=c)[0-9]{4}(?:(?P=c)[0-9]{3})?|[0-9]{12,18}"
+    r"|(?<=3)[04678][0-9]{2}(?P<a>[ .-])[0-9]{6}(?P=a)[0-9]{4,5}))"
+    r"|(?P<america>(?:(?<=1)[ .-])?(?:\(?(?<=\()[2-9][0-9]{2}\)[ ]?|(?:(?<=[2-9])|(?<=[ .-])[2-9])[0-9]{2}[ .-])"
+    r"[2-9][0-9]{2}[ .-][0-9]{4})"
     rf"){_NOT_BEHIND}"
 )
-_ABROAD = re.compile(r"(?<![0-9A-Za-z_+*])(?:\+|00)[1-9](?:[ ./()-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
-# A number of any form is a telephone number, or a social security number, where a word says so.
-_TOLD = re.compile(
-    r"\b(?:(?P<phone>tel(?:ephone|efon|\.)?|phone(?: ?(?:no|number))?|mobile|mobil|cell|fax|handy|whatsapp)"
-    r"|(?P<ssn>ssn|social security(?: (?:no|number|#))?)|(?P<card>(?:credit |debit )?card(?: ?(?:no|number))?|pan))"
-    r"[\"']?[ \t]{0,3}(?:is|[:=#.]){0,2}[ \t]{0,3}[\"']?(?P<value>[+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,18}+)"
-    r"(?![0-9A-Za-z_])",
-    re.IGNORECASE,
+# The same where a line break may have taken the sign between two groups.
+_BROKEN = re.compile(
+    rf"{_FIRST}(?:(?P<ssn>(?<=[0-8])[0-9]{{2}}[ .-]?[0-9]{{2}}[ .-]?[0-9]{{4}})"
+    r"|(?P<card>(?<=[2-6])(?:[ .-]?[0-9]){12,18}+)"
+    r"|(?P<america>(?:(?<=1)[ .-]?[2-9]|(?<=\()[2-9]|(?<=[2-9]))[0-9]{2}\)?[ .-]?[2-9][0-9]{2}[ .-]?[0-9]{4}))"
+    rf"{_NOT_BEHIND}"
 )
-_TOLD_SIGN = re.compile(r"tel|phone|mobil|cell|fax|handy|whatsapp|ssn|social|card|pan", re.IGNORECASE)
+_ABROAD = re.compile(r"\+(?<![0-9A-Za-z_+*]\+)[1-9](?:[ ./()-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
+# A number of any form is a telephone number, or a social security number, where a word says so.
+TOLD_SIGNS = ("tel", "phone", "mobil", "cell", "fax", "handy", "whatsapp", "ssn", "social security", "card", "pan")
+_TOLD = re.compile(
+    r"(?<![a-z0-9])(?:(?P<phone>tel(?:ephone|efon|\.)?|phone(?: ?(?:no|number))?|mobile?|cell|fax|handy|whatsapp)"
+    r"|(?P<ssn>ssn|social security(?: (?:no|number|#))?)|(?P<card>card(?: ?(?:no|number))?|pan))"
+    r"[\"']?[ \t]{0,3}(?:is|[:=#.]){0,2}[ \t]{0,3}[\"']?(?P<value>[+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,18}+)(?![0-9a-z_])"
+)
 # Issuers of cards by first digits, and how many digits theirs have.
 _CARDS = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
@@ -92,37 +96,35 @@ _CARDS = re.compile(
 _LONG_CARDS = "62"
 
 
-def numbers(text: str) -> Iterator[Personal]:
-    """Cards, social security numbers and telephone numbers."""
-    reached = 0
-    for candidate in _DIGITS.finditer(text):
-        start, stop = max(candidate.start() - 4, reached), candidate.end()
-        if "+" in text[start : candidate.start() + 1] or text.startswith("00", candidate.start()):
-            for match in _ABROAD.finditer(text, start, stop + 1):
-                yield Personal("PHONE", *match.span(), "international telephone number")
-        for match in _NUMBERS.finditer(text, start, min(stop + 2, len(text))):
-            found = _told_by_form(match)
-            if found:
-                yield found
-        reached = stop
-    if _TOLD_SIGN.search(text):
-        yield from _told_by_words(text)
+def numbers(text: str, *, broken: bool = False) -> Iterator[Personal]:
+    """Cards, social security numbers and telephone numbers; of a text whose lines were joined if it is `broken`."""
+    for match in _ABROAD.finditer(text):
+        yield Personal("PHONE", *match.span(), "international telephone number")
+    for match in (_BROKEN if broken else _NUMBERS).finditer(text):
+        found = _told_by_form(match)
+        if found:
+            yield found
 
 
 def _told_by_form(match: re.Match[str]) -> Personal | None:
     digits = _digits(match[0])
     if match["ssn"]:
-        return Personal("SSN", *match.span(), "social security number by its rules") if is_ssn(digits) else None
+        right = is_ssn(digits) and len(match[0]) > len(digits)
+        return Personal("SSN", *match.span(), "social security number by its rules") if right else None
     if match["card"]:
         long = len(digits) > 16 and not digits.startswith(_LONG_CARDS)
         return Personal("CARD", *match.span(), "card number, checksum right") if is_card(digits) and not long else None
-    if len(set(match["america"]) & {*"-.("}) or match["america"].count(" ") == 2:
+    if set(match[0]) & {*"-.("} or match[0].count(" ") >= 2:
         return Personal("PHONE", *match.span(), "telephone number of North America")
     return None
 
 
-def _told_by_words(text: str) -> Iterator[Personal]:
-    for match in _TOLD.finditer(text):
+def told_at(lowered: str, places: Iterable[int]) -> Iterator[Personal]:
+    """Numbers that a word at one of `places` of a text in lower case says to be of a telephone, a card or a person."""
+    for at in places:
+        match = _TOLD.match(lowered, at)
+        if match is None:
+            continue
         digits = _digits(match["value"])
         if match["ssn"]:
             if len(digits) == 9:
@@ -146,7 +148,7 @@ def is_ssn(digits: str) -> bool:
 
 def is_card(digits: str) -> bool:
     """Whether digits are those of an issuer of cards, of the length of its cards, with the check digit of Luhn."""
-    if not _CARDS.fullmatch(digits) or len(set(digits)) < 3:
+    if not _CARDS.fullmatch(digits) or len(set(digits)) < 2:
         return False
     total = sum(int(d) for d in digits[-1::-2]) + sum(sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
     return total % 10 == 0
@@ -164,24 +166,28 @@ _IBAN_LENGTHS = {
     ).split()
     for country in re.findall("[A-Z]{2}", group[2:])
 } | {"BA": 20, "BI": 27, "DJ": 27, "FK": 18, "EG": 29, "MN": 20, "YE": 30, "HN": 28}
-_IBAN = re.compile(r"[A-Za-z](?<![A-Za-z0-9_][A-Za-z])[A-Za-z][0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
+# Told from its third character on, for digits are rarer than letters.
+_IBAN = re.compile(
+    r"[0-9](?<=[A-Za-z][A-Za-z][0-9])(?<![A-Za-z0-9_][A-Za-z][A-Za-z][0-9])[0-9](?:[ -]?[A-Za-z0-9]){11,30}+"
+)
 
 
 def accounts(text: str) -> Iterator[Personal]:
     """IBANs: right length for the country, and remainder 1 when divided by 97 (ISO 13616)."""
     for match in _IBAN.finditer(text):
-        country = match[0][:2].upper()
+        start = match.start() - 2
+        said = text[start : match.end()]
+        country = said[:2].upper()
         length = _IBAN_LENGTHS.get(country)
         if length is None:
             continue
-        places = [place for place, c in enumerate(match[0]) if c.isalnum()]
+        places = [place for place, c in enumerate(said) if c.isalnum()]
         if len(places) < length:
             continue
         stop = places[length - 1] + 1
-        behind = match[0][stop : stop + 1]
-        value = "".join(c for c in match[0][:stop] if c.isalnum()).upper()
-        if not behind.isalnum() and _remainder(value) == 1:
-            yield Personal("IBAN", match.start(), match.start() + stop, "IBAN, checksum right")
+        value = "".join(c for c in said[:stop] if c.isalnum()).upper()
+        if not said[stop : stop + 1].isalnum() and _remainder(value) == 1:
+            yield Personal("IBAN", start, start + stop, "IBAN, checksum right")
 
 
 def _remainder(iban: str) -> int:

@@ -23,6 +23,7 @@ _HEX = re.compile(r"[0-9a-f]{3,}|[0-9A-F]{3,}")
 _WITH_DIGITS, _WITHOUT = (0.15, 0.4), (0.3, 0.6)
 # Of letters in one case only there are fewer changes, and more runs of letters by chance: those from and to digits.
 _ONE_CASE = 0.2
+_FEWEST = 0.08
 
 
 def random_words(text: str) -> Iterator[tuple[int, int]]:
@@ -34,6 +35,8 @@ def random_words(text: str) -> Iterator[tuple[int, int]]:
 
 def is_random(word: str, least: int = _LEAST) -> bool:
     """Whether `word` has `least` letters and digits or more that are random, and not only hexadecimal ones."""
+    if len(_CHANGE.findall(word)) < _FEWEST * len(word):
+        return False  # nearly every word, and told at once
     pieces = [piece for piece in _PIECE.findall(word) if not _HEX.fullmatch(piece)]
     own = "".join(pieces)
     if len(own) < least:

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from mesh_assets.mesh.redaction.find import DEFAULT_KINDS, KINDS, Span, find
+from mesh_assets.mesh.redaction.find import DEFAULT_KINDS, KINDS, Span, find, merged
+from mesh_assets.mesh.redaction.views import View, near
 
 # A replacement can end a word that hid another secret; such chains are short.
 _PASSES = 6
 _NAMES = "|".join(KINDS)
-_LIKE_PLACEHOLDER = re.compile(rf"(?:{_NAMES})\\?_([0-9]{{1,9}})(?![0-9])")
+_LIKE_PLACEHOLDER = re.compile(rf"({_NAMES})\\?_([0-9]{{1,9}})(?![0-9])")
 # As it was given, or as Markdown has it.
 _READ_BACK = re.compile(rf"\\\[({_NAMES})\\?_([0-9]{{1,9}})\\\]|\[({_NAMES})\\?_([0-9]{{1,9}})\]")
 
@@ -46,7 +47,7 @@ class Redaction:
 
     texts: tuple[Redacted, ...]
     values: dict[str, str] = field(repr=False)
-    used: frozenset[int] = field(repr=False)
+    used: frozenset[str] = field(repr=False)
 
     def restore(self, text: str) -> str:
         """`text`, such as an answer, with the placeholders of this case read back; others stay as they are."""
@@ -73,7 +74,7 @@ def redact(
     """
     values = dict(known.values) if known else {}
     names = {value: name for name, value in values.items()}
-    used = {int(match[1]) for text in texts for match in _LIKE_PLACEHOLDER.finditer(text)}
+    used = {f"{match[1]}_{match[2]}" for text in texts for match in _LIKE_PLACEHOLDER.finditer(text)}
     used |= known.used if known else set()
     counts: Counter[str] = Counter()
     redacted: list[Redacted] = []
@@ -91,12 +92,12 @@ def redact(
     return Redaction(tuple(redacted), values, frozenset(used))
 
 
-def _new_name(kind: str, counts: Counter[str], used: set[int], values: dict[str, str]) -> str:
+def _new_name(kind: str, counts: Counter[str], used: set[str], values: dict[str, str]) -> str:
     while True:
         counts[kind] += 1
-        name = f"[{kind}_{counts[kind]}]"
-        if counts[kind] not in used and name not in values:
-            return name
+        name = f"{kind}_{counts[kind]}"
+        if name not in used and f"[{name}]" not in values:
+            return f"[{name}]"
 
 
 def _rendered(text: str, parts: Sequence[tuple[int, int, str]]) -> str:
@@ -109,15 +110,16 @@ def _rendered(text: str, parts: Sequence[tuple[int, int, str]]) -> str:
 
 
 def _all_spans(texts: Sequence[str], kinds: Collection[str]) -> list[list[Span]]:
-    """What is found, and what is found then in the texts without it, until nothing is."""
+    """What is found, and what is found then near the placeholders of that, until nothing is."""
     found = find(texts, kinds)
     open_ = [row for row, spans in enumerate(found) if spans]
     for _ in range(_PASSES):
-        rendered = [_rendered(texts[row], [(s.start, s.stop, f"[{s.kind}_1]") for s in found[row]]) for row in open_]
+        views = [_near_placeholders(texts[row], found[row]) for row in open_]
         again: list[int] = []
-        for row, more in zip(open_, find(rendered, kinds) if open_ else [], strict=True):
+        for row, view, more in zip(open_, views, find([view.text for view in views], kinds), strict=True):
             if more:
-                found[row] = _united(found[row], more)
+                here = [span._replace(start=a, stop=b) for span in more for a, b in [view.original(*span[:2])]]
+                found[row] = merged(texts[row], [*found[row], *here])
                 again.append(row)
         open_ = again
         if not open_:
@@ -125,34 +127,16 @@ def _all_spans(texts: Sequence[str], kinds: Collection[str]) -> list[list[Span]]
     return found
 
 
-def _united(spans: list[Span], more: list[Span]) -> list[Span]:
-    """`spans` and those found in the text in which these are placeholders, as spans of the original."""
-    pieces: list[tuple[int, int, int, int]] = []  # a placeholder's start and stop there, and here
+def _near_placeholders(text: str, spans: Sequence[Span]) -> View:
+    """What stands around `spans` of `text`, which are replaced by placeholders of any number."""
+    names = [f"[{span.kind}_1]" for span in spans]
+    rendered = _rendered(text, [(span.start, span.stop, name) for span, name in zip(spans, names, strict=True)])
+    at, origins, ends, places = [0], [0], list[int](), list[int]()
     shift = 0
-    for span in spans:
-        length = len(f"[{span.kind}_1]")
-        pieces.append((span.start + shift, span.start + shift + length, span.start, span.stop))
-        shift += length - (span.stop - span.start)
-    united = list(spans)
-    for span in more:
-        start, stop = _back(pieces, span.start, stop=False), _back(pieces, span.stop, stop=True)
-        united.append(span._replace(start=start, stop=stop))
-    united.sort()
-    kept: list[Span] = []
-    for span in united:
-        if kept and span.start < kept[-1].stop:
-            kept[-1] = kept[-1]._replace(stop=max(kept[-1].stop, span.stop))
-        else:
-            kept.append(span)
-    return kept
-
-
-def _back(pieces: list[tuple[int, int, int, int]], place: int, *, stop: bool) -> int:
-    here = place
-    for there_start, there_stop, start, end in pieces:
-        if place <= there_start and not (stop is False and place == there_start):
-            break
-        if place < there_stop:
-            return end if stop else start
-        here = end + (place - there_stop)
-    return here
+    for span, name in zip(spans, names, strict=True):
+        ends += (span.start, span.stop)
+        at += (span.start + shift, span.start + shift + len(name))
+        origins += (span.start, span.stop)
+        places.append(span.start + shift)
+        shift += len(name) - (span.stop - span.start)
+    return near(View(rendered, at, origins, [*ends, len(text)]), places)

@@ -10,8 +10,9 @@ import html
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 # An escape of an escape (JSON in JSON, %2540) is undone, but not for ever.
 _ROUNDS = 3
@@ -19,33 +20,32 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class View:
-    """A text made of another one by replacing parts of it, each by at most one character.
+    """A text made of another one by replacing parts of it; without pieces it is the original itself.
 
-    Piece `i` begins at `at[i]` here, and at `origins[i]` in the text of `parent` (in the original where that is None),
-    where it ends at `ends[i]`. `joins` are the places, in order, where something was taken out without replacement.
+    Piece `i` begins at `at[i]` here, and stands for `origins[i]` up to `ends[i]` of the text of `parent`, or of the
+    original where that is None: character by character if both are as long, else as a whole. `joins` are the places,
+    in order, where something was taken out without replacement.
     """
 
     text: str
-    at: list[int] = field(default_factory=lambda: [0])
-    origins: list[int] = field(default_factory=lambda: [0])
-    ends: list[int] = field(default_factory=lambda: [1 << 60])
+    at: list[int] = field(default_factory=list[int])
+    origins: list[int] = field(default_factory=list[int])
+    ends: list[int] = field(default_factory=list[int])
     joins: list[int] = field(default_factory=list[int])
     parent: View | None = None
     is_joined: bool = False
 
     def original(self, start: int, stop: int) -> tuple[int, int]:
         """The characters of the original text that `start` up to `stop` (more than none) came from."""
-        first, last = bisect_right(self.at, start) - 1, bisect_right(self.at, stop - 1) - 1
-        start = self.origins[first] + (start - self.at[first])
-        stop = min(self.origins[last] + (stop - self.at[last]), self.ends[last])
-        if self.ends[last] - self.origins[last] > 1 and self._is_one_character(last):
-            stop = self.ends[last]
+        if self.at:
+            first, last = bisect_right(self.at, start) - 1, bisect_right(self.at, stop - 1) - 1
+            start = self.origins[first] + (start - self.at[first] if self._is_same(first) else 0)
+            stop = self.origins[last] + (stop - self.at[last]) if self._is_same(last) else self.ends[last]
         return (start, stop) if self.parent is None else self.parent.original(start, stop)
 
-    def _is_one_character(self, piece: int) -> bool:
-        """Whether a longer part stands behind one character here."""
+    def _is_same(self, piece: int) -> bool:
         stop = self.at[piece + 1] if piece + 1 < len(self.at) else len(self.text)
-        return stop - self.at[piece] == 1
+        return stop - self.at[piece] == self.ends[piece] - self.origins[piece]
 
     def joins_in(self, start: int, stop: int) -> list[int]:
         """The joins strictly between `start` and `stop`."""
@@ -133,9 +133,8 @@ def _character(code: int) -> str | None:
     return chr(code)
 
 
-def resolved(text: str) -> View:
-    """`text` with escapes of JSON, URLs, HTML, programs and mail resolved, and without hidden characters."""
-    view = View(text)
+def resolved(view: View) -> View:
+    """`view` with escapes of JSON, URLs, HTML, programs and mail resolved, and without hidden characters."""
     for _ in range(_ROUNDS):
         further = _replaced(view, _ESCAPE.finditer(view.text), _resolved)
         if len(further.at) == 1:
@@ -149,9 +148,15 @@ def resolved(text: str) -> View:
 _PART = r"[A-Za-z0-9+/=_.@:~%$-]"
 _CONCATENATED = r"(?:[+.&]|\.\.|\|\||<>)[ \t]*+"
 _QUOTE = r"[fbru]{0,2}[\"'`]"
+# Between two texts of a case, as chunks of one file are: a word may go on in the next.
+BORDER = "\n\x1e\n"
 # What stands behind a line break.
 _BEHIND = (
-    r"[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+(?:" + _CONCATENATED + ")?+(?:" + _QUOTE + ")?+"
+    r"(?:\x1e\n)?+[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+(?:"
+    + _CONCATENATED
+    + ")?+(?:"
+    + _QUOTE
+    + ")?+"
 )
 _BREAK = r"[\\=]?+\r?\n" + _BEHIND
 _JOIN = re.compile(
@@ -162,10 +167,62 @@ _JOIN = re.compile(
 )
 
 
-def _nothing(match: re.Match[str]) -> str:
-    return ""
+# A secret shows next to where it is divided: a digit, a sign of an address, capitals within a word or many of them.
+_TELLING = re.compile(r"[0-9@]|[a-z][A-Z]|[A-Z]{6}")
+_NEAR = 12
 
 
 def joined(view: View) -> View:
-    """`view` with words joined that a line break or a concatenation of texts may have divided."""
-    return replace(_replaced(view, _JOIN.finditer(view.text), _nothing), is_joined=True)
+    """`view` with words joined that a line break or a concatenation may have divided, if they can be secrets."""
+    text = view.text
+    found = (match.span() for match in _JOIN.finditer(text))
+    spans = [
+        (start, stop)
+        for start, stop in found
+        if _TELLING.search(text, max(0, start - _NEAR), start) or _TELLING.search(text, stop, stop + _NEAR)
+    ]
+    origins, ends = [0, *(stop for _, stop in spans)], [*(start for start, _ in spans), len(text)]
+    parts = [text[start:stop] for start, stop in zip(origins, ends, strict=True)]
+    at = [0, *accumulate(map(len, parts[:-1]))]
+    return View("".join(parts), at, origins, ends, at[1:], view, is_joined=True)
+
+
+# Characters kept on either side of a place, and what stands for those left out between.
+_AROUND, _GAP = 120, "\x1d"
+
+
+def near(view: View, places: Sequence[int]) -> View:
+    """What stands near `places` of `view`, which are in order: the rest is as it is in its parent."""
+    at, origins, ends, parts = list[int](), list[int](), list[int](), list[str]()
+    here = done = 0
+    for start, stop in _windows(places, len(view.text)):
+        if start > done:
+            at.append(here)
+            origins.append(done)
+            ends.append(start)
+            parts.append(_GAP)
+            here += 1
+        at.append(here)
+        origins.append(start)
+        ends.append(stop)
+        parts.append(view.text[start:stop])
+        here += stop - start
+        done = stop
+    joins: list[int] = []
+    for place in view.joins:
+        piece = bisect_right(origins, place) - 1
+        if piece >= 0 and place < ends[piece] and not (ends[piece] - origins[piece] > 1 and parts[piece] == _GAP):
+            joins.append(at[piece] + place - origins[piece])
+    return View("".join(parts), at, origins, ends, joins, view, is_joined=view.is_joined)
+
+
+def _windows(places: Sequence[int], length: int) -> Iterator[tuple[int, int]]:
+    start, stop = 0, -1
+    for place in places:
+        if stop < 0 or place - _AROUND > stop:
+            if stop >= 0:
+                yield start, stop
+            start = max(0, place - _AROUND)
+        stop = min(length, place + _AROUND)
+    if stop >= 0:
+        yield start, stop
