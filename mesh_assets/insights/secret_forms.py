@@ -153,7 +153,7 @@ FORMS: tuple[Form, ...] = (
     _form("Postmark or Cloudflare key", "v1.0-", "[0-9a-f]{24}-[0-9a-f]{100,}"),
     # What any service may use. A second look at one run of characters would make the next form quadratic.
     _form("JSON web token", "eyJ", rf"{_WORD}{{8,}}\.{_WORD}{{8,}}(?:\.{_WORD}*)*"),
-    _form("password in a URL", "://", r"[^\s/:@\"'<>]{0,80}:(?P<value>[^\s/@\"'<>]{1,200})@", within=True),
+    _form("password in a URL", "://", r"[^\s/:@<>]{0,80}:(?P<value>[^\s/@<>]{1,200})@", within=True),
     Form(
         "authorization header",
         ("earer ", "asic "),

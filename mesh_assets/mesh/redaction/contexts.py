@@ -28,7 +28,8 @@ _FOLLOWED = re.compile(
     r"|credentials?|(?:jsession|session|phpsess)[_-]?id|session|cookie|_auth(?:token)?"
     r"|(?:api|access|private|account|auth|encryption|signing|master|license|shared|client|storage)[_ -]?key)"
     r"(?P<name>[\w.-]{0,32})"
-    rf"(?:(?P<assigned>[\"'\])]{{0,2}}[ \t]{{0,8}}(?:=>|:=|==|=|:)\s{{0,8}}[fbru]{{0,2}}[\"'`]?)(?P<a>{_ASSIGNED_VALUE})"
+    rf"(?:(?P<assigned>[\"'\])]{{0,2}}[ \t]{{0,8}}(?:=>|:=|==|=|:)\s{{0,8}}[fbru]{{0,2}}[\"'`]{{0,2}})"
+    rf"(?P<a>{_ASSIGNED_VALUE})"
     r"|(?P<quoted>[\"'\])]{0,2}[ \t]{0,8}(?:=>|:=|==|=|:)?[ \t]{0,8}[\"'`])(?P<b>[^\n\"'`]{4,200})(?=[\"'`])"
     rf"|(?P<markup>[^<>\n]{{0,60}}>)\s{{0,8}}(?P<c>{_VALUE})(?=\s{{0,8}}</)"
     rf"|(?P<attribute>[\"']\s{{1,8}}(?:value|content|default)\s?=\s?[\"'])(?P<d>{_VALUE})"
@@ -37,7 +38,7 @@ _FOLLOWED = re.compile(
 )
 _USER = re.compile(rf"(?:-u|--user)[ =][\"']?[\w.@+-]{{1,64}}:(?P<value>{_VALUE})")
 _IDENTIFIED = re.compile(r"identified by[ \t]{1,4}(?:password )?[\"']?(?P<value>[^\s\"';]{4,200})")
-_NO_CODE = re.compile(r"[(){}\[\]$*\\]|^[.<%#/]|^[\w]+(?:\.[\w]+)+$|^-{2}")
+_NO_CODE = re.compile(r"^[\w.]*[(\[{]|^\$|^[.<%#/]|^\w+(?:\.\w+)+$|^--|\\")
 _BEHIND = ".,;:!?)]}"
 
 

@@ -13,7 +13,6 @@ from itertools import chain
 from typing import NamedTuple
 
 from mesh_assets.insights.secret_forms import (
-    FORMS,
     LITERALS,
     PATTERNS,
     Words,
@@ -25,12 +24,14 @@ from mesh_assets.insights.secret_forms import (
 from mesh_assets.mesh.redaction import contexts, personal
 from mesh_assets.mesh.redaction.encodings import encoded_texts
 from mesh_assets.mesh.redaction.randomness import random_words
-from mesh_assets.mesh.redaction.views import BORDER, View, joined, near, resolved
+from mesh_assets.mesh.redaction.views import BORDER, MARK, View, joined, near, resolved
 
 KINDS = ("KEY", "PASSWORD", "EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
 # Public addresses of machines are what a log is about, and seldom a person's: they leave unless asked for.
 DEFAULT_KINDS = frozenset(KINDS) - {"IP"}
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})_[0-9]{{1,9}}\]")
+# A place at which a number may be divided.
+_OF_NUMBERS = re.compile(rf"[0-9 .()+-]{MARK}[0-9 .()-]")
 # Base64 in base64 in base64: as often as anybody does it.
 _DEPTH = 3
 _WORDS = Words((*LITERALS, *contexts.SIGNS, *personal.TOLD_SIGNS))
@@ -38,8 +39,9 @@ _PASSWORDS = {"password in a URL", "authorization header", "password hash"}
 _CHECKSUMMED = {"GitHub token", "npm token"}
 _LIKE_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+")
 # What no engine takes, and what divides texts here.
-_NO_TEXT = re.compile("[\ud800-\udfff\x1d\x1e]")
+_NO_TEXT = re.compile("[\ud800-\udfff\x1d-\x1f]")
 _APART = "\n\x1d\n"
+_QUOTES = ('"', "'", "`")
 _BARE_NUMBER = re.compile(r"\s*[0-9](?:[ .-]?[0-9]){8,18}\s*")
 
 
@@ -51,13 +53,6 @@ class Span(NamedTuple):
     kind: str
     reason: str
     rank: int = 0
-
-
-class _Hits(NamedTuple):
-    """Where in one view the literals of forms stand, each with its number, and the words of contexts; in order."""
-
-    literals: list[tuple[int, int]]
-    words: list[int]
 
 
 def find(texts: Sequence[str], kinds: Collection[str] = DEFAULT_KINDS) -> list[list[Span]]:
@@ -76,14 +71,11 @@ def _found(texts: Sequence[str], kinds: Collection[str], border: str, depth: int
     spans: list[Span] = []
     encoded: list[tuple[int, int, str]] = []
     for view in views:
-        lowered = lower(view.text)
-        places = _WORDS.places(view.text, lowered)
-        hits = _Hits(literals_at(view.text, places), places)
-        for span in _found_in(view, lowered, hits, kinds):
+        for span in _found_in(view, kinds):
             if span.kind in kinds:
                 start, stop = view.original(span.start, span.stop)
                 spans.append(span._replace(start=start, stop=stop))
-        if depth < _DEPTH:
+        if depth < _DEPTH and MARK not in view.text:
             parts = (part for part in encoded_texts(view.text) if _is_new(view, part.start, part.stop))
             encoded += ((*view.original(part.start, part.stop), part.text) for part in parts)
     if encoded:
@@ -119,12 +111,13 @@ def _views(text: str) -> list[View]:
     """The text itself, and what changes of it where escapes are resolved, and then where lines are joined."""
     plain = View(text)
     clean = resolved(plain)
-    whole = joined(clean)
+    whole, marked = joined(clean)
     views = [plain]
     if clean.parent:
         views.append(near(clean, clean.at[1:]))
     if whole.joins:
         views.append(near(whole, whole.joins))
+        views.append(near(marked, [at for at in marked.joins if _OF_NUMBERS.match(marked.text, at - 1)]))
     return views
 
 
@@ -133,18 +126,24 @@ def _is_new(view: View, start: int, stop: int) -> bool:
     return not view.is_joined or bool(view.joins_in(start, stop))
 
 
-def _found_in(view: View, lowered: str, hits: _Hits, kinds: Collection[str]) -> Iterator[Span]:
-    yield from _forms(view, hits)
-    yield from _contexts(view, lowered, hits)
-    yield from _personal(view, lowered, hits, kinds)
+def _found_in(view: View, kinds: Collection[str]) -> Iterator[Span]:
+    if MARK in view.text:
+        for found in personal.divided_numbers(view.text):
+            yield Span(found.start, found.stop, found.kind, found.reason, 1)
+        return
+    lowered = lower(view.text)
+    places = _WORDS.places(view.text, lowered)
+    yield from _forms(view, places)
+    yield from _contexts(view, lowered, places)
+    yield from _personal(view, lowered, places, kinds)
     if not view.is_joined:
         for start, stop in random_words(view.text):
             yield Span(start, stop, "KEY", "a random word, as keys are", 5)
 
 
-def _forms(view: View, hits: _Hits) -> Iterator[Span]:
+def _forms(view: View, places: list[int]) -> Iterator[Span]:
     joins = set(view.joins)
-    for secret, number in forms_at(view.text, hits.literals, joins):
+    for secret, number in forms_at(view.text, literals_at(view.text, places), joins):
         start, stop, name = secret.start, secret.stop, secret.name
         if view.is_joined:
             stop = _without_next_words(view, start, stop, number)
@@ -156,20 +155,19 @@ def _forms(view: View, hits: _Hits) -> Iterator[Span]:
 
 def _without_next_words(view: View, start: int, stop: int, number: int) -> int:
     """Where a secret over several lines ends: ordinary words of the next line that it does not need are not its own."""
-    group = "value" if FORMS[number].body.count("(?P<value>") else None
+    pattern = PATTERNS[number]
+    if view.text[stop : stop + 1] in _QUOTES:
+        return stop  # the text in quotes ends here, with all its parts
     for join in reversed(view.joins_in(start, stop)):
-        if (
-            group
-            or not _LIKE_WORD.fullmatch(view.text, join, stop)
-            or not PATTERNS[number].match(view.text, start, join)
-        ):
+        ends = _LIKE_WORD.fullmatch(view.text, join, stop) and pattern.match(view.text, start, join)
+        if not ends or "value" in pattern.groupindex:
             break
         stop = join
     return stop
 
 
-def _contexts(view: View, lowered: str, hits: _Hits) -> Iterator[Span]:
-    for secret in contexts.found_at(view.text, lowered, hits.words):
+def _contexts(view: View, lowered: str, places: list[int]) -> Iterator[Span]:
+    for secret in contexts.found_at(view.text, lowered, places):
         start, stop = secret.start, secret.stop
         if view.is_joined:
             joins = view.joins_in(start, stop)
@@ -177,22 +175,25 @@ def _contexts(view: View, lowered: str, hits: _Hits) -> Iterator[Span]:
                 stop = joins[0] if joins else stop  # a value in a line of its own
             elif not joins:
                 continue
-            while joins and _LIKE_WORD.fullmatch(view.text, joins[-1], stop):
+            while (
+                joins and view.text[stop : stop + 1] not in _QUOTES and _LIKE_WORD.fullmatch(view.text, joins[-1], stop)
+            ):
                 stop = joins.pop()
             if not contexts.cannot_be_word(view.text[start:stop]):
                 continue
         yield Span(start, stop, "PASSWORD", secret.name, 2)
 
 
-def _personal(view: View, lowered: str, hits: _Hits, kinds: Collection[str]) -> Iterator[Span]:
+def _personal(view: View, lowered: str, places: list[int], kinds: Collection[str]) -> Iterator[Span]:
     text = view.text
     for found in personal.emails(text, lowered):
         found = _own_address(view, found) if view.is_joined else found
         if found:
             yield Span(found.start, found.stop, "EMAIL", found.reason, 1)
-    numbers = chain(personal.numbers(text, broken=view.is_joined), personal.told_at(lowered, hits.words))
+    numbers = () if view.is_joined else personal.numbers(text)  # those over joins are told where these are marked
+    told = personal.told_at(lowered, places)
     addresses = personal.ips(text) if "IP" in kinds else ()
-    for found in chain(numbers, personal.accounts(text), addresses):
+    for found in chain(numbers, told, personal.accounts(text), addresses):
         if _is_new(view, found.start, found.stop):
             yield Span(found.start, found.stop, found.kind, found.reason, 1)
 

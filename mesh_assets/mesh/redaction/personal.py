@@ -12,6 +12,8 @@ from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
 from typing import NamedTuple
 
+from mesh_assets.mesh.redaction.views import MARK
+
 
 class Personal(NamedTuple):
     """Characters `start` up to `stop` of a text that are personal data of a `kind`; `reason` says what tells it."""
@@ -65,20 +67,23 @@ _NOT_BEHIND = r"(?![A-Za-z0-9_])(?![.,-][0-9])"
 _NUMBERS = re.compile(
     rf"{_FIRST}(?:"
     r"(?P<ssn>(?<=[0-8])[0-9]{2}(?P<s>[ .-])[0-9]{2}(?P=s)[0-9]{4})"
-    r"|(?P<card>(?<=[2-6])(?:[0-9]{3}(?P<c>[ .-])[0-9]{4}(?P=c)[0-9]{4}(?P=c)[0-9]{4}(?:(?P=c)[0-9]{3})?|[0-9]{12,18}"
+    r"|(?P<card>(?<=[2-6])(?:[0-9]{3}[ .-]?[0-9]{4}[ .-]?[0-9]{4}[ .-]?[0-9]{4}(?:[ .-]?[0-9]{3})?|[0-9]{12,18}"
     r"|(?<=3)[04678][0-9]{2}(?P<a>[ .-])[0-9]{6}(?P=a)[0-9]{4,5}))"
     r"|(?P<america>(?:(?<=1)[ .-])?(?:\(?(?<=\()[2-9][0-9]{2}\)[ ]?|(?:(?<=[2-9])|(?<=[ .-])[2-9])[0-9]{2}[ .-])"
     r"[2-9][0-9]{2}[ .-][0-9]{4})"
     rf"){_NOT_BEHIND}"
 )
-# The same where a line break may have taken the sign between two groups.
-_BROKEN = re.compile(
-    rf"{_FIRST}(?:(?P<ssn>(?<=[0-8])[0-9]{{2}}[ .-]?[0-9]{{2}}[ .-]?[0-9]{{4}})"
-    r"|(?P<card>(?<=[2-6])(?:[ .-]?[0-9]){12,18}+)"
-    r"|(?P<america>(?:(?<=1)[ .-]?[2-9]|(?<=\()[2-9]|(?<=[2-9]))[0-9]{2}\)?[ .-]?[2-9][0-9]{2}[ .-]?[0-9]{4}))"
-    rf"{_NOT_BEHIND}"
+# The same where places are marked at which a number may be divided, or end, or begin.
+_M = f"{MARK}?"
+_SIGN = f"(?:[ .-]{_M}|(?<={MARK}))"
+_2, _3, _4, _5, _6, _12 = (rf"(?:[0-9]{_M}){{{count}}}" for count in ("2", "3", "4", "5", "6", "12,18"))
+_DIVIDED = re.compile(
+    rf"{_FIRST}{_M}(?:(?P<ssn>{_2}{_SIGN}{_2}{_SIGN}{_4})|(?P<card>{_3}{_SIGN}{_4}{_SIGN}{_4}{_SIGN}{_4}|{_12}"
+    rf"|{_3}{_SIGN}{_6}{_SIGN}(?:{_5}|{_4}))"
+    rf"|(?P<america>{_SIGN}?\(?{_3}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}|{_2}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}"
+    rf"|(?<=\(){_3}\){_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}))(?:(?<={MARK})|{_NOT_BEHIND})"
 )
-_ABROAD = re.compile(r"\+(?<![0-9A-Za-z_+*]\+)[1-9](?:[ ./()-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
+_ABROAD = re.compile(r"\+(?<![0-9A-Za-z_+*]\+)[1-9](?:[ ./()\x1f-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
 # A number of any form is a telephone number, or a social security number, where a word says so.
 TOLD_SIGNS = ("tel", "phone", "mobil", "cell", "fax", "handy", "whatsapp", "ssn", "social security", "card", "pan")
 _TOLD = re.compile(
@@ -96,25 +101,39 @@ _CARDS = re.compile(
 _LONG_CARDS = "62"
 
 
-def numbers(text: str, *, broken: bool = False) -> Iterator[Personal]:
-    """Cards, social security numbers and telephone numbers; of a text whose lines were joined if it is `broken`."""
+def numbers(text: str) -> Iterator[Personal]:
+    """Cards, social security numbers and telephone numbers."""
     for match in _ABROAD.finditer(text):
         yield Personal("PHONE", *match.span(), "international telephone number")
-    for match in (_BROKEN if broken else _NUMBERS).finditer(text):
+    for match in _NUMBERS.finditer(text):
         found = _told_by_form(match)
         if found:
             yield found
 
 
+def divided_numbers(text: str) -> Iterator[Personal]:
+    """The same over places that are marked: a number may be divided there, or another one begin."""
+    for match in _ABROAD.finditer(text):
+        if MARK in match[0]:
+            yield Personal("PHONE", *match.span(), "international telephone number")
+    for match in _DIVIDED.finditer(text):
+        if MARK in match[0][:-1]:
+            found = _told_by_form(match)
+            if found:
+                yield found._replace(stop=found.stop - match[0].endswith(MARK))
+
+
 def _told_by_form(match: re.Match[str]) -> Personal | None:
     digits = _digits(match[0])
     if match["ssn"]:
-        right = is_ssn(digits) and len(match[0]) > len(digits)
+        right = is_ssn(digits) and bool(set(match[0]) & {*" .-"})
         return Personal("SSN", *match.span(), "social security number by its rules") if right else None
     if match["card"]:
         long = len(digits) > 16 and not digits.startswith(_LONG_CARDS)
         return Personal("CARD", *match.span(), "card number, checksum right") if is_card(digits) and not long else None
-    if set(match[0]) & {*"-.("} or match[0].count(" ") >= 2:
+    digits = digits[-10:]
+    signs = bool(set(match[0]) & {*"-.("}) or match[0].count(" ") >= 2
+    if signs and digits[0] in "23456789" and digits[3] in "23456789":
         return Personal("PHONE", *match.span(), "telephone number of North America")
     return None
 

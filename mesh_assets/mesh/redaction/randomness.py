@@ -20,7 +20,7 @@ _DIGIT = re.compile(r"[0-9]")
 _HEX = re.compile(r"[0-9a-f]{3,}|[0-9A-F]{3,}")
 # Shares of changes and of characters outside words that make a word random, chosen on code, logs and documents: of one
 # with digits, and of one without, which names in capitals come near to.
-_WITH_DIGITS, _WITHOUT = (0.15, 0.4), (0.3, 0.6)
+_WITH_DIGITS, _WITHOUT = (0.15, 0.3), (0.3, 0.6)
 # Of letters in one case only there are fewer changes, and more runs of letters by chance: those from and to digits.
 _ONE_CASE = 0.2
 _FEWEST = 0.08

@@ -152,11 +152,8 @@ _QUOTE = r"[fbru]{0,2}[\"'`]"
 BORDER = "\n\x1e\n"
 # What stands behind a line break.
 _BEHIND = (
-    r"(?:\x1e\n)?+[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+(?:"
-    + _CONCATENATED
-    + ")?+(?:"
-    + _QUOTE
-    + ")?+"
+    r"(?:\x1e\n)?+[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+"
+    rf"(?:(?:{_CONCATENATED})?+{_QUOTE})?+"
 )
 _BREAK = r"[\\=]?+\r?\n" + _BEHIND
 _JOIN = re.compile(
@@ -167,24 +164,39 @@ _JOIN = re.compile(
 )
 
 
-# A secret shows next to where it is divided: a digit, a sign of an address, capitals within a word or many of them.
+# A secret shows next to where it is divided: a digit, capitals within a word or many of them; an address farther off.
 _TELLING = re.compile(r"[0-9@]|[a-z][A-Z]|[A-Z]{6}")
-_NEAR = 12
+_NEAR, _NEAR_ADDRESS = 12, 40
+# Stands for a join where it matters that a word may end there.
+MARK = "\x1f"
 
 
-def joined(view: View) -> View:
-    """`view` with words joined that a line break or a concatenation may have divided, if they can be secrets."""
+def joined(view: View) -> tuple[View, View]:
+    """`view` with words joined that a line break or a concatenation may have divided, if they can be secrets.
+
+    In the first view nothing stands at a join, in the second `MARK`.
+    """
     text = view.text
-    found = (match.span() for match in _JOIN.finditer(text))
-    spans = [
-        (start, stop)
-        for start, stop in found
-        if _TELLING.search(text, max(0, start - _NEAR), start) or _TELLING.search(text, stop, stop + _NEAR)
-    ]
+    spans = [match.span() for match in _JOIN.finditer(text)]
+    spans = [span for span in spans if _is_telling(text, *span)]
     origins, ends = [0, *(stop for _, stop in spans)], [*(start for start, _ in spans), len(text)]
     parts = [text[start:stop] for start, stop in zip(origins, ends, strict=True)]
     at = [0, *accumulate(map(len, parts[:-1]))]
-    return View("".join(parts), at, origins, ends, at[1:], view, is_joined=True)
+    whole = View("".join(parts), at, origins, ends, at[1:], view, is_joined=True)
+    places = [place + number for number, place in enumerate(at)]
+    marks = [place - 1 for place in places[1:]]
+    pieces = sorted([*zip(places, origins, ends, strict=True), *((m, *s) for m, s in zip(marks, spans, strict=True))])
+    at, origins, ends = ([piece[column] for piece in pieces] for column in range(3))
+    marked = View(MARK.join(parts), at, origins, ends, marks, view, is_joined=True)
+    return whole, marked
+
+
+def _is_telling(text: str, start: int, stop: int) -> bool:
+    return bool(
+        _TELLING.search(text, max(0, start - _NEAR), start)
+        or _TELLING.search(text, stop, stop + _NEAR)
+        or text.find("@", max(0, start - _NEAR_ADDRESS), stop + _NEAR_ADDRESS) >= 0
+    )
 
 
 # Characters kept on either side of a place, and what stands for those left out between.
