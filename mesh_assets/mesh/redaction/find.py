@@ -23,7 +23,7 @@ from mesh_assets.insights.secret_forms import (
 )
 from mesh_assets.mesh.redaction import contexts, personal
 from mesh_assets.mesh.redaction.encodings import encoded_texts
-from mesh_assets.mesh.redaction.randomness import random_words
+from mesh_assets.mesh.redaction.randomness import divided_words, random_words
 from mesh_assets.mesh.redaction.views import BORDER, MARK, View, joined, near, resolved
 
 KINDS = ("KEY", "PASSWORD", "EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
@@ -136,9 +136,9 @@ def _found_in(view: View, kinds: Collection[str]) -> Iterator[Span]:
     yield from _forms(view, places)
     yield from _contexts(view, lowered, places)
     yield from _personal(view, lowered, places, kinds)
-    if not view.is_joined:
-        for start, stop in random_words(view.text):
-            yield Span(start, stop, "KEY", "a random word, as keys are", 5)
+    random = divided_words(view.text, view.joins) if view.is_joined else random_words(view.text)
+    for start, stop in random:
+        yield Span(start, stop, "KEY", "a random word, as keys are", 5)
 
 
 def _forms(view: View, places: list[int]) -> Iterator[Span]:

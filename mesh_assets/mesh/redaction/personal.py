@@ -116,11 +116,22 @@ def divided_numbers(text: str) -> Iterator[Personal]:
     for match in _ABROAD.finditer(text):
         if MARK in match[0]:
             yield Personal("PHONE", *match.span(), "international telephone number")
-    for match in _DIVIDED.finditer(text):
-        if MARK in match[0][:-1]:
-            found = _told_by_form(match)
-            if found:
-                yield found._replace(stop=found.stop - match[0].endswith(MARK))
+    match = _DIVIDED.search(text)
+    while match:
+        start, stop = match.span()
+        marks = [at for at in range(start, stop) if text[at] == MARK]
+        found = next(filter(None, (_number_up_to(text, start, end) for end in (stop, *reversed(marks)))), None)
+        if found:
+            yield found
+        match = _DIVIDED.search(text, found.stop if found else marks[0] + 1 if marks else stop)
+
+
+def _number_up_to(text: str, start: int, stop: int) -> Personal | None:
+    match = _DIVIDED.fullmatch(text, start, stop)
+    if match is None or MARK not in match[0][:-1]:
+        return None
+    found = _told_by_form(match)
+    return found._replace(stop=stop - match[0].endswith(MARK)) if found else None
 
 
 def _told_by_form(match: re.Match[str]) -> Personal | None:

@@ -8,11 +8,13 @@ in hexadecimal digits are as random and no secrets: they count only behind a wor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import string
+from collections.abc import Iterable, Iterator
 
 # Shorter words are random too often by chance, and nearly all keys have more characters; signs between do not count.
 _LEAST = 16
 _RUN = re.compile(r"[A-Za-z0-9+/_=.~-]{20,}+")
+_CHARACTERS, _LONGEST = f"{string.ascii_letters}{string.digits}+/_=.~-", 120
 _PIECE = re.compile(r"[A-Za-z0-9]+")
 _CHANGE = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[a-z][A-Z0-9])")
 _LIKE_WORDS = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}|[0-9]{4,}")
@@ -30,6 +32,26 @@ def random_words(text: str) -> Iterator[tuple[int, int]]:
     """Where random words of 20 characters or more stand."""
     for match in _RUN.finditer(text):
         if is_random(match[0]):
+            yield match.span()
+
+
+# What both sides of a divided key have next to the place, and ordinary words at the ends of lines have not.
+_MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
+_NEAR = 12
+
+
+def divided_words(text: str, joins: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Where random words stand that go over one of `joins`, which are in order."""
+    reached = 0
+    for join in joins:
+        if join < reached or not _MIXED.search(text, join, join + _NEAR):
+            continue
+        if not _MIXED.search(text, max(0, join - _NEAR), join):
+            continue
+        before = text[max(reached, join - _LONGEST) : join]
+        match = _RUN.match(text, join - (len(before) - len(before.rstrip(_CHARACTERS))))
+        if match and match.end() > join and is_random(match[0]):
+            reached = match.end()
             yield match.span()
 
 
