@@ -1,4 +1,4 @@
-"""What leaves: `python benchmarks/leaks.py --data FOLDER`. Canaries are planted in real texts and looked for at a server.
+"""What leaves: `python benchmarks/leaks.py --data FOLDER`. Canaries are planted in real texts, and a server searched.
 
 Documents and logs are those of FOLDER, code is Python's library and installed packages; all are cut into chunks as a
 drop is, and a case is a question with eight chunks in a row. Each canary (`canaries.py`: keys, cards, social security
@@ -76,7 +76,7 @@ def cases(paths: Iterable[Path], half: int) -> list[Case]:
     made: list[Case] = []
     size = 0
     for path in paths:
-        if crc32(path.name.encode()) % 2 != half or path.suffix in (".csv", ".json") or size > TEXT_OF_A_KIND:
+        if crc32(path.name.encode()) % 2 != half or size > TEXT_OF_A_KIND:
             continue
         texts = chunks_of(path)
         size += sum(map(len, texts))
@@ -249,9 +249,8 @@ def main() -> None:
         size = sum(len(text) for case in some for text in case)
         total[0] += replaced
         total[1] += words
-        print(
-            f"{name:>10}: {size / 1e6:6.2f} MB, {words:>9,} words, replaced {replaced / max(words, 1):.3%} {dict(kinds)}"
-        )
+        share = f"{replaced / max(words, 1):.3%}"
+        print(f"{name:>10}: {size / 1e6:6.2f} MB, {words:>9,} words, replaced {share} {dict(kinds)}")
         print(f"{'':>10}  {size / 1e6 / seconds:.1f} MB per CPU-second with counting")
         if options.show and options.development:
             random.Random(1).shuffle(seen)

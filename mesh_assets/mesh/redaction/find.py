@@ -23,21 +23,20 @@ from mesh_assets.insights.secret_forms import (
 )
 from mesh_assets.mesh.redaction import contexts, personal
 from mesh_assets.mesh.redaction.encodings import encoded_texts
-from mesh_assets.mesh.redaction.randomness import divided_words, random_words
+from mesh_assets.mesh.redaction.randomness import LIKE_WORD, divided_words, random_words
 from mesh_assets.mesh.redaction.views import BORDER, MARK, View, joined, near, resolved
 
 KINDS = ("KEY", "PASSWORD", "EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
 # Public addresses of machines are what a log is about, and seldom a person's: they leave unless asked for.
 DEFAULT_KINDS = frozenset(KINDS) - {"IP"}
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})_[0-9]{{1,9}}\]")
-# A place at which a number may be divided.
-_OF_NUMBERS = re.compile(rf"[0-9 .()+-]{MARK}[0-9 .()-]")
+# A place at which a number, of an account too, may be divided.
+_OF_NUMBERS = re.compile(rf"[0-9A-Z .()+-]{MARK}[0-9A-Z .()-]")
 # Base64 in base64 in base64: as often as anybody does it.
 _DEPTH = 3
 _WORDS = Words((*LITERALS, *contexts.SIGNS, *personal.TOLD_SIGNS))
 _PASSWORDS = {"password in a URL", "authorization header", "password hash"}
 _CHECKSUMMED = {"GitHub token", "npm token"}
-_LIKE_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+")
 # What no engine takes, and what divides texts here.
 _NO_TEXT = re.compile("[\ud800-\udfff\x1d-\x1f]")
 _APART = "\n\x1d\n"
@@ -159,7 +158,7 @@ def _without_next_words(view: View, start: int, stop: int, number: int) -> int:
     if view.text[stop : stop + 1] in _QUOTES:
         return stop  # the text in quotes ends here, with all its parts
     for join in reversed(view.joins_in(start, stop)):
-        ends = _LIKE_WORD.fullmatch(view.text, join, stop) and pattern.match(view.text, start, join)
+        ends = LIKE_WORD.fullmatch(view.text, join, stop) and pattern.match(view.text, start, join)
         if not ends or "value" in pattern.groupindex:
             break
         stop = join
@@ -176,7 +175,7 @@ def _contexts(view: View, lowered: str, places: list[int]) -> Iterator[Span]:
             elif not joins:
                 continue
             while (
-                joins and view.text[stop : stop + 1] not in _QUOTES and _LIKE_WORD.fullmatch(view.text, joins[-1], stop)
+                joins and view.text[stop : stop + 1] not in _QUOTES and LIKE_WORD.fullmatch(view.text, joins[-1], stop)
             ):
                 stop = joins.pop()
             if not contexts.cannot_be_word(view.text[start:stop]):
@@ -193,7 +192,8 @@ def _personal(view: View, lowered: str, places: list[int], kinds: Collection[str
     numbers = () if view.is_joined else personal.numbers(text)  # those over joins are told where these are marked
     told = personal.told_at(lowered, places)
     addresses = personal.ips(text) if "IP" in kinds else ()
-    for found in chain(numbers, told, personal.accounts(text), addresses):
+    accounts = () if view.is_joined else personal.accounts(text)
+    for found in chain(numbers, told, accounts, addresses):
         if _is_new(view, found.start, found.stop):
             yield Span(found.start, found.stop, found.kind, found.reason, 1)
 
@@ -206,7 +206,7 @@ def _own_address(view: View, found: personal.Personal) -> personal.Personal | No
         if text[at:join].rpartition(".")[2].lower() in personal.COMMON_DOMAINS and "." in text[at:join]:
             stop = join
     for join in view.joins_in(start, at):
-        if text[join - 1] not in "._+-" and _LIKE_WORD.fullmatch(text, start, join):
+        if text[join - 1] not in "._+-" and LIKE_WORD.fullmatch(text, start, join):
             start = join
     if not view.joins_in(start, stop) or text[start:stop].rpartition(".")[2].lower() not in personal.COMMON_DOMAINS:
         return None

@@ -112,10 +112,12 @@ def numbers(text: str) -> Iterator[Personal]:
 
 
 def divided_numbers(text: str) -> Iterator[Personal]:
-    """The same over places that are marked: a number may be divided there, or another one begin."""
+    """These and IBANs over places that are marked: a number may be divided there, or another one begin."""
     for match in _ABROAD.finditer(text):
         if MARK in match[0]:
             yield Personal("PHONE", *match.span(), "international telephone number")
+    for match in _IBAN_DIVIDED.finditer(text):
+        yield from (found for found in _account(text, *match.span()) if MARK in text[found.start : found.stop])
     match = _DIVIDED.search(text)
     while match:
         start, stop = match.span()
@@ -202,22 +204,25 @@ _IBAN = re.compile(
 )
 
 
+_IBAN_DIVIDED = re.compile(
+    rf"[A-Za-z](?<![A-Za-z0-9_][A-Za-z]){_M}[A-Za-z]{_M}[0-9]{_M}[0-9](?:[ {MARK}-]{{0,3}}[A-Za-z0-9]){{11,30}}+"
+)
+
+
 def accounts(text: str) -> Iterator[Personal]:
     """IBANs: right length for the country, and remainder 1 when divided by 97 (ISO 13616)."""
     for match in _IBAN.finditer(text):
-        start = match.start() - 2
-        said = text[start : match.end()]
-        country = said[:2].upper()
-        length = _IBAN_LENGTHS.get(country)
-        if length is None:
-            continue
-        places = [place for place, c in enumerate(said) if c.isalnum()]
-        if len(places) < length:
-            continue
-        stop = places[length - 1] + 1
-        value = "".join(c for c in said[:stop] if c.isalnum()).upper()
-        if not said[stop : stop + 1].isalnum() and _remainder(value) == 1:
-            yield Personal("IBAN", start, start + stop, "IBAN, checksum right")
+        yield from _account(text, match.start() - 2, match.end())
+
+
+def _account(text: str, start: int, stop: int) -> Iterator[Personal]:
+    places = [place for place in range(start, stop) if text[place].isalnum()]
+    value = "".join(text[place] for place in places).upper()
+    length = _IBAN_LENGTHS.get(value[:2], len(value) + 1)
+    if len(value) >= length and _remainder(value[:length]) == 1:
+        end = places[length - 1] + 1
+        if not text[end : end + 1].isalnum():
+            yield Personal("IBAN", start, end, "IBAN, checksum right")
 
 
 def _remainder(iban: str) -> int:

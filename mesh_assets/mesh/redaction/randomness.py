@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 
 # Shorter words are random too often by chance, and nearly all keys have more characters; signs between do not count.
 _LEAST = 16
@@ -35,12 +36,14 @@ def random_words(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
+# An ordinary word, next to a secret that is divided.
+LIKE_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+")
 # What both sides of a divided key have next to the place, and ordinary words at the ends of lines have not.
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]")
 _NEAR = 12
 
 
-def divided_words(text: str, joins: Iterable[int]) -> Iterator[tuple[int, int]]:
+def divided_words(text: str, joins: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Where random words stand that go over one of `joins`, which are in order."""
     reached = 0
     for join in joins:
@@ -51,8 +54,15 @@ def divided_words(text: str, joins: Iterable[int]) -> Iterator[tuple[int, int]]:
         before = text[max(reached, join - _LONGEST) : join]
         match = _RUN.match(text, join - (len(before) - len(before.rstrip(_CHARACTERS))))
         if match and match.end() > join and is_random(match[0]):
-            reached = match.end()
-            yield match.span()
+            start, reached = match.span()
+            inner = list(joins[bisect_right(joins, start) : bisect_left(joins, reached)])
+            while inner and LIKE_WORD.fullmatch(text, start, inner[0]):
+                start = inner.pop(0)
+            stop = reached
+            while inner and LIKE_WORD.fullmatch(text, inner[-1], stop):
+                stop = inner.pop()
+            if inner:
+                yield start, stop
 
 
 def is_random(word: str, least: int = _LEAST) -> bool:

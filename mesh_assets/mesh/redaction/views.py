@@ -153,14 +153,17 @@ BORDER = "\n\x1e\n"
 # What stands behind a line break.
 _BEHIND = (
     r"(?:\x1e\n)?+[ \t]*+(?:\r?\n[ \t]*+)?+(?:(?:\#|//|--|\*|>|\||;)[ \t]*+){0,2}+"
-    rf"(?:(?:{_CONCATENATED})?+{_QUOTE})?+"
+    rf"(?:(?:{_CONCATENATED})?+{_QUOTE}[ ]?+)?+"
 )
+_AGAIN = rf"(?:{_CONCATENATED})?+{_QUOTE}[ ]?+"
 _BREAK = r"[\\=]?+\r?\n" + _BEHIND
+_AFTER_WORD = rf"(?:(?<={_PART}[\s\S])|(?<=[0-9]\)[\s\S]))"
+_TAG = r"(?:wbr|br)[ ]?/?>[ ]?+"
 _JOIN = re.compile(
-    rf"[ \t\"'`\\=\r\n<](?<={_PART}[\s\S])(?:(?<=\n){_BEHIND}|(?<=\r)\n{_BEHIND}|(?<=[\\=])\r?\n{_BEHIND}"
-    rf"|(?<=[ \t])[ \t]*+(?:[\"'`][ \t]*+)?+(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}"
-    rf"|(?<=[\"'`])[ \t]*+(?:(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|(?:{_CONCATENATED})?+{_QUOTE})"
-    rf"|(?<=<)(?:wbr|br)[ ]?/?>)(?={_PART})"
+    rf"[ \t\"'`\\=\r\n<]{_AFTER_WORD}(?:(?<=\n){_BEHIND}|(?<=\r)\n{_BEHIND}|(?<=[\\=])\r?\n{_BEHIND}"
+    rf"|(?<=[ \t])[ \t]*+(?:(?:[\"'`][ \t]*+)?+(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|[\"'`][ \t]*+{_AGAIN}|<{_TAG})"
+    rf"|(?<=[\"'`])[ \t]*+(?:(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|{_AGAIN})"
+    rf"|(?<=<){_TAG})(?={_PART}|\)[ ]?[0-9])"
 )
 
 
