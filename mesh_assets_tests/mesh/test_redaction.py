@@ -176,7 +176,8 @@ def test_nothing_that_is_shown_or_stored_has_a_secret() -> None:
 
 SIGNS = "a Z 0 . , : / @ = + - _ % \\ \" ' # * > | & ; [ ] ( ) é 漢 😀 İ \0 \x1d \x1e \x1f \u200b".split(" ")
 PIECES = [
-    *SECRETS, *INNOCENT, *SIGNS, " ", "\n", "\r\n", "\ud800", "password=", "token: ", "[EMAIL_1]", r"\[KEY_2\]", "[KEY_",
+    *SECRETS, *INNOCENT, *SIGNS, " ", "\n", "\r\n", "\ud800", "password=", "token: ", "[EMAIL_1]",
+    r"\[KEY_2\]", "[KEY_",
     "\\u0041", "%40", "&#64;", "://a:", "eyJ", "sk-", "QUtJQQ", "4142",
     "-----BEGIN RSA PRIVATE KEY-----", "a@b.co",
 ]  # fmt: skip

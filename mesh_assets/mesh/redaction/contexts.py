@@ -44,19 +44,28 @@ _BEHIND = ".,;:!?)]}"
 
 def found_at(text: str, lowered: str, places: Iterable[int]) -> Iterator[Secret]:
     """The values that words at `places` of `lowered`, which is `text` in lower case, say to be secret."""
+    reached = 0
     for at in places:
-        plain = ASSIGNED.match(lowered, at)
-        if plain:
-            tight = not plain["operator"].strip("=:")
-            if is_value(plain["value"], literal=bool(plain["quote"]), tight=tight):
-                yield Secret("assigned to a name that says so", *plain.span("value"))
-        for pattern in (_USER, _IDENTIFIED):
-            match = pattern.match(lowered, at)
-            if match and not _NO_CODE.search(match["value"]):
-                yield Secret("password on a command line", *match.span("value"))
-        match = _FOLLOWED.match(lowered, at)
-        if match:
-            yield from _followed(text, match)
+        if at < reached:
+            continue
+        for secret in _found_behind(text, lowered, at):
+            reached = max(reached, secret.stop)
+            yield secret
+
+
+def _found_behind(text: str, lowered: str, at: int) -> Iterator[Secret]:
+    plain = ASSIGNED.match(lowered, at)
+    if plain:
+        tight = not plain["operator"].strip("=:")
+        if is_value(plain["value"], literal=bool(plain["quote"]), tight=tight):
+            yield Secret("assigned to a name that says so", *plain.span("value"))
+    for pattern in (_USER, _IDENTIFIED):
+        match = pattern.match(lowered, at)
+        if match and not _NO_CODE.search(match["value"]):
+            yield Secret("password on a command line", *match.span("value"))
+    match = _FOLLOWED.match(lowered, at)
+    if match:
+        yield from _followed(text, match)
 
 
 def _followed(text: str, match: re.Match[str]) -> Iterator[Secret]:

@@ -77,19 +77,21 @@ _NUMBERS = re.compile(
 _M = f"{MARK}?"
 _SIGN = f"(?:[ .-]{_M}|(?<={MARK}))"
 _2, _3, _4, _5, _6, _12 = (rf"(?:[0-9]{_M}){{{count}}}" for count in ("2", "3", "4", "5", "6", "12,18"))
+# In so many parts nobody divides one; a column of numbers is none.
+_MOST_MARKS = 6
 _DIVIDED = re.compile(
     rf"{_FIRST}{_M}(?:(?P<ssn>{_2}{_SIGN}{_2}{_SIGN}{_4})|(?P<card>{_3}{_SIGN}{_4}{_SIGN}{_4}{_SIGN}{_4}|{_12}"
     rf"|{_3}{_SIGN}{_6}{_SIGN}(?:{_5}|{_4}))"
     rf"|(?P<america>{_SIGN}?\(?{_3}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}|{_2}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}"
     rf"|(?<=\(){_3}\){_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}))(?:(?<={MARK})|{_NOT_BEHIND})"
 )
-_ABROAD = re.compile(r"\+(?<![0-9A-Za-z_+*]\+)[1-9](?:[ ./()\x1f-]{0,2}[0-9]){7,14}+(?![0-9A-Za-z_])")
+_ABROAD = re.compile(r"\+(?<![0-9A-Za-z_+*]\+)[1-9](?:[ ./()\x1f-]{0,2}[0-9]){7,14}(?![0-9A-Za-z_])")
 # A number of any form is a telephone number, or a social security number, where a word says so.
 TOLD_SIGNS = ("tel", "phone", "mobil", "cell", "fax", "handy", "whatsapp", "ssn", "social security", "card", "pan")
 _TOLD = re.compile(
     r"(?<![a-z0-9])(?:(?P<phone>tel(?:ephone|efon|\.)?|phone(?: ?(?:no|number))?|mobile?|cell|fax|handy|whatsapp)"
     r"|(?P<ssn>ssn|social security(?: (?:no|number|#))?)|(?P<card>card(?: ?(?:no|number))?|pan))"
-    r"[\"']?[ \t]{0,3}(?:is|[:=#.]){0,2}[ \t]{0,3}[\"']?(?P<value>[+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,18}+)(?![0-9a-z_])"
+    r"[\"']?[ \t]{0,3}(?:is|[:=#.]){0,2}[ \t]{0,3}[\"']?(?P<value>[+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,18})(?![0-9a-z_])"
 )
 # Issuers of cards by first digits, and how many digits theirs have.
 _CARDS = re.compile(
@@ -121,19 +123,23 @@ def divided_numbers(text: str) -> Iterator[Personal]:
     match = _DIVIDED.search(text)
     while match:
         start, stop = match.span()
-        marks = [at for at in range(start, stop) if text[at] == MARK]
-        found = next(filter(None, (_number_up_to(text, start, end) for end in (stop, *reversed(marks)))), None)
+        marks = [at for at in range(start + 1, stop) if text[at] == MARK]
+        ends = (stop, *reversed(marks)) if 0 < len(marks) <= _MOST_MARKS else ()
+        found = next(filter(None, (_number_up_to(text, start, end) for end in ends)), None)
+        next_start = found.stop if found else marks[0] + 1 if ends else stop
         if found:
             yield found
-        match = _DIVIDED.search(text, found.stop if found else marks[0] + 1 if marks else stop)
+        match = _DIVIDED.search(text, next_start)
 
 
 def _number_up_to(text: str, start: int, stop: int) -> Personal | None:
-    match = _DIVIDED.fullmatch(text, start, stop)
-    if match is None or MARK not in match[0][:-1]:
+    part = text[start:stop].rstrip(MARK)
+    digits = _digits(part)
+    if MARK not in part or len(digits) < 9 or (len(digits) > 11 and not is_card(digits)):
         return None
-    found = _told_by_form(match)
-    return found._replace(stop=stop - match[0].endswith(MARK)) if found else None
+    match = _DIVIDED.fullmatch(text, start, stop)
+    found = _told_by_form(match) if match else None
+    return found._replace(stop=start + len(part)) if found else None
 
 
 def _told_by_form(match: re.Match[str]) -> Personal | None:

@@ -52,9 +52,11 @@ def divided_words(text: str, joins: Sequence[int]) -> Iterator[tuple[int, int]]:
         if not _MIXED.search(text, max(0, join - _NEAR), join):
             continue
         before = text[max(reached, join - _LONGEST) : join]
-        match = _RUN.match(text, join - (len(before) - len(before.rstrip(_CHARACTERS))))
-        if match and match.end() > join and is_random(match[0]):
-            start, reached = match.span()
+        match = _RUN.match(text, join - (len(before) - len(before.rstrip(_CHARACTERS))), join + _LONGEST)
+        if match is None or match.end() <= join:
+            continue
+        start, reached = match.span()
+        if is_random(match[0]):
             inner = list(joins[bisect_right(joins, start) : bisect_left(joins, reached)])
             while inner and LIKE_WORD.fullmatch(text, start, inner[0]):
                 start = inner.pop(0)
