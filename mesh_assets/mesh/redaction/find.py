@@ -23,6 +23,7 @@ from mesh_assets.insights.secret_forms import (
 )
 from mesh_assets.mesh.redaction import contexts, personal
 from mesh_assets.mesh.redaction.encodings import encoded_texts
+from mesh_assets.mesh.redaction.personal import emails
 from mesh_assets.mesh.redaction.randomness import LIKE_WORD, divided_words, random_words
 from mesh_assets.mesh.redaction.views import BORDER, MARK, View, joined, near, resolved
 
@@ -40,6 +41,7 @@ _CHECKSUMMED = {"GitHub token", "npm token"}
 # What no engine takes, and what divides texts here.
 _NO_TEXT = re.compile("[\ud800-\udfff\x1d-\x1f]")
 _APART = "\n\x1d\n"
+_LONGEST_ADDRESS = 100
 _QUOTES = ('"', "'", "`")
 _BARE_NUMBER = re.compile(r"\s*[0-9](?:[ .-]?[0-9]){8,18}\s*")
 
@@ -170,14 +172,13 @@ def _contexts(view: View, lowered: str, places: list[int]) -> Iterator[Span]:
         start, stop = secret.start, secret.stop
         if view.is_joined:
             joins = view.joins_in(start, stop)
-            if start in view.joins[bisect_left(view.joins, start) :][:1]:
-                stop = joins[0] if joins else stop  # a value in a line of its own
-            elif not joins:
+            in_own_line = start in view.joins[bisect_left(view.joins, start) :][:1]
+            if not joins and not in_own_line:
                 continue
-            while (
-                joins and view.text[stop : stop + 1] not in _QUOTES and LIKE_WORD.fullmatch(view.text, joins[-1], stop)
-            ):
-                stop = joins.pop()
+            if view.text[stop : stop + 1] not in _QUOTES:
+                stop = joins[0] if joins and in_own_line else stop
+                while joins and joins[-1] < stop and LIKE_WORD.fullmatch(view.text, joins[-1], stop):
+                    stop = joins.pop()
             if not contexts.cannot_be_word(view.text[start:stop]):
                 continue
         yield Span(start, stop, "PASSWORD", secret.name, 2)
@@ -185,10 +186,8 @@ def _contexts(view: View, lowered: str, places: list[int]) -> Iterator[Span]:
 
 def _personal(view: View, lowered: str, places: list[int], kinds: Collection[str]) -> Iterator[Span]:
     text = view.text
-    for found in personal.emails(text, lowered):
-        found = _own_address(view, found) if view.is_joined else found
-        if found:
-            yield Span(found.start, found.stop, "EMAIL", found.reason, 1)
+    for found in _divided_addresses(view) if view.is_joined else emails(text, lowered):
+        yield Span(found.start, found.stop, "EMAIL", found.reason, 1)
     numbers = () if view.is_joined else personal.numbers(text)  # those over joins are told where these are marked
     told = personal.told_at(lowered, places)
     addresses = personal.ips(text) if "IP" in kinds else ()
@@ -196,6 +195,24 @@ def _personal(view: View, lowered: str, places: list[int], kinds: Collection[str
     for found in chain(numbers, told, accounts, addresses):
         if _is_new(view, found.start, found.stop):
             yield Span(found.start, found.stop, found.kind, found.reason, 1)
+
+
+def _divided_addresses(view: View) -> Iterator[personal.Personal]:
+    """Addresses over several lines: each may end where a line does, the last such place first."""
+    text = view.text
+    at = text.find("@")
+    while at >= 0:
+        start, stop = max(0, at - _LONGEST_ADDRESS), min(len(text), at + _LONGEST_ADDRESS)
+        for end in (stop, *reversed(view.joins_in(at, stop))):
+            part = text[start:end]
+            places = (
+                found._replace(start=found.start + start, stop=found.stop + start) for found in emails(part, part)
+            )
+            own = [_own_address(view, found) for found in places if found.start < at < found.stop]
+            if own and own[0]:
+                yield own[0]
+                break
+        at = text.find("@", at + 1)
 
 
 def _own_address(view: View, found: personal.Personal) -> personal.Personal | None:

@@ -145,7 +145,7 @@ def resolved(view: View) -> View:
 
 # Between two parts of one word: the end of a line (with what ends a text in quotes before, and what begins one, or a
 # quoted or commented line, behind), or two texts in quotes that a program joins.
-_PART = r"[A-Za-z0-9+/=_.@:~%$-]"
+_PART = r"[A-Za-z0-9+/=_.@:~%$!#^*?&-]"
 _CONCATENATED = r"(?:[+.&]|\.\.|\|\||<>)[ \t]*+"
 _QUOTE = r"[fbru]{0,2}[\"'`]"
 # Between two texts of a case, as chunks of one file are: a word may go on in the next.
@@ -169,7 +169,7 @@ _JOIN = re.compile(
 
 # A secret shows next to where it is divided: a digit, capitals within a word or many of them; an address farther off.
 _TELLING = re.compile(r"[0-9@]|[a-z][A-Z]|[A-Z]{6}")
-_NEAR, _NEAR_ADDRESS = 12, 40
+_NEAR, _NEAR_ADDRESS = 20, 40
 # Stands for a join where it matters that a word may end there.
 MARK = "\x1f"
 
