@@ -112,6 +112,7 @@ FORMS: tuple[Form, ...] = (
     _form("webhook", "/api/webhooks/", r"[0-9]{15,20}/(?P<value>[A-Za-z0-9_-]{40,})", within=True),
     _form("webhook", ".webhook.office.com/", r"(?P<value>webhookb2/[A-Za-z0-9@/_-]{40,})", within=True),
     _form("Telegram token", ":AA", "[A-Za-z0-9_-]{32,}", within=True, before=_DIGITS, least=8),
+    _form("Twilio key", " ".join(f"{kind}{digit}" for kind in ("SK", "AC") for digit in _HEX), "[0-9a-f]{31}"),
     _form("SendGrid key", "SG.", r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
     _form("Mailgun key", "key-", "[0-9a-f]{32}"),
     _form("Mailchimp key", "-us", "[0-9]{1,2}", within=True, before=_HEX, least=32),

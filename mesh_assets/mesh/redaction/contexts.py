@@ -31,13 +31,13 @@ _FOLLOWED = re.compile(
     rf"(?:(?P<assigned>[\"'\])]{{0,2}}[ \t]{{0,8}}(?:=>|:=|==|=|:)\s{{0,8}}[fbru]{{0,2}}[\"'`]{{0,2}})"
     rf"(?P<a>{_ASSIGNED_VALUE})"
     r"|(?P<quoted>[\"'\])]{0,2}[ \t]{0,8}(?:=>|:=|==|=|:)?[ \t]{0,8}[\"'`])(?P<b>[^\n\"'`]{4,200})(?=[\"'`])"
-    rf"|(?P<markup>[^<>\n]{{0,60}}>)\s{{0,8}}(?P<c>{_VALUE})(?=\s{{0,8}}</)"
+    rf"|(?P<markup>[^<>\n]{{0,60}}>)\s{{0,8}}(?:[#>*|]\s)?[\"'`]?(?P<c>{_VALUE})(?=[\"'`]?\s{{0,8}}</)"
     rf"|(?P<attribute>[\"']\s{{1,8}}(?:value|content|default)\s?=\s?[\"'])(?P<d>{_VALUE})"
     r"|(?P<said>(?:[ \t]{1,4}(?:is|was|are|now|to|of|for|user|lautet|ist|est|es|é|reads?|set|changed|reset|with|value)"
     rf"){{0,3}}[ \t]*[:=]?[ \t]{{1,4}}[\"'`(]?)(?P<e>{_VALUE}))"
 )
 _USER = re.compile(rf"(?:-u|--user)[ =][\"']?[\w.@+-]{{1,64}}:(?P<value>{_VALUE})")
-_IDENTIFIED = re.compile(r"identified by[ \t]{1,4}(?:password )?[\"']?(?P<value>[^\s\"';]{4,200})")
+_IDENTIFIED = re.compile(r"identified by[ \t]{0,4}(?:password )?[\"'\s#>*|]{0,12}(?P<value>[^\s\"';]{4,200})")
 _NO_CODE = re.compile(r"^[\w.]*[(\[{]|^\$|^[.<%#/]|^\w+(?:\.\w+)+$|^--|\\")
 _BEHIND = ".,;:!?)]}"
 

@@ -114,8 +114,10 @@ def _views(text: str) -> list[View]:
     clean = resolved(plain)
     whole, marked = joined(clean)
     views = [plain]
-    if clean.parent:
-        views.append(near(clean, clean.at[1:]))
+    changed = clean
+    while changed.parent:  # what one round changed, another may not
+        views.append(near(changed, changed.at[1:]))
+        changed = changed.parent
     if whole.joins:
         views.append(near(whole, whole.joins))
         views.append(near(marked, [at for at in marked.joins if _OF_NUMBERS.match(marked.text, at - 1)]))
@@ -175,11 +177,14 @@ def _contexts(view: View, lowered: str, places: list[int]) -> Iterator[Span]:
             in_own_line = start in view.joins[bisect_left(view.joins, start) :][:1]
             if not joins and not in_own_line:
                 continue
+            ends = [stop]
             if view.text[stop : stop + 1] not in _QUOTES:
-                stop = joins[0] if joins and in_own_line else stop
-                while joins and joins[-1] < stop and LIKE_WORD.fullmatch(view.text, joins[-1], stop):
-                    stop = joins.pop()
-            if not contexts.cannot_be_word(view.text[start:stop]):
+                # No word of the next line, and of a value in lines of its own the first that can be one.
+                ends = [*joins, stop] if in_own_line else [stop]
+                while joins and LIKE_WORD.fullmatch(view.text, joins[-1], ends[-1]):
+                    ends[-1] = joins.pop()
+            stop = next((end for end in ends if contexts.cannot_be_word(view.text[start:end])), 0)
+            if not stop:
                 continue
         yield Span(start, stop, "PASSWORD", secret.name, 2)
 
