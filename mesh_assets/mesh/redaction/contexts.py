@@ -46,7 +46,7 @@ def found_at(text: str, lowered: str, places: Iterable[int]) -> Iterator[Secret]
     """The values that words at `places` of `lowered`, which is `text` in lower case, say to be secret."""
     reached = 0
     for at in places:
-        if at < reached:
+        if at < reached or not lowered.startswith(SIGNS, at):
             continue
         for secret in _found_behind(text, lowered, at):
             reached = max(reached, secret.stop)

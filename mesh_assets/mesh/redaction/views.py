@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 # An escape of an escape (JSON in JSON, %2540) is undone, but not for ever.
 _ROUNDS = 3
 
@@ -170,8 +173,7 @@ _JOIN = re.compile(
 
 
 # A secret shows next to where it is divided: a digit, capitals within a word or many of them; an address farther off.
-_TELLING = re.compile(r"[0-9@]|[a-z][A-Z]|[A-Z]{6}")
-_NEAR, _NEAR_ADDRESS = 20, 40
+_NEAR, _NEAR_ADDRESS, _MANY = 20, 40, 6
 # Stands for a join where it matters that a word may end there.
 MARK = "\x1f"
 
@@ -182,8 +184,7 @@ def joined(view: View) -> tuple[View, View]:
     In the first view nothing stands at a join, in the second `MARK`.
     """
     text = view.text
-    spans = [match.span() for match in _JOIN.finditer(text)]
-    spans = [span for span in spans if _is_telling(text, *span)]
+    spans = _telling(text, [match.span() for match in _JOIN.finditer(text)])
     origins, ends = [0, *(stop for _, stop in spans)], [*(start for start, _ in spans), len(text)]
     parts = [text[start:stop] for start, stop in zip(origins, ends, strict=True)]
     at = [0, *accumulate(map(len, parts[:-1]))]
@@ -196,12 +197,29 @@ def joined(view: View) -> tuple[View, View]:
     return whole, marked
 
 
-def _is_telling(text: str, start: int, stop: int) -> bool:
-    return bool(
-        _TELLING.search(text, max(0, start - _NEAR), start)
-        or _TELLING.search(text, stop, stop + _NEAR)
-        or text.find("@", max(0, start - _NEAR_ADDRESS), stop + _NEAR_ADDRESS) >= 0
-    )
+def _telling(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of `spans` next to which a part of a secret may stand: all judged at once, by counts up to each place."""
+    if not spans:
+        return spans
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    upper = (codes >= ord("A")) & (codes <= ord("Z"))
+    lower = (codes >= ord("a")) & (codes <= ord("z"))
+    signs = (codes >= ord("0")) & (codes <= ord("9"))
+    signs[1:] |= upper[1:] & lower[:-1]
+    capitals = np.concatenate(([0], np.cumsum(upper)))
+    signs[_MANY - 1 :] |= capitals[_MANY:] - capitals[:-_MANY] == _MANY
+    starts, stops = np.array(spans).T
+    near = _counts(signs, starts, stops, _NEAR) + _counts(codes == ord("@"), starts, stops, _NEAR_ADDRESS)
+    return [span for span, count in zip(spans, near.tolist(), strict=True) if count]
+
+
+def _counts(
+    signs: NDArray[np.bool_], starts: NDArray[np.int64], stops: NDArray[np.int64], reach: int
+) -> NDArray[np.int64]:
+    """How many of `signs` stand within `reach` before each of `starts` or behind each of `stops`."""
+    up_to = np.concatenate(([0], np.cumsum(signs)))
+    before = up_to[starts] - up_to[np.maximum(starts - reach, 0)]
+    return before + up_to[np.minimum(stops + reach, len(signs))] - up_to[stops]
 
 
 # Characters kept on either side of a place, and what stands for those left out between.
