@@ -32,6 +32,7 @@ _FOLLOWED = re.compile(
     rf"(?P<a>{_ASSIGNED_VALUE})"
     r"|(?P<quoted>[\"'\])]{0,2}[ \t]{0,8}(?:=>|:=|==|=|:)?[ \t]{0,8}[\"'`])(?P<b>[^\n\"'`]{4,200})(?=[\"'`])"
     rf"|(?P<markup>[^<>\n]{{0,60}}>)\s{{0,8}}(?:[#>*|]\s)?[\"'`]?(?P<c>{_VALUE})(?=[\"'`]?\s{{0,8}}</)"
+    rf"|(?P<called>[\"']?\s{{0,8}}[,(]\s{{0,8}}[\"'`\[]{{1,3}})(?P<f>{_VALUE})"
     rf"|(?P<attribute>[\"']\s{{1,8}}(?:value|content|default)\s?=\s?[\"'])(?P<d>{_VALUE})"
     r"|(?P<said>(?:[ \t]{1,4}(?:is|was|are|now|to|of|for|user|lautet|ist|est|es|é|reads?|set|changed|reset|with|value)"
     rf"){{0,3}}[ \t]*[:=]?[ \t]{{1,4}}[\"'`(]?)(?P<e>{_VALUE}))"
@@ -69,7 +70,7 @@ def _found_behind(text: str, lowered: str, at: int) -> Iterator[Secret]:
 
 
 def _followed(text: str, match: re.Match[str]) -> Iterator[Secret]:
-    group = next(name for name in "abcde" if match[name] is not None)
+    group = next(name for name in "abcdef" if match[name] is not None)
     start, stop = match.span(group)
     value = text[start:stop].rstrip(_BEHIND)
     if group == "b":

@@ -80,8 +80,9 @@ _2, _3, _4, _5, _6, _12 = (rf"(?:[0-9]{_M}){{{count}}}" for count in ("2", "3", 
 # In so many parts nobody divides one; a column of numbers is none.
 _MOST_MARKS = 6
 _DIVIDED = re.compile(
-    rf"{_FIRST}{_M}(?:(?P<ssn>{_2}{_SIGN}{_2}{_SIGN}{_4})|(?P<card>{_3}{_SIGN}{_4}{_SIGN}{_4}{_SIGN}{_4}|{_12}"
+    rf"{_FIRST}{_M}(?:(?P<card>{_3}{_SIGN}{_4}{_SIGN}{_4}{_SIGN}{_4}|{_12}"
     rf"|{_3}{_SIGN}{_6}{_SIGN}(?:{_5}|{_4}))"
+    rf"|(?P<ssn>{_2}{_SIGN}{_2}{_SIGN}{_4})"
     rf"|(?P<america>{_SIGN}?\(?{_3}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}|{_2}\)?{_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}"
     rf"|(?<=\(){_3}\){_M}[ ]?{_SIGN}?{_3}{_SIGN}{_4}))(?:(?<={MARK})|{_NOT_BEHIND})"
 )

@@ -24,6 +24,8 @@ _HEX = re.compile(r"[0-9a-f]{3,}|[0-9A-F]{3,}")
 # Shares of changes and of characters outside words that make a word random, chosen on code, logs and documents: of one
 # with digits, and of one without, which names in capitals come near to.
 _WITH_DIGITS, _WITHOUT = (0.15, 0.3), (0.3, 0.6)
+# Long names have more ordinary words in them, long keys no more.
+_LONG, _LONG_WITHOUT = 32, (0.25, 0.4)
 # Of letters in one case only there are fewer changes, and more runs of letters by chance: those from and to digits.
 _ONE_CASE = 0.2
 _FEWEST = 0.08
@@ -79,6 +81,6 @@ def is_random(word: str, least: int = _LEAST) -> bool:
     if own.islower() or own.isupper():
         longest = max(pieces, key=len)
         return digits > 1 and len(longest) >= least and len(_CHANGE.findall(longest)) >= _ONE_CASE * len(longest)
-    changes, outside = _WITH_DIGITS if digits else _WITHOUT
+    changes, outside = _WITH_DIGITS if digits else _LONG_WITHOUT if len(own) >= _LONG else _WITHOUT
     left = sum(len(_LIKE_WORDS.sub("", piece)) for piece in pieces)
     return left >= outside * len(own) and sum(len(_CHANGE.findall(piece)) for piece in pieces) >= changes * len(own)

@@ -163,11 +163,12 @@ _BREAK = r"[\\=]?+\r?\n" + _BEHIND
 # An equals sign at the end of a line is mail's own, but not behind a name that a secret is assigned to.
 _NO_NAME = "".join(f"(?<!{end}=)(?<!{end.upper()}=)" for end in ("word", "oken", "cret", "key", "pass", "pwd"))
 _AFTER_WORD = rf"(?:(?<={_PART}[\s\S])|(?<=[0-9]\)[\s\S]))"
+_ENDED = rf"(?:{_CONCATENATED})?+(?:[,_][ \t]*+)?+{_BREAK}"
 _TAG = r"(?:wbr|br)[ ]?/?>[ ]?+"
 _JOIN = re.compile(
     rf"[ \t\"'`\\=\r\n<]{_AFTER_WORD}(?:(?<=\n){_BEHIND}|(?<=\r)\n{_BEHIND}|(?<=[\\=]){_NO_NAME}\r?\n{_BEHIND}"
-    rf"|(?<=[ \t])[ \t]*+(?:(?:[\"'`][ \t]*+)?+(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|[\"'`][ \t]*+{_AGAIN}|<{_TAG})"
-    rf"|(?<=[\"'`])[ \t]*+(?:(?:[,_]|{_CONCATENATED})?+[ \t]*+{_BREAK}|{_AGAIN})"
+    rf"|(?<=[ \t])[ \t]*+(?:(?:[\"'`][ \t]*+)?+{_ENDED}|[\"'`][ \t]*+{_AGAIN}|<{_TAG})"
+    rf"|(?<=[\"'`])[ \t]*+(?:{_ENDED}|{_AGAIN})"
     rf"|(?<=<){_TAG})(?={_PART}|\)[ ]?[0-9])"
 )
 
