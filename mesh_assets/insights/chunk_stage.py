@@ -31,7 +31,8 @@ from mesh_assets.insights.entities import Entities, find_entities
 from mesh_assets.insights.keyphrases import MAX_BYTES, MAX_TEXTS, Phrases, keyphrases
 from mesh_assets.insights.locators import relative_spans
 from mesh_assets.insights.protocol import NOTHING_KNOWN, KnownInsights
-from mesh_assets.insights.secrets import Secret, find_secrets, may_hold_secrets
+from mesh_assets.insights.secret_forms import Secret
+from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, ENTITY, KEYPHRASE
 from mesh_assets.schemas.outcome import Outcome
 

@@ -1,0 +1,272 @@
+"""What leaves: `python benchmarks/leaks.py --data FOLDER`. Canaries are planted in real texts, and a server searched.
+
+Documents and logs are those of FOLDER, code is Python's library and installed packages; all are cut into chunks as a
+drop is, and a case is a question with eight chunks in a row. Each canary (`canaries.py`: keys, cards, social security
+numbers, addresses, passwords; plain, over lines, encoded) is planted in a case, which is redacted and posted to an HTTP
+server on this machine. The bytes that it got are searched for the canary in every form: as it is, without all that
+is no letter or digit, with escapes resolved, and decoded from base64 and hexadecimal digits, at any alignment.
+False redactions are the share of words of the same texts without canaries that were replaced. Rules were developed
+with `--development`: half of the files, and of the kinds, ways and places of canaries, another seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import html
+import json
+import random
+import re
+import sys
+import sysconfig
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from zlib import crc32
+
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from canaries import Canary, canaries
+
+from mesh_assets.chunks.protocol import Source
+from mesh_assets.chunks.stage import chunk_batches
+from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
+from mesh_assets.mesh.redaction.redact import Redaction, redact
+from mesh_assets.schemas.outcome import Outcome
+
+CHUNKS_OF_A_CASE = 8
+# Characters of each of the three that are read; the largest files would be nearly all of it otherwise.
+TEXT_OF_A_KIND, TEXT_OF_A_FILE = 6_000_000, 300_000
+QUESTION = "What goes wrong here, and what should be done about it?"
+Case = list[str]
+
+
+def chunks_of(path: Path) -> list[str]:
+    """The texts of the chunks of a file, none where it has no text."""
+    content = path.read_bytes()
+    told = detect(content[:SAMPLE_BYTES], path.name, whole=len(content) <= SAMPLE_BYTES)
+    source = Source(
+        dataset="benchmark", path=path.name, kind=told.kind, format=told.format, encoding=told.encoding, language=None,
+        start=0, stop=len(content), content_hash="0" * 32, mtime_ns=1_767_225_600 * 10**9,
+        open=lambda: BytesIO(content),
+    )  # fmt: skip
+    made = chunk_batches([source], slice_key="benchmark.000001", chunk_tokens=256, outcome=Outcome())
+    texts = [text for batch in made for text in pa.table({"text": batch["text"]})["text"].to_pylist()]
+    size = 0
+    kept: list[str] = []
+    for text in texts:
+        size += len(text)
+        if size > TEXT_OF_A_FILE:
+            break
+        kept.append(text)
+    return kept
+
+
+def cases(paths: Iterable[Path], half: int) -> list[Case]:
+    """Chunks in a row of files of one half, told by their names."""
+    made: list[Case] = []
+    size = 0
+    for path in paths:
+        if crc32(path.name.encode()) % 2 != half or size > TEXT_OF_A_KIND:
+            continue
+        texts = chunks_of(path)
+        size += sum(map(len, texts))
+        made += [texts[i : i + CHUNKS_OF_A_CASE] for i in range(0, len(texts), CHUNKS_OF_A_CASE)]
+    return made
+
+
+def read(folder: Path, half: int) -> dict[str, list[Case]]:
+    """The cases of code, logs and documents."""
+    code = [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib")]
+    programs = sorted({path for root in code for path in root.rglob("*.py")})
+    random.Random(7).shuffle(programs)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    logs = [path for path in files if path.suffix == ".log"]
+    documents = [
+        path for path in files if path.suffix in (".md", ".html", ".pdf", ".docx", ".pptx", ".txt", ".eml", ".epub")
+    ]
+    return {"code": cases(programs, half), "logs": cases(logs, half), "documents": cases(documents, half)}
+
+
+# --- the call --------------------------------------------------------------------------------------------------------
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Answers every call, and keeps what it got."""
+
+    got: list[bytes]
+
+    def do_POST(self) -> None:
+        self.got.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing."""
+
+
+def serve() -> ThreadingHTTPServer:
+    Recorder.got = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def send(server: ThreadingHTTPServer, case: Case) -> Redaction:
+    """A case as a node gets it: redacted as a whole, then posted."""
+    made = redact([QUESTION, *case])
+    question, *evidence = (text.text for text in made.texts)
+    said = "\n".join(f"<evidence id=E{n}>\n{text}\n</evidence>" for n, text in enumerate(evidence, 1))
+    body = {"model": "m", "messages": [{"role": "system", "content": said}, {"role": "user", "content": question}]}
+    content = json.dumps(body).encode("utf-8", "surrogatepass")
+    urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/v1/chat/completions", content).read()
+    return made
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+_ALNUM = re.compile(r"[^A-Za-z0-9]+")
+_RUN, _HEX_RUN = re.compile(r"[A-Za-z0-9+/]{11,}"), re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
+
+
+def readings(body: bytes) -> Iterator[str]:
+    """All that can be read in what was sent, without what is no letter or digit."""
+    messages = json.loads(body)["messages"]
+    text = "\n".join(re.sub(r"</?evidence.*?>", "", message["content"]) for message in messages)
+    for plain in (text, resolved(text)):
+        yield _ALNUM.sub("", plain)
+        whole = re.sub(r"[\s\"'>#\\*|]+", "", plain)
+        for encoded in (plain, whole):
+            yield from decoded(encoded, 2)
+
+
+def resolved(text: str) -> str:
+    for _ in range(3):
+        text = re.sub(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})", lambda m: chr(int(m[1] or m[2], 16)), text)
+        text = html.unescape(urllib.parse.unquote(text, errors="replace"))
+    return text
+
+
+def decoded(text: str, depth: int) -> Iterator[str]:
+    """What runs of base64 and of hexadecimal digits in `text` say, at any alignment."""
+    runs = _RUN.findall(text.replace("-", "+").replace("_", "/"))
+    parts = [_b64(run[start:]) for start in range(4) for run in runs if len(run) > start + 7]
+    for run in _HEX_RUN.findall(text):
+        parts += [binascii.unhexlify(part[: len(part) // 2 * 2]).decode("latin-1") for part in (run, run[1:])]
+    if parts:
+        said = "\n".join(parts)
+        yield _ALNUM.sub("", said)
+        if depth > 1:
+            yield from decoded(said.replace("\0", ""), depth - 1)
+
+
+def _b64(run: str) -> str:
+    run = run[: len(run) - 1] if len(run) % 4 == 1 else run
+    return base64.b64decode(run + "=" * (-len(run) % 4)).decode("latin-1")
+
+
+def signs_of(canary: Canary) -> str:
+    """The letters and digits that must not be read; of a private key a line of its body."""
+    value = canary.value.splitlines()[2] if canary.kind == "private key" else canary.value
+    return _ALNUM.sub("", value)
+
+
+# --- the two measures ------------------------------------------------------------------------------------------------
+
+
+def planted(case: Case, canary: Canary, draw: random.Random) -> Case:
+    """`case` with the canary in a line of its own, or over the border between two chunks."""
+    made = list(case)
+    at = draw.randrange(len(made))
+    first, cut, second = canary.written.partition("\f")
+    if cut:
+        made[at : at + 1] = [f"{made[at]}\n{first}", f"{second}{made[at]}"]
+        return made
+    lines = made[at].splitlines(keepends=True)
+    place = draw.randrange(len(lines) + 1)
+    made[at] = "".join((*lines[:place], first, *lines[place:]))
+    return made
+
+
+def leaks(texts: dict[str, list[Case]], made: Sequence[Canary], seed: int) -> list[tuple[Canary, str]]:
+    """The canaries that arrived, each with the line that it was planted as after redaction."""
+    draw = random.Random(seed)
+    server = serve()
+    found: list[tuple[Canary, str]] = []
+    for canary in made:
+        kind = draw.choice([name for name, all_ in texts.items() if all_])
+        send(server, planted(draw.choice(texts[kind]), canary, draw))
+        body = Recorder.got.pop()
+        signs = signs_of(canary)
+        if any(signs in reading for reading in readings(body)):
+            found.append((canary, kind))
+    server.shutdown()
+    return found
+
+
+def false_redactions(all_cases: Iterable[Case]) -> tuple[int, int, float, Counter[str], list[str]]:
+    """Words replaced, all words, CPU-seconds, kinds of what was replaced, and what it was, without canaries."""
+    replaced = words = 0
+    seconds = 0.0
+    kinds: Counter[str] = Counter()
+    seen: list[str] = []
+    for case in all_cases:
+        start = time.process_time()
+        made = redact([QUESTION, *case])
+        seconds += time.process_time() - start
+        for text, redacted in zip(case, made.texts[1:], strict=True):
+            spans = [(r.start, r.stop) for r in redacted.replacements]
+            kinds.update(r.kind for r in redacted.replacements)
+            seen += [f"{r.reason}: {text[r.start : r.stop]!r}" for r in redacted.replacements]
+            for word in re.finditer(r"\S+", text):
+                words += 1
+                replaced += any(first < word.end() and word.start() < last for first, last in spans)
+    return replaced, words, seconds, kinds, seen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--development", action="store_true")
+    parser.add_argument("--show", action="store_true", help="what leaked and what was replaced, of development only")
+    options = parser.parse_args()
+    half = 0 if options.development else 1
+    texts = read(options.data, half)
+    if not all(texts[kind] for kind in ("logs", "documents")):
+        raise SystemExit(f"{options.data} has no logs or no documents.")
+    total = [0, 0]
+    for name, some in texts.items():
+        replaced, words, seconds, kinds, seen = false_redactions(some)
+        size = sum(len(text) for case in some for text in case)
+        total[0] += replaced
+        total[1] += words
+        share = f"{replaced / max(words, 1):.3%}"
+        print(f"{name:>10}: {size / 1e6:6.2f} MB, {words:>9,} words, replaced {share} {dict(kinds)}")
+        print(f"{'':>10}  {size / 1e6 / seconds:.1f} MB per CPU-second")
+        if options.show and options.development:
+            random.Random(1).shuffle(seen)
+            print(*seen[:40], sep="\n")
+    made = canaries(20261128 + half, options.rounds, everything=not options.development)
+    found = leaks(texts, made, half)
+    for title, key in (("kind", "kind"), ("way", "way"), ("place", "place")):
+        print(f"leaked by {title}:", dict(Counter(getattr(canary, key) for canary, _ in found)))
+    if options.show and options.development:
+        print(*(f"{canary} in {kind}" for canary, kind in found[:80]), sep="\n")
+    held = sum(canary.held_out for canary in made)
+    print(f"{len(made):,} canaries; held out {held:,}, of these leaked {sum(canary.held_out for canary, _ in found)}")
+    print(f"leaked={len(found)} false_redactions_pct={100 * total[0] / max(total[1], 1):.2f}")
+
+
+if __name__ == "__main__":
+    main()
