@@ -57,10 +57,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "insights",
         (
-            _asset("chunk_insights", "parquet", version="2"),
+            _asset("chunk_insights", "parquet", version="3"),
             _asset("chunk_relations", "parquet"),
             _asset("log_events", "parquet", version="2", attached=("log_templates", "log_insights")),
-            _asset("slice_insights", "parquet", version="7"),
+            _asset("slice_insights", "parquet", version="8"),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
         ),
