@@ -184,8 +184,6 @@ _FORM_OF = [number for number, form in enumerate(FORMS) for _ in form.literals]
 SOMEWHERE = "|".join(f"(?:{form.sign or form.body.replace('(?P<value>', '(?:')})" for form in FORMS)
 
 
-
-
 class Words:
     """A set of words, and a search for where one of them may stand in a text; they have three characters or more.
 
