@@ -48,8 +48,8 @@ def spend(path: Path, budgets: Budgets, notes: Path, seed: int) -> None:
             tokens = chance.randint(1_000, 10_000)
             print(reservation.id, tokens, file=file, flush=True)
             if chance.random() < 0.1:
+                print(reservation.id, 0, file=file, flush=True)  # first: a kill behind the release would lose it
                 ledger.release(reservation)
-                print(reservation.id, 0, file=file, flush=True)
             else:
                 ledger.settle(reservation, billed(tokens))
 

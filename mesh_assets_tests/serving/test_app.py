@@ -133,7 +133,10 @@ def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location
             faults: list[str] = []
             page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
             page.goto(f"http://127.0.0.1:{port}/")
+            expect.set_options(timeout=60_000)
+            expect(page.locator("#query")).to_be_focused()
             page.keyboard.type("lantern")
+            expect(page.locator("#query")).to_have_value("lantern")
             page.keyboard.press("Enter")
             expect(page.locator("#hits li").first).to_be_visible()
             expect(page.locator("#hits mark").first).to_have_text("lantern", ignore_case=True)
