@@ -113,6 +113,7 @@ class FaissVectorIndex:
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
         where = where or Filter()
+        self._let_go()
         wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
         nearest = _Nearest(vector, wanted)
         for path in _vector_files(self._folder(model), where.dataset):
@@ -144,6 +145,17 @@ class FaissVectorIndex:
 
     def _path(self, slice_key: str, model: str) -> Path:
         return self._folder(model) / SliceKey.parse(slice_key).dataset / f"{slice_key}{_SUFFIX}"
+
+    def _let_go(self) -> None:
+        """Unmap files that were replaced or forgotten: what a long-lived reader maps stays on the disk."""
+        for key in list(self._mapped):
+            try:
+                stat = Path(key[0]).stat()
+            except OSError:
+                del self._mapped[key]
+                continue
+            if key[1:] != (stat.st_ino, stat.st_mtime_ns, stat.st_size):
+                del self._mapped[key]
 
     def _open(self, path: Path) -> VectorFile | None:
         """The mapped file, or None where it went away since it was listed."""

@@ -122,6 +122,19 @@ def test_a_slice_that_goes_away_between_listing_and_opening_is_skipped(
     assert set(found(index, vectors(1)[0])) == set(ids(3, 3))
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc to see what is mapped")
+def test_a_reader_that_goes_on_keeps_nothing_of_what_was_forgotten_or_replaced(tmp_path: Path) -> None:
+    reader, writer = FaissVectorIndex(tmp_path), FaissVectorIndex(tmp_path)
+    for key in ("a.000001", "b.000001", "c.000001"):
+        writer.replace_slice(key, MODEL, [batch(vectors(9))])
+    assert found(reader, vectors(1)[0])
+    writer.forget_dataset("a")
+    writer.replace_slice("b.000001", MODEL, [batch(vectors(5, 1), 10)])
+    found(reader, vectors(1)[0])
+    mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line]
+    assert mapped and not [line for line in mapped if line.endswith("(deleted)")]
+
+
 def test_readers_see_all_of_the_old_or_all_of_the_new_while_a_writer_replaces(tmp_path: Path) -> None:
     values = vectors(500)
     versions = [batch(values), batch(values, 1000)]
