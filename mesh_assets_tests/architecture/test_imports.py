@@ -75,19 +75,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         if top == "mesh_assets" and _layer(name) in LAYERS:
             assert LAYERS.index(_layer(name)) <= rank, f"{own} may not import {name}"
         assert not (at_load and top in HEAVY | ENGINES), f"{name} must be imported where it is used"
-        if own in (
-            "errors",
-            "atomic",
-            "slices",
-            "wording",
-            "hours",
-            "budgets",
-            "settings",
-            "machine",
-            "stages",
-            "schemas",
-            *PURE,
-        ):
+        if rank < LAYERS.index("storage"):
             assert top not in {"dagster", *(HEAVY - {"torch", "transformers", "sentence_transformers"})}, name
 
 
