@@ -14,6 +14,7 @@ from rich.markup import escape
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.errors import QueryError
+from mesh_assets.reports.prose import amount
 from mesh_assets.search.graph import Graph, Step, Vertex, way
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.duckdb_query import lake_connection
@@ -90,8 +91,14 @@ def _show(start: Vertex, steps: Iterable[Step], others: list[Vertex], *, json: b
         print_json({"start": asdict(start), "steps": [asdict(step) for step in steps]})
         return
     console.print(f"[bold]{_named(start)}[/]")
+    chunks = 0
     for step in steps:
-        console.print(f"  {_WORDS[step.type][not step.is_outgoing]} {_named(step.vertex)}", soft_wrap=True)
+        if step.type == "contains" and step.is_outgoing and step.vertex.type == "chunk":
+            chunks += 1  # their names say nothing that the file's does not
+        else:
+            console.print(f"  {_WORDS[step.type][not step.is_outgoing]} {_named(step.vertex)}", soft_wrap=True)
+    if chunks:
+        console.print(f"  contains {amount(chunks, 'chunk')}")
     if others:
         console.print(f"[dim]Also called so: {'; '.join(map(_named, others[:5]))}.[/]", soft_wrap=True)
 

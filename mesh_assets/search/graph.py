@@ -71,6 +71,8 @@ class Graph(Protocol):
     def steps(self, vertex_ids: Collection[str], *, types: Collection[str] = (), limit: int = 1000) -> list[Step]:
         """Edges at these vertices, in both directions, the strongest first; each other end once for each edge.
 
+        What contains what, and what follows what, comes last: there is most of it, and it says least.
+
         A name that many vertices have is taken for the ones that how it is written fits best; it leads nowhere where
         none fits better than a handful of others.
         """

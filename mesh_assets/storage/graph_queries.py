@@ -41,7 +41,8 @@ _EDGES = """
 SELECT source, target, type, max(weight) AS weight, any_value(written) FROM edges
 WHERE type IN (SELECT unnest($types))
     AND (source IN (SELECT unnest($ids)) OR target IN (SELECT unnest($ids)) OR target IN (SELECT unnest($keys)))
-GROUP BY source, target, type ORDER BY weight DESC, type, source, target LIMIT $limit
+GROUP BY source, target, type
+ORDER BY type IN ('contains', 'follows'), weight DESC, type, source, target LIMIT $limit
 """
 
 

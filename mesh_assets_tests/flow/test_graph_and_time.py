@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -161,6 +162,8 @@ def test_around_a_moment_stand_events_and_values_of_all_files(timeline: Timeline
 def test_the_commands_say_it(location: Location) -> None:
     shown = mesh(location, "graph", "take").stdout
     assert "is called by" in shown and "Till.sell" in shown
+    file = mesh(location, "graph", "shop/till.py").stdout
+    assert "defines class Till" in file and re.search(r"contains \d+ chunk", file) and "contains chunk" not in file
     steps = json.loads(mesh(location, "graph", "Till.sell", "--to", "count", "--edge", "calls", "--json").stdout)[
         "steps"
     ]
