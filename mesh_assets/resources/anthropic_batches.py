@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from mesh_assets.errors import NodeError
 from mesh_assets.mesh.protocol import Completion, Node, Request
-from mesh_assets.resources.anthropic_node import AnthropicNode, sdk_errors
-from mesh_assets.resources.http_calls import asked, failed_in_batch, timeouts
+from mesh_assets.resources.anthropic_node import AnthropicNode
+from mesh_assets.resources.http_calls import failed_in_batch, timeouts
 
 if TYPE_CHECKING:
     from anthropic.types.messages import MessageBatchIndividualResponse
@@ -32,7 +32,7 @@ class AnthropicBatches:
             batches = self._client.opened().messages.batches
             return (await batches.create(requests=cast("list[BatchRequest]", body), timeout=timeouts(seconds))).id
 
-        return await asked(self._node, send, seconds=seconds, errors=sdk_errors())
+        return await self._client.asked(send, seconds=seconds)
 
     async def find(self, name: str, *, seconds: float) -> str:
         """Empty: this endpoint keeps no name of ours."""
@@ -48,7 +48,7 @@ class AnthropicBatches:
                 return None
             return [each async for each in await batches.results(provider_id, timeout=timeouts(seconds))]
 
-        said = await asked(self._node, fetch, seconds=seconds, errors=sdk_errors())
+        said = await self._client.asked(fetch, seconds=seconds)
         return None if said is None else {each.custom_id: self._result(each) for each in said}
 
     async def close(self) -> None:

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, cast
 from pydantic import BaseModel
 
 from mesh_assets.mesh.prompts import system_words
-from mesh_assets.mesh.protocol import Completion, Finish, Node, Request, Usage
+from mesh_assets.mesh.protocol import Completion, Finish, Request, Usage
 from mesh_assets.resources.http_calls import (
     ATTEMPT_HEADER,
     SdkErrors,
-    asked,
+    SdkNode,
     http_client,
-    missing_model,
     read_body,
     read_part,
     timeouts,
 )
 
 if TYPE_CHECKING:
+    import httpx2
     from anthropic import AsyncAnthropic
     from anthropic.types import MessageParam
     from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
@@ -63,18 +63,12 @@ class _Answered(BaseModel):
     usage: object = None
 
 
-class AnthropicNode:
+class AnthropicNode(SdkNode["AsyncAnthropic"]):
     """A Client for a node of the provider `anthropic`."""
-
-    def __init__(self, node: Node, key: str) -> None:
-        self.node = node
-        self._key = key
-        self._sdk: AsyncAnthropic | None = None
 
     async def complete(self, request: Request, *, seconds: float, attempt: str) -> Completion:
         """The completion, within `seconds`; NodeError where there is none."""
-        raw = await asked(
-            self.node,
+        raw = await self.asked(
             lambda: self.opened().messages.with_raw_response.create(
                 **self.parameters(request),
                 # Version 2 of the SDK knows no `temperature`: parameters go into the body as they are.
@@ -83,38 +77,31 @@ class AnthropicNode:
                 timeout=timeouts(seconds),
             ),
             seconds=seconds,
-            errors=sdk_errors(),
         )
         return self.read(await raw.read())
 
-    async def check(self, *, seconds: float) -> str:
-        """Empty where the server answers and lists the model, or lists none."""
-        listed = await asked(
-            self.node,
-            lambda: self.opened().get("/v1/models", cast_to=object, options={"timeout": timeouts(seconds)}),
-            seconds=seconds,
-            errors=sdk_errors(),
+    def connected(self) -> "AsyncAnthropic":
+        """A new client of the SDK."""
+        from anthropic import AsyncAnthropic
+
+        return AsyncAnthropic(
+            api_key=self.key,
+            base_url=self.node.base_url or _ANTHROPIC,
+            max_retries=0,
+            http_client=http_client(self.node),
         )
-        return missing_model(self.node, listed)
 
-    async def close(self) -> None:
-        """End connections."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+    async def listed(self, timeout: "httpx2.Timeout") -> object:
+        """What the server answers to who asks for its models."""
+        return await self.opened().get("/v1/models", cast_to=object, options={"timeout": timeout})
 
-    def opened(self) -> "AsyncAnthropic":
-        """The SDK's client, made at its first use."""
-        if self._sdk is None:
-            from anthropic import AsyncAnthropic
+    def errors(self) -> SdkErrors:
+        """The exceptions of the SDK."""
+        import anthropic
 
-            self._sdk = AsyncAnthropic(
-                api_key=self._key or "none",
-                base_url=self.node.base_url or _ANTHROPIC,
-                max_retries=0,
-                http_client=http_client(self.node),
-            )
-        return self._sdk
+        return SdkErrors(
+            anthropic.APITimeoutError, anthropic.APIConnectionError, anthropic.APIStatusError, anthropic.AnthropicError
+        )
 
     def _asked(self, request: Request) -> list[dict[str, object]]:
         """The evidence, up to which a prompt cache holds the request, then the question."""
@@ -150,12 +137,3 @@ class AnthropicNode:
         finish = _FINISH.get(answered.stop_reason or "", "other")
         usage = read_part(answered.usage, _Usage)
         return Completion(text, finish, usage.tokens() if usage else None, answered.id or "")
-
-
-def sdk_errors() -> SdkErrors:
-    """The exceptions of Anthropic's SDK."""
-    import anthropic
-
-    return SdkErrors(
-        anthropic.APITimeoutError, anthropic.APIConnectionError, anthropic.APIStatusError, anthropic.AnthropicError
-    )

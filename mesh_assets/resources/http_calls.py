@@ -8,9 +8,10 @@ import asyncio
 import email.utils
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -42,6 +43,58 @@ class SdkErrors:
     connection: type[Exception]
     status: type[Exception]
     any: type[Exception]
+
+
+class Sdk(Protocol):
+    """What the clients of both SDKs have."""
+
+    async def close(self) -> None:
+        """End connections."""
+        ...
+
+
+S = TypeVar("S", bound=Sdk)
+
+
+class SdkNode(ABC, Generic[S]):
+    """A node behind an SDK, whose client is made at its first use. `key` may be empty where the server wants none."""
+
+    def __init__(self, node: Node, key: str) -> None:
+        self.node = node
+        self.key = key or "none"
+        self._sdk: S | None = None
+
+    @abstractmethod
+    def connected(self) -> S:
+        """A new client of the SDK, without retries of its own."""
+
+    @abstractmethod
+    async def listed(self, timeout: "httpx2.Timeout") -> object:
+        """What the server answers to who asks for its models, as it came."""
+
+    @abstractmethod
+    def errors(self) -> SdkErrors:
+        """The exceptions of the SDK."""
+
+    def opened(self) -> S:
+        """The client of the SDK."""
+        if self._sdk is None:
+            self._sdk = self.connected()
+        return self._sdk
+
+    async def asked(self, ask: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+        """The answer within `seconds`; NodeError says how it failed."""
+        return await asked(self.node, ask, seconds=seconds, errors=self.errors())
+
+    async def check(self, *, seconds: float) -> str:
+        """Empty where the server answers and lists the model, or lists none."""
+        return missing_model(self.node, await self.asked(lambda: self.listed(timeouts(seconds)), seconds=seconds))
+
+    async def close(self) -> None:
+        """End connections."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
 
 
 def http_client(node: Node) -> "httpx2.AsyncClient":

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from mesh_assets.errors import NodeError
 from mesh_assets.mesh.protocol import Completion, Node, Request
-from mesh_assets.resources.http_calls import asked, failed_in_batch, timeouts
-from mesh_assets.resources.openai_node import OpenAINode, sdk_errors
+from mesh_assets.resources.http_calls import failed_in_batch, timeouts
+from mesh_assets.resources.openai_node import OpenAINode
 
 # How the batch is found again that was sent while nobody could note its name.
 _NAME = "mesh_batch"
@@ -52,7 +52,7 @@ class OpenAIBatches:
             )
             return batch.id
 
-        return await asked(self._node, send, seconds=seconds, errors=sdk_errors())
+        return await self._client.asked(send, seconds=seconds)
 
     async def find(self, name: str, *, seconds: float) -> str:
         """The id of the batch that carries our name."""
@@ -61,7 +61,7 @@ class OpenAIBatches:
             page = await self._client.opened().batches.list(limit=_LISTED, timeout=timeouts(seconds))
             return next((each.id for each in page.data if (each.metadata or {}).get(_NAME) == name), "")
 
-        return await asked(self._node, look, seconds=seconds, errors=sdk_errors())
+        return await self._client.asked(look, seconds=seconds)
 
     async def collect(self, provider_id: str, *, seconds: float) -> Mapping[str, Completion | NodeError] | None:
         """What became of each request; those of which the files of an ended batch say nothing are missing."""
@@ -74,7 +74,7 @@ class OpenAIBatches:
             files = [each for each in (batch.output_file_id, batch.error_file_id) if each]
             return [(await sdk.files.content(each, timeout=timeouts(seconds))).text for each in files]
 
-        texts = await asked(self._node, fetch, seconds=seconds, errors=sdk_errors())
+        texts = await self._client.asked(fetch, seconds=seconds)
         return None if texts is None else dict(self._results("\n".join(texts)))
 
     async def close(self) -> None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, cast
 from pydantic import BaseModel
 
 from mesh_assets.mesh.prompts import system_words
-from mesh_assets.mesh.protocol import Completion, Finish, Node, Request, Usage
+from mesh_assets.mesh.protocol import Completion, Finish, Request, Usage
 from mesh_assets.resources.http_calls import (
     ATTEMPT_HEADER,
     SdkErrors,
-    asked,
+    SdkNode,
     http_client,
-    missing_model,
     read_body,
     read_part,
     timeouts,
@@ -24,6 +23,7 @@ from mesh_assets.resources.http_calls import (
 )
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionMessageParam
 
@@ -73,18 +73,12 @@ class _Answered(BaseModel):
     usage: object = None
 
 
-class OpenAINode:
+class OpenAINode(SdkNode["AsyncOpenAI"]):
     """A Client for a node of the provider `openai`; `key` may be empty where the server wants none."""
-
-    def __init__(self, node: Node, key: str) -> None:
-        self.node = node
-        self._key = key
-        self._sdk: AsyncOpenAI | None = None
 
     async def complete(self, request: Request, *, seconds: float, attempt: str) -> Completion:
         """The completion, within `seconds`; NodeError where there is none."""
-        raw = await asked(
-            self.node,
+        raw = await self.asked(
             lambda: self.opened().chat.completions.with_raw_response.create(
                 model=self.node.model,
                 messages=self.messages(request),
@@ -93,38 +87,29 @@ class OpenAINode:
                 timeout=timeouts(seconds),
             ),
             seconds=seconds,
-            errors=sdk_errors(),
         )
         return self.read(raw.content)
 
-    async def check(self, *, seconds: float) -> str:
-        """Empty where the server answers and lists the model, or lists none."""
-        listed = await asked(
-            self.node,
-            lambda: self.opened().get("/models", cast_to=object, options={"timeout": timeouts(seconds)}),
-            seconds=seconds,
-            errors=sdk_errors(),
+    def connected(self) -> "AsyncOpenAI":
+        """A new client of the SDK."""
+        from openai import AsyncOpenAI
+
+        return AsyncOpenAI(
+            api_key=self.key,
+            base_url=self.node.base_url or _OPENAI,
+            max_retries=0,
+            http_client=http_client(self.node),
         )
-        return missing_model(self.node, listed)
 
-    async def close(self) -> None:
-        """End connections."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.close()
+    async def listed(self, timeout: "httpx2.Timeout") -> object:
+        """What the server answers to who asks for its models."""
+        return await self.opened().get("/models", cast_to=object, options={"timeout": timeout})
 
-    def opened(self) -> "AsyncOpenAI":
-        """The SDK's client, made at its first use."""
-        if self._sdk is None:
-            from openai import AsyncOpenAI
+    def errors(self) -> SdkErrors:
+        """The exceptions of the SDK."""
+        import openai
 
-            self._sdk = AsyncOpenAI(
-                api_key=self._key or "none",
-                base_url=self.node.base_url or _OPENAI,
-                max_retries=0,
-                http_client=http_client(self.node),
-            )
-        return self._sdk
+        return SdkErrors(openai.APITimeoutError, openai.APIConnectionError, openai.APIStatusError, openai.OpenAIError)
 
     def messages(self, request: Request) -> "list[ChatCompletionMessageParam]":
         """The request as turns of a chat, what is the same for many first."""
@@ -170,10 +155,3 @@ def _is_strict(schema: object) -> bool:
         if part.get("additionalProperties") is not False or set(named) != set(required):
             return False
     return all(_is_strict(inner) for inner in part.values())
-
-
-def sdk_errors() -> SdkErrors:
-    """The exceptions of OpenAI's SDK."""
-    import openai
-
-    return SdkErrors(openai.APITimeoutError, openai.APIConnectionError, openai.APIStatusError, openai.OpenAIError)
