@@ -2,10 +2,7 @@
 
     <state>/ledger.sqlite
 
-Each verb is a transaction of its own on a connection of its own, so forks, threads and kills need no care: what was not
-committed is rolled back by whoever opens the file next. A rollback journal, synced with each commit, rather than a WAL:
-SQLite before 3.51.3 may damage a WAL that several processes check-point at once, and a call takes a thousand times as
-long as a commit. Amounts are integers of 1e-12 USD.
+Each verb is a transaction of its own (`sqlite_file`). Amounts are integers of 1e-12 USD.
 
 What a call may cost belongs to `costs`; who reads the record, in what words, to `spending` and the command line.
 """
@@ -16,32 +13,31 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mesh_assets.budgets import Budgets, ScopeKind
 from mesh_assets.errors import BudgetError, LedgerError
 from mesh_assets.mesh.costs import UNIT, cost_of, is_possible, usd
 from mesh_assets.mesh.protocol import Billed, Price, Receipt, Reservation, Scope, Usage
 from mesh_assets.mesh.spending import Budget, Spending, Unsettled
+from mesh_assets.mesh.sqlite_file import SqliteFile
 
 LEDGER = "ledger.sqlite"
 # In the place of a dataset that was forgotten; no key of a dataset looks like it.
 FORGOTTEN = "(forgotten)"
-_VERSION = 1
-# A commit takes milliseconds; a disk that is busy with a slice may take seconds for it, with many waiting.
-_BUSY_SECONDS = 60.0
 # A reader holds up writers for as long as it reads.
 _RECEIPTS_AT_ONCE = 5_000
-# What is deleted is overwritten: `mesh forget` leaves no name behind.
-_PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON")
 # USD, so that sums stay far within 64 bits.
 _MOST = Decimal(1_000_000)
+_REMEDY = (
+    "Make room and allow writing there; where it is damaged, put a backup in its place. "
+    "Until then no node that costs money is called."
+)
 _SCHEMA = """
 CREATE TABLE calls (
     number INTEGER PRIMARY KEY,
@@ -119,7 +115,7 @@ class SqliteLedger:
     """
 
     def __init__(self, path: Path, budgets: Budgets, *, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self._file = SqliteFile(path, _SCHEMA, error=LedgerError, remedy=_REMEDY)
         self._budgets = budgets
         self._clock = clock
 
@@ -128,7 +124,7 @@ class SqliteLedger:
         units, now = _units(amount), self._clock()
         reservation = Reservation(uuid.uuid4().hex, units * UNIT, now + seconds)
         counted = _with_month(scopes, now)
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             self._check(db, units, counted)
             number = db.execute(
                 "INSERT INTO calls (id, node, reserved, made, expires, state) VALUES (?, ?, ?, ?, ?, 'open')",
@@ -143,7 +139,7 @@ class SqliteLedger:
         cost = _cost(billed)
         if cost is None:
             billed = replace(billed, usage=None)
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             number, reserved, state = self._find(db, reservation)
             before = next(_receipts(db, "WHERE calls.number = ?", number), None)
             if before is not None and (cost is None or before.billed.usage is not None):
@@ -157,7 +153,7 @@ class SqliteLedger:
 
     def release(self, reservation: Reservation) -> None:
         """See `Ledger.release`."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             number, reserved, state = self._find(db, reservation)
             if state == "open":
                 db.execute("UPDATE calls SET state = 'released' WHERE number = ?", (number,))
@@ -165,7 +161,7 @@ class SqliteLedger:
 
     def left(self, scopes: Sequence[Scope]) -> Decimal | None:
         """See `Ledger.left`."""
-        with self._transaction("DEFERRED") as db:
+        with self._file.transaction("DEFERRED") as db:
             found = [self._budget(db, scope) for scope in _with_month(scopes, self._clock())]
         limited = [b.left for b in found if b.left is not None]
         per_call = self._budgets.kinds.get("call")
@@ -173,7 +169,7 @@ class SqliteLedger:
 
     def budgets(self, *kinds: ScopeKind) -> list[Budget]:
         """The scopes of these kinds that money was spent or reserved in, by name, with their limits."""
-        with self._transaction("DEFERRED") as db:
+        with self._file.transaction("DEFERRED") as db:
             return [
                 self._budget(db, Scope(kind, name))
                 for kind in kinds
@@ -182,14 +178,14 @@ class SqliteLedger:
 
     def month(self) -> Budget:
         """The budget of the present month."""
-        with self._transaction("DEFERRED") as db:
+        with self._file.transaction("DEFERRED") as db:
             return self._budget(db, _month(self._clock()))
 
     def receipts(self, dataset: str | None = None) -> Iterator[Receipt]:
         """Receipts in the order of their calls, all or of one dataset, read as they are asked for."""
         last = 0
         while True:
-            with self._transaction("DEFERRED") as db:
+            with self._file.transaction("DEFERRED") as db:
                 rows = list(_numbered(db, _NEXT_RECEIPTS, last, dataset, dataset, _RECEIPTS_AT_ONCE))
             if not rows:
                 return
@@ -198,13 +194,13 @@ class SqliteLedger:
 
     def spending(self, dataset: str | None = None) -> list[Spending]:
         """What was spent, in all or for one dataset, summed by node, dataset, depth and day."""
-        with self._transaction("DEFERRED") as db:
+        with self._file.transaction("DEFERRED") as db:
             found = db.execute(_SPENDING, {"dataset": dataset}).fetchall()
             return [_spending(row) for row in found]
 
     def unsettled(self, dataset: str | None = None) -> list[Unsettled]:
         """Reservations that nobody settled or released in time, all or of one dataset, the oldest first."""
-        with self._transaction("DEFERRED") as db:
+        with self._file.transaction("DEFERRED") as db:
             rows = db.execute(_UNSETTLED, {"now": self._clock(), "dataset": dataset}).fetchall()
             return [
                 Unsettled(Reservation(call, units * UNIT, expires), node, made, _scopes(db, number))
@@ -213,7 +209,7 @@ class SqliteLedger:
 
     def forget(self, dataset: str) -> None:
         """Take out the name of a dataset, and those of its runs and cases. What was paid stays on the record."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             calls = db.execute("SELECT call FROM counted WHERE kind = 'dataset' AND name = ?", (dataset,)).fetchall()
             scopes = {Scope("dataset", dataset), Scope("dataset", FORGOTTEN)}
             for (number,) in calls:
@@ -260,48 +256,10 @@ class SqliteLedger:
         row = db.execute("SELECT number, reserved, state FROM calls WHERE id = ?", (reservation.id,)).fetchone()
         if row is None:
             raise LedgerError(
-                f"{self._path} has no reservation {reservation.id}.",
+                f"{self._file.path} has no reservation {reservation.id}.",
                 remedy="`mesh cost --unsettled` lists those that wait. Was the file replaced during a call?",
             )
         return row
-
-    @contextmanager
-    def _transaction(self, mode: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Generator[sqlite3.Connection]:
-        """A connection within a transaction: committed when the block ends, rolled back when it fails."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as db:
-                for pragma in _PRAGMAS:
-                    db.execute(f"PRAGMA {pragma}")
-                _prepare(db, self._path)
-                db.execute(f"BEGIN {mode}")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
-        except (sqlite3.Error, OSError, OverflowError) as error:
-            raise LedgerError(
-                f"{self._path} cannot be used: {error}.",
-                remedy="Make room and allow writing there; where it is damaged, put a backup in its place. "
-                "Until then no node that costs money is called.",
-            ) from error
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file; LedgerError for a file of a later version."""
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found > _VERSION:
-        raise LedgerError(f"{path} is of a later version of the mesh.", remedy="Update the mesh; nothing was changed.")
-    if found == 0:
-        db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA user_version").fetchone() == (0,):  # others may have been first
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {_VERSION}")
-        db.execute("COMMIT")
 
 
 def _book(db: sqlite3.Connection, scopes: Sequence[Scope], *, spent: int = 0, held: int = 0) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh_assets.mesh.protocol import Batch, BatchItem, Reservation
-from mesh_assets.resources.sqlite_file import SqliteFile
+from mesh_assets.mesh.sqlite_file import SqliteFile
 from mesh_assets.settings import Settings
 
 _TABLES = """

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mesh_assets.mesh.protocol import Kept
-from mesh_assets.resources.sqlite_file import SqliteFile
+from mesh_assets.mesh.sqlite_file import SqliteFile
 from mesh_assets.settings import Settings
 
 _TABLES = """
@@ -74,7 +74,7 @@ class SqliteCallLog:
         """How the calls of each node ended, by its name; nothing is written where there never was a call."""
         if not self._file.exists:
             return {}
-        with self._file.transaction() as connection:
+        with self._file.transaction("DEFERRED") as connection:
             ended = connection.execute(
                 "SELECT node, sum(rejected = '') AS answered, sum(rejected != '') AS rejected, 0 AS failed"
                 " FROM completions GROUP BY node"
@@ -92,7 +92,7 @@ class SqliteCallLog:
         """The completions that were no answers, with their text and the reason, oldest first."""
         if not self._file.exists:
             return []
-        with self._file.transaction() as connection:
+        with self._file.transaction("DEFERRED") as connection:
             rows = connection.execute("SELECT * FROM completions WHERE rejected != '' ORDER BY rowid").fetchall()
         return [Kept(**dict(row)) for row in rows]
 
@@ -104,7 +104,7 @@ class SqliteCallLog:
             self._file.compact()
 
     def _one(self, query: str, *values: str) -> Kept | None:
-        with self._file.transaction() as connection:
+        with self._file.transaction("DEFERRED") as connection:
             row = connection.execute(query, values).fetchone()
         return Kept(**dict(row)) if row is not None else None
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mesh_assets.mesh.protocol import Entry, Node
-from mesh_assets.resources.sqlite_file import SqliteFile
+from mesh_assets.mesh.sqlite_file import SqliteFile
 from mesh_assets.settings import Settings
 
 _TABLES = """

@@ -275,7 +275,7 @@ def test_a_ledger_of_a_later_version_is_left_alone(ledger: SqliteLedger, tmp_pat
 def test_a_ledger_that_another_holds_too_long_is_an_error(
     ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mesh_assets.mesh.sqlite_ledger._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("mesh_assets.mesh.sqlite_file._BUSY_SECONDS", 0.05)
     ledger.reserve(CENT, [], seconds=60)
     holder = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ import pytest
 
 from mesh_assets.budgets import Budgets
 from mesh_assets.errors import BudgetError
-from mesh_assets.mesh import sqlite_ledger
+from mesh_assets.mesh import sqlite_file, sqlite_ledger
 from mesh_assets.mesh.sqlite_ledger import SqliteLedger
 from mesh_assets_tests.mesh.money import billed, scopes
 
@@ -34,7 +34,7 @@ def processes() -> multiprocessing.context.ForkServerContext:
 def spend(path: Path, budgets: Budgets, notes: Path, seed: int) -> None:
     """Reserve and settle until the money of both datasets is gone; note each call before and after it is made."""
     # The disk survives a kill: waiting for it would only make the test slow.
-    sqlite_ledger._PRAGMAS = tuple(text.replace("FULL", "OFF") for text in sqlite_ledger._PRAGMAS)
+    sqlite_file._PRAGMAS = tuple(text.replace("FULL", "OFF") for text in sqlite_file._PRAGMAS)
     ledger, chance = SqliteLedger(path, budgets), random.Random(seed)
     datasets = ["a", "b"]
     with notes.open("a") as file:

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from mesh_assets.budgets import Budgets
 from mesh_assets.errors import BudgetError
-from mesh_assets.mesh import sqlite_ledger
+from mesh_assets.mesh import sqlite_file
 from mesh_assets.mesh.costs import UNIT
 from mesh_assets.mesh.protocol import Reservation, Scope
 from mesh_assets.mesh.sqlite_ledger import FORGOTTEN, SqliteLedger
@@ -149,7 +149,7 @@ class Machine(RuleBasedStateMachine):
 
 def test_the_ledger_is_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
     # Not a power failure but the sums are tried here: waiting for the disk would be all of the time.
-    pragmas = [text.replace("FULL", "OFF") for text in sqlite_ledger._PRAGMAS]
-    monkeypatch.setattr(sqlite_ledger, "_PRAGMAS", pragmas)
+    pragmas = [text.replace("FULL", "OFF") for text in sqlite_file._PRAGMAS]
+    monkeypatch.setattr(sqlite_file, "_PRAGMAS", pragmas)
     few = settings(max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Machine, settings=few)
