@@ -138,7 +138,7 @@ def joined(
             break
         at = after
         count += 1
-    made = together(sections[index : index + count])
+    made = _together(sections[index : index + count])
     if at - before <= tiny and index + count < len(sections):
         below = sections[index + count]
         if path and below.path[: len(made.path)] == made.path:
@@ -147,7 +147,7 @@ def joined(
     return made, count
 
 
-def together(sections: list[Section]) -> Section:
+def _together(sections: list[Section]) -> Section:
     """Joined sections as one: below the first one's path, or that of its parent where its siblings follow it."""
     first = next((section for section in sections if section.path), sections[0])
     path = first.path

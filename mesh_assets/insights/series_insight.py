@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import numpy as np
@@ -18,7 +17,7 @@ from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.series_anomalies import Anomaly, anomalies
-from mesh_assets.insights.series_reader import Points, SeriesReader
+from mesh_assets.insights.series_reader import Points, SeriesReader, moment_of
 from mesh_assets.insights.wording import amount, duration, period, plural
 from mesh_assets.schemas.citations import Citation
 
@@ -178,7 +177,7 @@ def _profile(trace: _Trace, times: NDArray[np.int64], values: NDArray[np.float64
     ]
     if gaps:
         said.append(f"{plural(gaps, 'time')} the next value came more than twice as late as usual")
-    start, stop = _moment(int(times[0])), _moment(int(times[-1]))
+    start, stop = moment_of(int(times[0])), moment_of(int(times[-1]))
     return Insight(
         kind=trace.kind,
         type="series_profile",
@@ -199,8 +198,8 @@ def _anomaly(
     name = mask(trace.name)
     value, start, stop = (
         float(values[anomaly.peak]),
-        _moment(int(times[anomaly.first])),
-        _moment(int(times[anomaly.last])),
+        moment_of(int(times[anomaly.first])),
+        moment_of(int(times[anomaly.last])),
     )
     when = {"day": " at that time of the day", "week": " at that time of the week"}.get(anomaly.season, "")
     around = max(_AROUND, 2 * (anomaly.last - anomaly.first))
@@ -237,14 +236,10 @@ def _plotted(
         start + int(np.argmax(np.abs(values[start : start + step] - middle))) for start in range(0, len(times), step)
     ]
     shown: dict[str, object] = {
-        "x": [_moment(int(times[at])).isoformat() for at in chosen],
+        "x": [moment_of(int(times[at])).isoformat() for at in chosen],
         "y": [float(values[at]) for at in chosen],
         "unit": unit,
     }
     if marked is not None:
         shown["marked"] = [marked[0] // step, marked[1] // step]
     return shown
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
@@ -311,6 +312,11 @@ def _keys(frame: pl.DataFrame, labels: tuple[str, ...]) -> tuple[NDArray[np.int6
     numbers = filled.join(distinct, on=filled.columns, how="left", maintain_order="left")["_number"]
     keys = [tuple(map(str, row)) for row in distinct.drop("_number").rows()]
     return numbers.to_numpy().astype(np.int64), keys
+
+
+def moment_of(time: int) -> datetime:
+    """What `time`, in us since 1970 UTC, says."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
 
 
 def series_id(dataset: str, path: str, name: str, labels: dict[str, str]) -> str:

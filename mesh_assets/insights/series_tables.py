@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.columns import column_of, rows_of
 from mesh_assets.insights.protocol import SliceBatch
-from mesh_assets.insights.series_reader import Points, SeriesReader, series_id
+from mesh_assets.insights.series_reader import Points, SeriesReader, moment_of, series_id
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets.schemas.series_points import SERIES, SERIES_POINTS
 
@@ -70,8 +69,8 @@ class _Series:
             "points": self.points,
             "seconds": usual / 1e6 if usual else None,
             "gaps": gaps,
-            "time_start": _moment(self.first),
-            "time_stop": _moment(self.last),
+            "time_start": moment_of(self.first),
+            "time_stop": moment_of(self.last),
         }
 
 
@@ -129,7 +128,3 @@ def _usual(counts: dict[int, int]) -> int:
         if seen >= half:
             return distance
     return 0
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
