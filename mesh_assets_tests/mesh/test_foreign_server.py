@@ -22,14 +22,10 @@ from mesh_assets.mesh.protocol import Limits
 from mesh_assets_tests.mesh.parts import bench, node, question
 from mesh_assets_tests.mesh.tiny_causal import make_tiny_causal
 
-pytestmark = pytest.mark.slow  # it imports torch in a process of its own: half a minute
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """URL and model name of the server."""
-    for package in ("fastapi", "accelerate"):
-        pytest.importorskip(package, reason=f"transformers serve needs {package}, which is not installed")
     model = make_tiny_causal(tmp_path_factory.mktemp("served"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
