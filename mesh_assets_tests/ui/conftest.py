@@ -42,7 +42,9 @@ def settled(mesh: Mesh) -> Mesh:
     return mesh
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright's synchronous API is open, an event loop runs in this thread, and no other test could
+# start one.
+@pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
     with sync_playwright() as playwright:
