@@ -20,6 +20,7 @@ from blake3 import blake3
 from mesh_assets.errors import BudgetError, ModelError, NodeError
 from mesh_assets.mesh.costs import known_price, worst_case
 from mesh_assets.mesh.json_schema import check_schema
+from mesh_assets.mesh.leaving import redacted
 from mesh_assets.mesh.protocol import (
     Billed,
     CallLog,
@@ -112,13 +113,13 @@ class Called:
 class Caller:
     """Calls nodes on one ledger, one pace and one log, which all processes share.
 
-    `redact` makes what goes to `may-leave` nodes; nothing goes to one by another way.
+    `redact` makes what goes to `may-leave` nodes; nothing goes to one by another way, nor as it was.
     """
 
     ledger: Ledger
     pace: Pace
     log: CallLog
-    redact: Redact
+    redact: Redact = redacted
     policy: Policy = Policy()
     clock: Clock = field(default_factory=Clock)
 

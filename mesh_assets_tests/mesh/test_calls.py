@@ -11,7 +11,9 @@ import pytest
 
 from mesh_assets.errors import BudgetError, NodeError, SettingsError
 from mesh_assets.mesh.calls import request_key
-from mesh_assets.mesh.protocol import Leaving, Request
+from mesh_assets.mesh.leaving import redacted
+from mesh_assets.mesh.protocol import Leaving, Provider, Request
+from mesh_assets.mesh.shapes import Evidence
 from mesh_assets_tests.mesh.loopback import GOOD, Loopback, loopback
 from mesh_assets_tests.mesh.parts import CASE, bench, node, question
 
@@ -44,6 +46,24 @@ def test_what_may_leave_goes_redacted_and_its_answer_is_read_back(server: Loopba
     assert SECRET.encode() not in (tmp_path / "calls.sqlite").read_bytes()
     again = made.ask(away, question(ASKED))
     assert (again.is_cached, again.value) == (True, called.value)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_secrets_and_people_in_the_evidence_never_reach_a_server(
+    server: Loopback, tmp_path: Path, provider: Provider
+) -> None:
+    hidden = ("AKIAZ7QF4WXN2K6PLM3T", "ann.smith@shop-mail.org", "4556737586899855", "hunter2-Blue-Horse")
+    text = f"aws_key = {hidden[0]}\nmail {hidden[1]} about card {hidden[2]}\npassword: {hidden[3]}\n"
+    case = replace(CASE, evidence=(Evidence("E1", text), Evidence("E2", f"again {hidden[1]}")))
+    server.answer = lambda prompt: json.dumps(GOOD | {"answer": "Ask [EMAIL_1]."})
+    made = bench(tmp_path, redact=redacted)
+    called = made.ask(replace(node(provider, server), policy="may-leave"), question(case))
+    sent = json.dumps(server.requests)
+    assert [value for value in hidden if value in sent] == []
+    assert sent.count("[EMAIL_1]") == 2, "one person has one name in a case"
+    assert called.value["answer"] == f"Ask {hidden[1]}."
+    kept = (tmp_path / "calls.sqlite").read_bytes()
+    assert [value for value in hidden if value.encode() in kept] == []
 
 
 def test_a_node_on_this_machine_is_asked_as_it_is(server: Loopback, tmp_path: Path) -> None:
