@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
         "intake",
         (
             _asset("drop_manifests", "file", "parquet", partition="dataset"),
-            _asset("raw_partitions", "file", "parquet", version="5"),
+            _asset("raw_partitions", "file", "parquet", version="6"),
         ),
     ),
     Stage("chunks", (_asset("chunk_sets", "parquet", version="7", attached=("symbols", "previews")),)),

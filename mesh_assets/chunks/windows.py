@@ -24,6 +24,8 @@ _FIXED_ORDER = {
     "utf-32": (codecs.BOM_UTF32_BE, "utf-32-be", "utf-32-le"),
 }
 _WIDE = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+# East Asian encodings without state: a character has the same bytes wherever it stands.
+_EAST_ASIAN = frozenset("big5 cp932 shift_jis cp949 euc_kr johab euc_jp gb2312 gbk gb18030".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def _codec(encoding: str) -> Codec:
         name = "utf-8"
     if name in _WIDE:
         return Codec(name, "replace")
+    if name in _EAST_ASIAN:
+        return Codec(name, "surrogateescape")
     if name not in ("utf-8", "utf-8-sig") and _is_one_byte(name):
         return Codec(name, "surrogateescape", one_byte=True)
     return Codec("utf-8", "surrogateescape")
@@ -70,8 +74,8 @@ def _is_one_byte(name: str) -> bool:
 def codec_for(encoding: str | None, head: bytes = b"") -> Codec:
     """The codec of an extent that intake found to be in `encoding` and that begins with `head`.
 
-    UTF-8, UTF-16, UTF-32 and every encoding of one byte a character are read as themselves, anything else as UTF-8
-    with its undecodable bytes marked. UTF-16 and UTF-32 without a byte order mark are little-endian.
+    UTF-8, UTF-16, UTF-32, East Asian encodings and every encoding of one byte a character are read as themselves,
+    anything else as UTF-8 with its undecodable bytes marked. UTF-16 and UTF-32 without a mark are little-endian.
     """
     name = (encoding or "utf-8").lower().replace("_", "-")
     if name in _FIXED_ORDER:

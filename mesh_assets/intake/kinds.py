@@ -34,6 +34,17 @@ class Detected:
 # Formats with a record a line (or, of plain text, lines that stand alone), and encodings in which the byte of a line's
 # end is nothing else: what may be cut between records, and only grows when it is written to.
 _RECORD_FORMATS = frozenset({"log", "csv", "tsv", "jsonl", "plain", "prometheus", "influx"})
+# Share of the bytes of a text that are no ASCII from which on its script is not Latin, and how much is asked for it.
+_FOREIGN, _GUESSED_BYTES = 0.3, 8192
+# Share of a text with zeros in it that is no zero.
+_MOSTLY = 0.9
+# Of encodings that agree on nearly all characters the one where a character never depends on the next.
+_EVERYDAY = {
+    **dict.fromkeys(("shift_jis", "shift_jis_2004", "shift_jisx0213"), "cp932"),
+    **dict.fromkeys(("euc_jis_2004", "euc_jisx0213"), "euc_jp"),
+    "big5hkscs": "big5",
+    "cp1125": "cp866",
+}
 _LINE_ENCODINGS = frozenset({"utf-8", "cp1252"})
 
 
@@ -273,7 +284,7 @@ def _encoding(sample: bytes, *, whole: bool) -> str | None:
         if sample.startswith(mark):
             return codec
     if b"\0" in sample:
-        return _utf16_without_mark(sample) or _utf32_without_mark(sample)
+        return _utf16_without_mark(sample) or _utf32_without_mark(sample) or _with_zeros(sample, whole=whole)
     if sample.isascii():
         return "utf-8"
     try:
@@ -281,8 +292,36 @@ def _encoding(sample: bytes, *, whole: bool) -> str | None:
     except UnicodeDecodeError:
         # Control characters do not occur in any text of one byte a character.
         controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
-        return "cp1252" if controls * 100 < len(sample) else None
+        return _guessed(sample) if controls * 100 < len(sample) else None
     return "utf-8"
+
+
+def _with_zeros(sample: bytes, *, whole: bool) -> str | None:
+    """UTF-8 where zeros stand among what is text without doubt, as where a machine stopped while it wrote a log."""
+    text = sample.replace(b"\0", b"")
+    if len(text) < _MOSTLY * len(sample) or any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in text):
+        return None
+    try:
+        codecs.utf_8_decode(text, "strict", whole)
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"
+
+
+def _guessed(sample: bytes) -> str:
+    """The codec of text in an encoding from before Unicode, Windows's Western one where nothing else is likely.
+
+    A guess from few letters is worse than none: only scripts other than Latin, where most bytes are no ASCII, are told.
+    """
+    letters = sum(byte > 32 for byte in sample)
+    if sum(byte > 127 for byte in sample) < _FOREIGN * letters:
+        return "cp1252"
+    from charset_normalizer import from_bytes
+
+    # To the end of a line: the sample may end within a character.
+    piece = sample[:_GUESSED_BYTES].rpartition(b"\n")[0] or sample[: _GUESSED_BYTES // 2]
+    found = from_bytes(piece).best()
+    return _EVERYDAY.get(found.encoding, found.encoding) if found is not None else "cp1252"
 
 
 def _utf16_without_mark(sample: bytes) -> str | None:

@@ -15,7 +15,19 @@ FORMATS = [
     ("log", "log"),     ("structured", "csv"), ("structured", "tsv"), ("structured", "jsonl"), ("structured", "json"),
     ("metric", "prometheus"), ("metric", "influx"),
 ]  # fmt: skip
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "cp1252", "no such encoding"]
+ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-be",
+    "utf-32",
+    "latin-1",
+    "cp1252",
+    "koi8_r",
+    "cp932",
+    "gb18030",
+    "no such encoding",
+]
 
 # Parts that mean something to one chunker or another, in an order that means nothing.
 WORDS = [

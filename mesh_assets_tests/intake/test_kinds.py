@@ -160,6 +160,32 @@ def test_western_text_that_is_not_utf8_is_still_text() -> None:
     assert detect("Café crème, déjà vu\n".encode("cp1252"), "a.txt", whole=True).encoding == "cp1252"
 
 
+@pytest.mark.parametrize(
+    ("text", "codecs"),
+    [
+        ("Утром сервер базы данных перестал отвечать на запросы.\n", ("cp1251", "koi8_r", "iso8859_5", "cp866")),
+        ("本日の午前、データベースサーバーが応答しなくなりました。\n", ("cp932", "euc_jp")),
+        ("今天早上，数据库服务器停止响应请求，磁盘已满。\n", ("gb18030",)),
+        ("오늘 아침 데이터베이스 서버가 요청에 응답하지 않았습니다.\n", ("cp949",)),
+        ("Heute früh hörte der Server auf, äußerst ärgerlich.\n", ("cp1252",)),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 400])
+def test_text_from_before_unicode_is_read_in_its_own_script(text: str, codecs: tuple[str, ...], times: int) -> None:
+    for codec in codecs:
+        sample = (text * times).encode(codec)[:15_001]
+        found = detect(sample, "letter.txt", whole=times == 1)
+        assert found.kind == "text"
+        assert sample.decode(found.encoding or "", "ignore") == sample.decode(codec, "ignore"), (codec, found)
+
+
+def test_zeros_that_a_crash_left_in_a_log_do_not_make_it_binary() -> None:
+    line = b"2026-11-22 10:42:01 ERROR disk full\n"
+    assert detect(line * 50 + bytes(100) + line * 3, "app.log", whole=True).kind == "log"
+    assert detect(line + bytes(100), "app.log", whole=True).encoding is None
+    assert detect(b"\x01\x02" * 500 + b"\0", "a.dat", whole=True).encoding is None
+
+
 def test_a_character_cut_by_the_sample_does_not_make_it_binary() -> None:
     assert detect("naïve é".encode()[:-1], "a.txt", whole=False).encoding == "utf-8"
 
