@@ -63,6 +63,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("slice_insights", "parquet", version="8"),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
+            _asset("immediate_insights", "parquet", partition="dataset"),
         ),
     ),
     Stage(

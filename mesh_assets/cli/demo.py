@@ -15,11 +15,10 @@ from mesh_assets.cli.console import console
 from mesh_assets.cli.lending import apply_limits, keep_to_cores
 from mesh_assets.cli.samples import SAMPLE_DATASETS, SEARCHES, drop_samples
 from mesh_assets.cli.services import Services, dagster_services
-from mesh_assets.cli.status import run_counts, status_table
+from mesh_assets.cli.status import run_counts, status_table, times_left
 from mesh_assets.cli.up import serve
 from mesh_assets.errors import ServiceError
 from mesh_assets.intake.drop_area import DropArea
-from mesh_assets.machine import concurrent_runs
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.status import DatasetStatus, statuses
@@ -64,7 +63,7 @@ def wait_until_done(settings: Settings, services: Services, datasets: tuple[str,
             found = statuses(lake, area)
             counts = run_counts(found)
             if live is not None:
-                live.update(status_table(found, counts, concurrent_runs(settings)))
+                live.update(status_table(found, counts, times_left(found, lake, settings)))
             elif (line := _line(found)) != shown:
                 shown = line
                 console.print(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,29 +17,39 @@ from mesh_assets.chunks.registry import reading_settings
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.lending import limits_line
 from mesh_assets.cli.run_states import datasets_asked_for, run_states
-from mesh_assets.errors import ModelError
+from mesh_assets.errors import ModelError, SettingsError
 from mesh_assets.health.probe import up_since
-from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.insights.expected_time import Span
+from mesh_assets.insights.wording import plural
+from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
 from mesh_assets.machine import concurrent_runs
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
+from mesh_assets.storage.run_times import pace_of
 from mesh_assets.storage.status import DatasetStatus, statuses
 from mesh_assets.wording import duration, size
 
 
-def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(
+    about: Annotated[str, typer.Argument(help="A dataset, or what `mesh ingest` called its processing id.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Show each dataset: its slices by state, chunks, rejects, and when it will be done."""
     settings = load_settings()
     area = DropArea.of(settings)
-    found = statuses(Lake(settings.state / "lake"), area, present_settings(settings))
+    lake = Lake(settings.state / "lake")
+    changing = DropWatch(area, settings.state / WALKS).changing(area.folders())
+    found = statuses(lake, area, present_settings(settings), changing)
+    if about:
+        found = _only(found, about)
     states = run_states(found)
-    side_by_side = concurrent_runs(settings)
+    left = times_left(found, lake, settings)
     if json:
         rows = [
-            asdict(s)
-            | {"done": s.done, "runs": states.counts[s.dataset], "seconds_left": seconds_left(s, side_by_side)}
+            {name: value for name, value in asdict(s).items() if name not in ("finished_at", "kinds")}
+            | {"done": s.done, "runs": states.counts[s.dataset], **_seconds(left[s.dataset])}
             for s in found
         ]
         places = {"drops": str(settings.drops), "state": str(settings.state), "held": held(settings)}
@@ -48,8 +59,12 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     if up_since(settings.state) is None:
         console.print("`mesh up` is not running: nothing is read until it is, or `dagster dev`.", style="yellow")
     if found:
-        console.print(status_table(found, states.counts, side_by_side))
+        console.print(status_table(found, states.counts, left))
         for dataset in found:
+            if dataset.changing:
+                rest = f"they are read once they did not for {settings.quiet_seconds:g} s"
+                many = plural(dataset.changing, "file changes", "files change")
+                console.print(f"[dim]{escape(dataset.dataset)}: {many} still: {rest}[/]", soft_wrap=True)
             if dataset.reference:
                 place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
                 console.print(f"[dim]{place}[/]", soft_wrap=True)
@@ -85,12 +100,33 @@ def _empty(settings: Settings) -> str:
     return f"Nothing was read yet. Drop a folder into {escape(str(settings.drops))} and run `mesh up`."
 
 
-def seconds_left(dataset: DatasetStatus, side_by_side: int) -> float | None:
-    """Estimate from the rate of the finished slices; None before the first of them."""
-    if not dataset.bytes_left:
-        return 0.0
-    rate = dataset.bytes_per_second
-    return dataset.bytes_left / rate / min(side_by_side, len(dataset.unfinished) or 1) if rate else None
+def _only(found: list[DatasetStatus], about: str) -> list[DatasetStatus]:
+    """The status of one dataset, by its key or a processing id."""
+    key = about.partition("@")[0]
+    chosen = [status for status in found if status.dataset == key]
+    if not chosen:
+        raise SettingsError(f"There is no dataset {key}.", remedy="`mesh status` lists them.")
+    return chosen
+
+
+def times_left(found: list[DatasetStatus], lake: Lake, settings: Settings) -> dict[str, Span | None]:
+    """For each dataset the seconds until it is done; None where nothing is known yet."""
+    pace = pace_of(lake)
+    return {status.dataset: status.seconds_left(pace, concurrent_runs(settings)) for status in found}
+
+
+def _seconds(left: Span | None) -> dict[str, float | None]:
+    return {
+        "seconds_left": left.likely if left else None,
+        "seconds_left_low": left.low if left else None,
+        "seconds_left_high": left.high if left else None,
+    }
+
+
+def time_left(left: Span) -> str:
+    """`about 20 min (15 min to 30 min)`."""
+    likely, low, high = (duration(timedelta(seconds=round(each))) for each in (left.likely, left.low, left.high))
+    return f"about {likely} ({low} to {high})"
 
 
 def run_counts(found: list[DatasetStatus]) -> dict[str, dict[str, int]]:
@@ -98,7 +134,9 @@ def run_counts(found: list[DatasetStatus]) -> dict[str, dict[str, int]]:
     return run_states(found).counts
 
 
-def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]], side_by_side: int) -> Table:
+def status_table(
+    found: list[DatasetStatus], runs: dict[str, dict[str, int]], times: Mapping[str, Span | None]
+) -> Table:
     """The table that `mesh status` and `mesh demo` show."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "files", "size", "slices done", "running", "queued", "failed", "chunks", "rejects"):
@@ -107,7 +145,7 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]], si
     table.add_column("left", justify="right")
     table.add_column("report")
     for dataset in found:
-        left = seconds_left(dataset, side_by_side)
+        left = times[dataset.dataset]
         rate = dataset.bytes_per_second
         counts = runs[dataset.dataset]
         table.add_row(
@@ -119,7 +157,7 @@ def status_table(found: list[DatasetStatus], runs: dict[str, dict[str, int]], si
             f"{dataset.chunks:,}",
             f"{dataset.rejects:,}",
             f"{size(rate)}/s" if rate else "",
-            duration(timedelta(seconds=round(left))) if left else "",
+            time_left(left) if left and left.likely else "",
             "ready" if dataset.done else escape(safe(dataset.problem)),
         )
     return table

@@ -13,8 +13,8 @@ MANIFEST_PRIORITY, REPORT_PRIORITY, BACKFILL_PRIORITY = "10", "5", "-10"
 
 manifest_job = dg.define_asset_job(
     "manifest_job",
-    selection=["drop_manifests"],
-    description="Look into a dataset's folder and plan its slices.",
+    selection=["drop_manifests", "immediate_insights"],
+    description="Look into a dataset's folder, plan its slices, and tell from a sample what is in there.",
 )
 slice_job = dg.define_asset_job(
     "slice_job",

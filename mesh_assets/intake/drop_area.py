@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -171,6 +171,10 @@ class DropWatch:
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
             seen = dict[str, float]()  # a file seems to grow from now on: it is looked at later
         return Growth(self.area.growing_minutes, taken, seen)
+
+    def changing(self, datasets: Iterable[str]) -> dict[str, int]:
+        """How many files of each dataset are not quiet yet, as of the last walk."""
+        return {dataset: len(self.growth(dataset, {}).seen) for dataset in datasets}
 
     def _note_growing(self, dataset: str, growing: dict[str, float]) -> None:
         path = self._growing(dataset)

@@ -11,6 +11,8 @@ from typing import Protocol
 _CHARACTERS = 1_000
 # Below this the language cannot be told: source listings, tables of numbers, one-liners.
 _PROBABILITY = 0.9
+# What the model calls text without words of any language.
+_NO_LANGUAGE = "zxx"
 # Of 167 texts with such a share of these words among so many, the model called 165 English and could not tell two.
 _ENGLISH_SHARE, _ENGLISH_WORDS = 0.25, 40
 _ENGLISH = frozenset(
@@ -39,7 +41,7 @@ class Languages:
         if len(words) >= _ENGLISH_WORDS and sum(word in _ENGLISH for word in words) >= _ENGLISH_SHARE * len(words):
             return "en"
         language, probability = self._identifier.classify(start)
-        return language if probability >= _PROBABILITY else None
+        return language if probability >= _PROBABILITY and language != _NO_LANGUAGE else None
 
     @cached_property
     def _identifier(self) -> _Identifier:

@@ -231,6 +231,7 @@ class Listing:
 
     `files` has the columns of `LISTED`, a row a file, in no order to rely on. `unread` are folders and files of which
     nothing could be told this time: nobody knows what is in them. `growth` says which growing files are due at `now`.
+    Where the time was up before every folder was visited, it `is_whole` no more, and nothing may be planned by it.
     """
 
     files: pl.DataFrame
@@ -240,6 +241,7 @@ class Listing:
     unread: tuple[str, ...] = ()
     growth: Growth = field(default_factory=Growth)
     now: float = field(default_factory=time.time)
+    is_whole: bool = True
 
     @property
     def due(self) -> dict[str, Identity]:
@@ -274,8 +276,10 @@ class _Columns:
         return pl.DataFrame({"path": pl.concat(self._chunks), **columns}, schema=LISTED)
 
 
-def list_dataset(root: Path, *, quiet_seconds: float, growth: Growth | None = None) -> Listing:
-    """Walk all of `root` at once. `files` of the result has a row for each file."""
+def list_dataset(
+    root: Path, *, quiet_seconds: float, growth: Growth | None = None, until: float = float("inf")
+) -> Listing:
+    """Walk all of `root` at once, or until the monotonic clock reaches `until`. A row of `files` for each file."""
     columns = _Columns()
     growing: dict[str, Identity] = {}
     rejects: list[Reject] = []
@@ -289,10 +293,12 @@ def list_dataset(root: Path, *, quiet_seconds: float, growth: Growth | None = No
         on_reject=rejects.append,
     )
     walk = Walk()
-    walk.advance(root, visitor)
+    is_whole = walk.advance(root, visitor, until=until)
     rejects.sort(key=lambda reject: reject.path)
     digest = f"{walk.digest:032x}"
-    return Listing(columns.frame(), growing, tuple(rejects), digest, tuple(unread), visitor.growth, visitor.now)
+    return Listing(
+        columns.frame(), growing, tuple(rejects), digest, tuple(unread), visitor.growth, visitor.now, is_whole
+    )
 
 
 def _name_fault(path: str) -> Reject | None:

@@ -9,6 +9,7 @@ from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.graph import EDGES, VERTICES
+from mesh_assets.schemas.immediate import IMMEDIATE_INSIGHTS
 from mesh_assets.schemas.index_states import INDEX_STATES
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_INSIGHTS, LOG_TEMPLATES
@@ -30,6 +31,7 @@ TABLES: dict[str, Table] = {
     "chunk_insights": CHUNK_INSIGHTS,
     "chunk_relations": RELATIONS,
     "slice_insights": INSIGHTS,
+    "immediate_insights": IMMEDIATE_INSIGHTS,
     "log_events": LOG_EVENTS,
     "series": SERIES,
     "series_points": SERIES_POINTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from blake3 import blake3
 
@@ -18,12 +18,14 @@ LAST_ASSET = "slice_reports"
 @dataclass(frozen=True, slots=True)
 class DatasetProgress:
     """`versions`: the slices of the manifest with the version each should have. `finished`: what those that have it
-    amount to, as content hashes of their reports. `manifest` identifies the listing behind the manifest."""
+    amount to, as content hashes of their reports, and `finished_at` when, in seconds since 1970. `manifest` identifies
+    the listing behind the manifest."""
 
     dataset: str
     manifest: str
     versions: dict[str, int]
     finished: dict[str, str]
+    finished_at: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def unfinished(self) -> list[str]:
@@ -43,10 +45,12 @@ def dataset_progress(lake: Lake, dataset: str) -> DatasetProgress:
         return DatasetProgress(dataset, "", {}, {})
     versions: dict[str, int] = manifest.footer.extra["slices"]
     finished: dict[str, str] = {}
+    finished_at: dict[str, float] = {}
     for key, version in versions.items():
         report = None
         with suppress(CorruptTableError):  # one that is damaged is not finished
             report = lake.find(LAST_ASSET, key)
         if report is not None and report.footer.extra["slice_version"] >= version:
             finished[key] = report.footer.content_hash
-    return DatasetProgress(dataset, manifest.footer.content_hash, versions, finished)
+            finished_at[key] = report.footer.made_at
+    return DatasetProgress(dataset, manifest.footer.content_hash, versions, finished, finished_at)

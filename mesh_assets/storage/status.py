@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from mesh_assets.errors import MeshError
+from mesh_assets.insights.expected_time import Pace, Span, expected, remaining
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.storage.lake import Footer, Lake, LakeTable
@@ -22,7 +24,8 @@ class DatasetStatus:
 
     `stale` counts finished slices that would be made differently now, by the first reason. `problem` says what is wrong
     with it: it was not looked at yet, its manifest is damaged, its folder is gone. `reference` is its folder where it
-    is read where it lies, else empty.
+    is read where it lies, else empty. `changing` counts files that wait until they are quiet. `finished_at` has the
+    moment (seconds since 1970) and the bytes of each finished slice, `kinds` the bytes of each kind by the first look.
     """
 
     dataset: str
@@ -39,6 +42,21 @@ class DatasetStatus:
     stale: dict[str, int] = field(default_factory=dict[str, int])
     problem: str = ""
     reference: str = ""
+    changing: int = 0
+    finished_at: tuple[tuple[float, int], ...] = ()
+    kinds: dict[str, float] = field(default_factory=dict[str, float])
+
+    def seconds_left(self, pace: Pace, side_by_side: int) -> Span | None:
+        """How long until every slice is done: by the pace of the finished slices, before that by the kinds of its
+        files and the machine's `pace`; None where nothing is known yet."""
+        if not self.bytes_left:
+            return Span(0.0, 0.0, 0.0)
+        found = remaining(self.finished_at, self.bytes_left, len(self.unfinished))
+        if found is not None or not self.kinds:
+            return found
+        part = self.bytes_left / max(sum(self.kinds.values()), 1)
+        kinds = {kind: size * part for kind, size in self.kinds.items()}
+        return expected(kinds, len(self.unfinished), pace, side_by_side)
 
     @property
     def done(self) -> bool:
@@ -46,11 +64,18 @@ class DatasetStatus:
         return not self.problem and not self.unfinished and (self.has_report or not self.slices)
 
 
-def statuses(lake: Lake, area: DropArea, settings: Mapping[str, object] | None = None) -> list[DatasetStatus]:
+def statuses(
+    lake: Lake,
+    area: DropArea,
+    settings: Mapping[str, object] | None = None,
+    changing: Mapping[str, int] | None = None,
+) -> list[DatasetStatus]:
     """One status for each dataset that has a manifest, a folder in the drop area or a reference.
 
-    `settings` are the present ones that `storage.staleness` compares with those of the tables.
+    `settings` are the present ones that `storage.staleness` compares with those of the tables; `changing` counts the
+    files of each dataset that are not quiet yet.
     """
+    changing = changing or {}
     known = lake.datasets("drop_manifests")
     folders, references, unavailable = area.folders(), area.references(), area.unavailable()
     found = [_known(lake, dataset, settings or {}) for dataset in known]
@@ -62,6 +87,7 @@ def statuses(lake: Lake, area: DropArea, settings: Mapping[str, object] | None =
             status,
             problem=away.get(status.dataset) or status.problem,
             reference=str(references[status.dataset].path) if status.dataset in references else "",
+            changing=changing.get(status.dataset, 0),
         )
         for status in found
     ]
@@ -100,8 +126,18 @@ def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | No
         bytes_per_second=read / seconds if seconds and read else None,
         has_report=dataset == LOOSE_FILES or (report is not None and report.footer.extra["state"] == progress.digest),
         unfinished=tuple(progress.unfinished),
+        finished_at=tuple((moment, sizes.get(key, 0)) for key, moment in sorted(progress.finished_at.items())),
+        kinds=_first_look(lake, dataset),
         stale=dict(_stale(footers, progress.versions, settings or {}).most_common()),
     )
+
+
+def _first_look(lake: Lake, dataset: str) -> dict[str, float]:
+    """The bytes of each kind by the sample of `immediate_insights`; nothing where there is none yet."""
+    with suppress(MeshError):
+        found = lake.find("immediate_insights", dataset)
+        return {str(row["kind"]): row["bytes"] for row in found.rows(where=("type", "kind"))} if found else {}
+    return {}
 
 
 def _sizes(manifest: LakeTable) -> tuple[int, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mesh_assets.defs.partitions import slice_asset
+from mesh_assets.defs.partitions import dataset_asset, slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
@@ -10,8 +10,10 @@ from mesh_assets.insights.log_tables import log_batches, log_counts
 from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.series_tables import point_batches, series_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.first_look import first_look
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.vectors import aligned
@@ -153,4 +155,24 @@ def series_points(
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
+    )
+
+
+@dataset_asset(deps=["drop_manifests"])
+def immediate_insights(
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], drop_area: dg.ResourceParam[DropArea]
+) -> StageOutput:
+    """What is in the dataset, told from a sample of its files within seconds of the drop: kinds, formats, languages,
+    how long the rest will take, and what looks wrong. Nothing else is made from it.
+    """
+    dataset = context.partition_key
+    shown: dict[str, object] = {}
+    return produce(
+        context,
+        lake,
+        lambda outcome: first_look(lake, drop_area, dataset, outcome, shown),
+        upstream=[lake.read("drop_manifests", dataset)],
+        total=1,
+        unit="looks",
+        shown=shown,
     )
