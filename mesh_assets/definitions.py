@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mesh_assets.defs import checks, jobs, pace, recovery
+from mesh_assets.defs import checks, jobs, machine, pace, recovery
 from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
@@ -37,9 +37,9 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "ledger": connect_ledger(settings),
     }
     return dg.Definitions(
-        assets=[asset for stage in STAGES for asset in _assets_of(stage)],
+        assets=[machine.machine_profile, *(asset for stage in STAGES for asset in _assets_of(stage))],
         asset_checks=checks.CHECKS,
-        jobs=jobs.JOBS,
+        jobs=[*jobs.JOBS, machine.machine_job],
         sensors=[
             *pace.SENSORS,
             *intake_sensors.SENSORS,
@@ -47,7 +47,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
             *report_sensors.SENSORS,
             *recovery.SENSORS,
         ],
-        schedules=report_sensors.SCHEDULES,
+        schedules=[*report_sensors.SCHEDULES, machine.nightly_machine],
         resources={**resources, **(resource_overrides or {})},
         # A slice run is one process: models load once, and parallelism comes from runs side by side.
         executor=dg.in_process_executor,

@@ -10,13 +10,16 @@ import math
 import os
 from pathlib import Path
 
-from mesh_assets.settings import Settings
+from mesh_assets.settings import MIB, Settings
 
 # What one slice run needs at most: torch and the model take a third of it, the rest is batches and indexes.
 RUN_BYTES = 1_500_000_000
 _RESERVED_BYTES = 1_500_000_000
 # Dagster's instance is SQLite, which locks when more runs than these write their events at once.
 MAX_SLICE_RUNS = 4
+# A run embeds some ten megabytes of text in half an hour on a core, ten times as much on a graphics card; most drops
+# hold much that is embedded once or not at all.
+_SLICE_MIB, _GPU_SLICE_MIB = 64, 512
 _CGROUP = Path("/sys/fs/cgroup")
 # Control groups of version 1 say "no limit" by a number near 2^63.
 _NO_LIMIT = 1 << 60
@@ -49,6 +52,16 @@ def run_data_limit(settings: Settings) -> int | None:
     if not settings.memory_gib:
         return None
     return memory_bytes(settings) // concurrent_runs(settings) + _RESERVED_BYTES
+
+
+def has_gpu() -> bool:
+    """Whether this machine has a graphics card that local models run on; told without loading any of them."""
+    return any(Path("/proc/driver/nvidia/gpus").glob("*"))
+
+
+def slice_bytes(settings: Settings) -> int:
+    """Target size of a slice in bytes: `MESH_SLICE_MIB`, or what a run gets through in about half an hour."""
+    return settings.slice_bytes or (_GPU_SLICE_MIB if has_gpu() else _SLICE_MIB) * MIB
 
 
 def run_threads(settings: Settings) -> int:

@@ -37,8 +37,11 @@ class Settings(BaseSettings):
         PROJECT_ROOT / "data" / "drops"
     )
     slice_mib: Annotated[
-        int, Field(ge=1, le=1024, description="Target size of a slice in MiB; doubles as partitions run out.")
-    ] = 64
+        int,
+        Field(
+            ge=0, le=1024, description="Target size of a slice in MiB; doubles as partitions run out; 0: by machine."
+        ),
+    ] = 0
     quiet_seconds: Annotated[
         float, Field(ge=0, description="A file is taken once it has not changed for this many seconds.")
     ] = 10.0
@@ -129,7 +132,7 @@ class Settings(BaseSettings):
 
     @property
     def slice_bytes(self) -> int:
-        """Target size of a slice in bytes."""
+        """Target size of a slice in bytes as it was set; 0 where it follows from the machine."""
         return self.slice_mib * MIB
 
 

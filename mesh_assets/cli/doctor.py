@@ -20,8 +20,9 @@ from rich.table import Table
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.home import ENV_FILE
 from mesh_assets.cli.services import HOST
-from mesh_assets.health import machine, probe, running, software
+from mesh_assets.health import derived, machine, probe, running, software
 from mesh_assets.health.findings import Finding, is_healthy
+from mesh_assets.health.hardware import found_hardware
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.settings import PROJECT_ROOT, Settings, load_settings
 from mesh_assets.storage.pace import held
@@ -34,7 +35,7 @@ _YOUNG_SECONDS = 60.0
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check versions, disks, locks, clock, daemon and runs; status 1 where something is wrong. Changes nothing."""
     settings = load_settings()
-    findings = [*_software(), *_machine(settings), *_running(settings)]
+    findings = [*_software(), *_hardware(settings), *_machine(settings), *_running(settings)]
     healthy = is_healthy(findings)
     if json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -62,6 +63,11 @@ def _software() -> Iterator[Finding]:
     yield from software.packages(ranges, probe.installed)
     yield software.dagster_family(probe.dagster_packages())
     yield from software.debian(lambda name: shutil.which(name) is not None)
+
+
+def _hardware(settings: Settings) -> Iterator[Finding]:
+    folders = (("MESH_STATE", settings.state), ("MESH_DROPS", settings.drops))
+    yield from derived.findings(found_hardware(folders), derived.derived(settings))
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

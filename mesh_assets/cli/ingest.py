@@ -20,7 +20,7 @@ from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.incoming import Copied, bring_in
 from mesh_assets.intake.references import References
 from mesh_assets.intake.walk import list_dataset
-from mesh_assets.machine import concurrent_runs
+from mesh_assets.machine import concurrent_runs, slice_bytes
 from mesh_assets.reports.prose import amount
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.slices import dataset_key
@@ -76,7 +76,7 @@ def _look(folder: Path, settings: Settings, key: str) -> _Look:
     with errors.status("Looking into it …"):
         listing = list_dataset(folder, quiet_seconds=0, until=time.monotonic() + WALK_SECONDS)
         found = told(folder, listing)
-    slices = max(1, round(found.bytes / settings.slice_bytes))
+    slices = max(1, round(found.bytes / slice_bytes(settings)))
     span = expected(found.bytes_by_kind, slices, pace_of(Lake(settings.state / "lake")), concurrent_runs(settings))
     return _Look(f"{key}@{listing.digest[:12]}", found, span)
 

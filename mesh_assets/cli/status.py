@@ -48,7 +48,7 @@ def status(
     left = times_left(found, lake, settings)
     if json:
         rows = [
-            {name: value for name, value in asdict(s).items() if name not in ("finished_at", "kinds")}
+            {name: value for name, value in asdict(s).items() if name != "left"}
             | {"done": s.done, "runs": states.counts[s.dataset], **_seconds(left[s.dataset])}
             for s in found
         ]
@@ -112,7 +112,7 @@ def _only(found: list[DatasetStatus], about: str) -> list[DatasetStatus]:
 def times_left(found: list[DatasetStatus], lake: Lake, settings: Settings) -> dict[str, Span | None]:
     """For each dataset the seconds until it is done; None where nothing is known yet."""
     pace = pace_of(lake)
-    return {status.dataset: status.seconds_left(pace, concurrent_runs(settings)) for status in found}
+    return {status.dataset: status.left.seconds(pace, concurrent_runs(settings)) for status in found}
 
 
 def _seconds(left: Span | None) -> dict[str, float | None]:

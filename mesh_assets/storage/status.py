@@ -14,8 +14,43 @@ from mesh_assets.insights.expected_time import Pace, Span, expected, remaining
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.slices import LOOSE_FILES
 from mesh_assets.storage.lake import Footer, Lake, LakeTable
-from mesh_assets.storage.progress import dataset_progress
+from mesh_assets.storage.progress import DatasetProgress, dataset_progress
 from mesh_assets.storage.staleness import footers_of, why_stale
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is still to be done of a dataset: `bytes` in the slices `unfinished`. `finished_at` has the moment (seconds
+    since 1970) and the bytes of each finished slice, `kinds` the bytes of each kind by the first look.
+    """
+
+    bytes: int
+    unfinished: tuple[str, ...]
+    finished_at: tuple[tuple[float, int], ...]
+    kinds: Mapping[str, float]
+
+    @classmethod
+    def of(cls, lake: Lake, progress: DatasetProgress) -> Left:
+        """As told by the manifest and the first look; no table of a slice is opened."""
+        sizes = _sizes(lake.read("drop_manifests", progress.dataset))[1]
+        return cls(
+            sum(sizes.get(key, 0) for key in progress.unfinished),
+            tuple(progress.unfinished),
+            tuple((moment, sizes.get(key, 0)) for key, moment in sorted(progress.finished_at.items())),
+            _first_look(lake, progress.dataset),
+        )
+
+    def seconds(self, pace: Pace, side_by_side: int) -> Span | None:
+        """How long until every slice is done: by the pace of the finished slices, before that by the kinds of its
+        files and the machine's `pace`; None where nothing is known yet."""
+        if not self.bytes:
+            return Span(0.0, 0.0, 0.0)
+        found = remaining(self.finished_at, self.bytes, len(self.unfinished))
+        if found is not None or not self.kinds:
+            return found
+        part = self.bytes / max(sum(self.kinds.values()), 1)
+        kinds = {kind: size * part for kind, size in self.kinds.items()}
+        return expected(kinds, len(self.unfinished), pace, side_by_side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +59,7 @@ class DatasetStatus:
 
     `stale` counts finished slices that would be made differently now, by the first reason. `problem` says what is wrong
     with it: it was not looked at yet, its manifest is damaged, its folder is gone. `reference` is its folder where it
-    is read where it lies, else empty. `changing` counts files that wait until they are quiet. `finished_at` has the
-    moment (seconds since 1970) and the bytes of each finished slice, `kinds` the bytes of each kind by the first look.
+    is read where it lies, else empty. `changing` counts files that wait until they are quiet.
     """
 
     dataset: str
@@ -43,20 +77,7 @@ class DatasetStatus:
     problem: str = ""
     reference: str = ""
     changing: int = 0
-    finished_at: tuple[tuple[float, int], ...] = ()
-    kinds: dict[str, float] = field(default_factory=dict[str, float])
-
-    def seconds_left(self, pace: Pace, side_by_side: int) -> Span | None:
-        """How long until every slice is done: by the pace of the finished slices, before that by the kinds of its
-        files and the machine's `pace`; None where nothing is known yet."""
-        if not self.bytes_left:
-            return Span(0.0, 0.0, 0.0)
-        found = remaining(self.finished_at, self.bytes_left, len(self.unfinished))
-        if found is not None or not self.kinds:
-            return found
-        part = self.bytes_left / max(sum(self.kinds.values()), 1)
-        kinds = {kind: size * part for kind, size in self.kinds.items()}
-        return expected(kinds, len(self.unfinished), pace, side_by_side)
+    left: Left = field(default_factory=lambda: Left(0, (), (), {}))
 
     @property
     def done(self) -> bool:
@@ -113,6 +134,7 @@ def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | No
     seconds = sum(footer.seconds for slice_footers in footers.values() for footer in slice_footers.values())
     read = sum(sizes.get(key, 0) for key in footers)
     report = lake.find("dataset_reports", dataset)
+    left = Left.of(lake, progress)
     return DatasetStatus(
         dataset=dataset,
         files=files,
@@ -122,12 +144,11 @@ def dataset_status(lake: Lake, dataset: str, settings: Mapping[str, object] | No
         # Also those of a slice that is made again: they are there until others take their place.
         chunks=sum(table.footer.rows for key in progress.versions if (table := lake.find("chunk_sets", key))),
         rejects=_rejects(manifest.footer, footers),
-        bytes_left=sum(sizes.get(key, 0) for key in progress.unfinished),
+        bytes_left=left.bytes,
         bytes_per_second=read / seconds if seconds and read else None,
         has_report=dataset == LOOSE_FILES or (report is not None and report.footer.extra["state"] == progress.digest),
         unfinished=tuple(progress.unfinished),
-        finished_at=tuple((moment, sizes.get(key, 0)) for key, moment in sorted(progress.finished_at.items())),
-        kinds=_first_look(lake, dataset),
+        left=left,
         stale=dict(_stale(footers, progress.versions, settings or {}).most_common()),
     )
 

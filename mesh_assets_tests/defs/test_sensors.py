@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -235,3 +236,23 @@ def test_a_reject_that_may_pass_is_tried_again_though_nothing_changed(
     locations.run("slice_job", dg.RunRequest(partition_key="notes.000000"))
     assert locations.lake.read("chunk_sets", "notes.000000").footer.rows == 1
     assert any(key.startswith("notes@") for key in locations.settle()), "the report has changed"
+
+
+def test_how_far_a_dataset_is_is_noted_while_it_is_worked_on(locations: Location) -> None:
+    for number in range(2):
+        _drop(locations, f"notes/{number}.md", f"# Note {number}\n\nAll is well here.\n" + "x" * 900_000)
+    locations.run("manifest_job", locations.tick("drop_sensor")[0])
+    first, second = locations.tick("slice_sensor")
+    locations.run("slice_job", first)
+    locations.tick("dataset_report_sensor")
+    locations.tick("dataset_report_sensor")
+    locations.run("slice_job", second)
+    said = json.loads(str(locations.cursors["dataset_report_sensor"]))
+    locations.cursors["dataset_report_sensor"] = json.dumps(said | {"@": 0})  # as if a minute had gone
+    locations.tick("dataset_report_sensor")
+    events = locations.instance.fetch_observations(dg.AssetKey("dataset_reports"), limit=9).records
+    seen = [event.asset_observation.metadata for event in events if event.asset_observation]
+    assert [numbers["slices_done"].value for numbers in seen] == [2, 1]
+    assert seen[0]["bytes_left"].value == 0
+    low, likely, high = (float(str(seen[1][f"seconds_left{end}"].value)) for end in ("_low", "", "_high"))
+    assert 0 < low < likely < high

@@ -13,6 +13,7 @@ from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
 from mesh_assets.intake.extents import MANIFEST_ROWS, Extent
 from mesh_assets.intake.planner import target_bytes
 from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
+from mesh_assets.machine import slice_bytes
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
@@ -45,7 +46,7 @@ def drop_manifests(
         before.batches(rows=MANIFEST_ROWS) if before else [],
         footer or {"version": _first_version(context.instance, dataset)},
         drop_area.listing(dataset, growth),
-        target=target_bytes(settings.slice_bytes, len(partitions)),
+        target=target_bytes(slice_bytes(settings), len(partitions)),
         retired=retirable(lake, before.footer) if before else (),
         splitter=FileSplitter(lambda: drop_area.folder_of(dataset), KnownProbes(lake).of),
     )
