@@ -144,7 +144,7 @@ def test_a_notebook_that_stays_open_makes_nothing_wait_and_nothing_fail(location
         assert time.monotonic() - started < _NO_WAIT_SECONDS
         assert [key.split("@")[0] for key in runs] == ["notes", "notes.000000", "notes"]
         assert json.loads(mesh(location, "sql", query, "--json").stdout)[0]["n"] == before + 1
-        tables = len(SLICE_ASSETS) + 3  # of a dataset of one slice, and there are two
+        tables = len(SLICE_ASSETS) + 4  # of a dataset of one slice, and there are two
         made = "select count(*) as n from dataset_statistics where dataset = 'notes' and state = 'done'"
         assert json.loads(mesh(location, "sql", made, "--json").stdout)[0]["n"] == tables
         counts, _ = notebook.communicate("\n", timeout=60)

@@ -66,6 +66,8 @@ class Location:
         for request in data.dynamic_partitions_requests or []:
             if isinstance(request, dg.AddDynamicPartitionsRequest):
                 self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        for event in data.asset_events:
+            self.instance.report_runless_asset_event(event)
         fresh = [r for r in data.run_requests or [] if r.run_key not in self.run_keys]
         self.run_keys.update(str(r.run_key) for r in fresh)
         return fresh
