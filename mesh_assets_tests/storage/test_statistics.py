@@ -35,7 +35,7 @@ def lake(tmp_path: Path) -> Lake:
 def test_each_table_has_its_state_and_its_numbers(lake: Lake) -> None:
     rows = {(r["slice"], r["asset"]): r for r in dataset_statistics_table(lake, "d").to_pylist()}
     assert set(rows) == expected_rows(lake, "d")
-    assert len(rows) == 3 * len(SLICE_ASSETS) + 3
+    assert len(rows) == 3 * len(SLICE_ASSETS) + 4
     states = [rows[f"d.{n:06d}", "chunk_sets"]["state"] for n in range(3)]
     assert states == ["done", "unfinished", "missing"]
     assert rows[None, "drop_manifests"]["state"] == "done"
