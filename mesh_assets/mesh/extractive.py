@@ -50,7 +50,7 @@ def extract(request: Request) -> Completion:
     covered = {word for sentence in best for word in asked & sentence.words.keys()}
     answer = {
         "answer": f"{' '.join(each.text for each in best)} ({_NOTE})" if best else _NOTHING,
-        "claims": [{"statement": s.text, "evidence": [s.label], "quote": s.text} for s in best],
+        "claims": [{"statement": s.text, "citations": [{"label": s.label, "quote": s.text}]} for s in best],
         "confidence": round(len(covered) / len(asked), 3) if asked and best else 0.0,
     }
     words = sum(sum(sentence.words.values()) for sentence in sentences)

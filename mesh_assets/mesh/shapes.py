@@ -60,10 +60,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A statement of an answer, and where it can be seen; a claim without citations carries nothing."""
+    """A statement of an answer, and where it can be seen: bytes of files, and queries that compute a fact again.
+
+    A claim with neither carries nothing.
+    """
 
     statement: str
     citations: tuple[Citation, ...]
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -92,6 +93,17 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
     except duckdb.Error as error:
         raise _refused(connection, error) from error
     return Result(tuple(column[0] for column in connection.description or ()), _rows(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class LakeQuery:
+    """SQL over the lake on an open `connection`, for whoever computes facts again."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, query: str, *, limit: int) -> list[tuple[object, ...]]:
+        """The first `limit` rows of one SELECT; QueryError where it cannot be run."""
+        return list(islice(run_query(self.connection, query).rows, limit))
 
 
 def table_summaries(connection: duckdb.DuckDBPyConnection) -> list[TableSummary]:

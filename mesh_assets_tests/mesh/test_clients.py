@@ -220,8 +220,7 @@ def test_the_extractive_answerer_quotes_what_the_question_is_about() -> None:
     assert said["claims"] == [
         {
             "statement": "The database was locked by a report.",
-            "evidence": ["E1"],
-            "quote": "The database was locked by a report.",
+            "citations": [{"label": "E1", "quote": "The database was locked by a report."}],
         }
     ]
     assert "Extracted, not composed" in said["answer"]

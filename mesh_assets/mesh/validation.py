@@ -1,0 +1,268 @@
+"""Whether an answer holds: each claim leads to evidence that says its words, and its numbers come out again.
+
+Nothing is taken from a node on trust: labels, quotes and numbers are looked up in the case, arithmetic is worked out
+again, and the queries of computed facts, which the mesh wrote itself, are run again. An answer's own SQL, orders or
+links are text like any other. A claim that fails is dropped with the reason; none is mended. How sure the rest is
+belongs to calibration, what several nodes say to `agreement`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, cast
+
+from mesh_assets.errors import QueryError
+from mesh_assets.insights.locators import ChunkText
+from mesh_assets.mesh.prompts import encodable
+from mesh_assets.mesh.routing.arithmetic import equations, numbers
+from mesh_assets.mesh.shapes import Case, Claim, Evidence
+from mesh_assets.mesh.stated_numbers import Sources, unaccounted
+from mesh_assets.schemas.citations import Citation
+
+# A computed fact is a handful of rows; more are not what a statement is about.
+_MAX_ROWS = 1000
+_SHOWN_ROWS = 3
+_SHOWN_CHARACTERS = 120
+_PLAIN = re.compile("[0-9A-Za-z]")
+
+
+class Query(Protocol):
+    """Read-only SQL over the lake."""
+
+    def rows(self, query: str, *, limit: int) -> Sequence[Sequence[object]]:
+        """The first `limit` rows of one SELECT; QueryError where it cannot be run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A claim that does not hold, and why, as a sentence."""
+
+    statement: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """Something that was worked out again: an expression of an answer, or the query of a computed fact.
+
+    `holds` is None where a query could not be run; `result` then says why.
+    """
+
+    what: str
+    result: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is left of an answer. `support` is the share, 0 to 1, of its checks that hold: 0 where no claim is left.
+
+    Each claim is one check, passed by the share of its citations that hold; each equation of the text is another.
+    """
+
+    claims: tuple[Claim, ...]
+    dropped: tuple[Dropped, ...]
+    recomputed: tuple[Recomputed, ...]
+    support: float
+
+
+def validated(case: Case, value: Mapping[str, object], query: Query | None = None) -> Checked:
+    """Check `value`, an answer to `case` in the form of `ANSWER_SCHEMA`.
+
+    Without `query`, or where it fails, computed facts count as what they said when the case was made.
+    """
+    facts = _Facts(query)
+    steps = [
+        Recomputed(f"{step.expression} = {step.claimed:g}", f"{step.computed:g}", step.holds)
+        for step in equations(str(value.get("answer", "")))
+    ]
+    passed = [float(bool(step.holds)) for step in steps]
+    claims: list[Claim] = []
+    dropped: list[Dropped] = []
+    for statement, cited in _stated(value):
+        found = _check(case, statement, cited, facts)
+        if any(each.statement == statement for each in claims):
+            found = Dropped(statement, "It was said before.")
+        if isinstance(found, Dropped):
+            dropped.append(found)
+            passed.append(0.0)
+        else:
+            claims.append(found.claim)
+            passed.append(found.share)
+    support = sum(passed) / len(passed) if claims else 0.0
+    return Checked(tuple(claims), tuple(dropped), (*steps, *facts.recomputed()), support)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A claim that holds, on this share of its citations."""
+
+    claim: Claim
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Cited:
+    """Words of a piece of evidence that an answer quotes: characters `start` up to `stop` of its text."""
+
+    evidence: Evidence
+    start: int
+    stop: int
+
+    @property
+    def quote(self) -> str:
+        return self.evidence.text[self.start : self.stop]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """The numbers that the query of a computed fact gives now; None where it could not be run, `shown` says why."""
+
+    numbers: tuple[float, ...] | None
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The facts that are cited, each computed once. `stale` are those of which words are quoted that hold no more."""
+
+    query: Query | None
+    found: dict[str, _Fact] = field(default_factory=dict[str, _Fact])
+    stale: set[str] = field(default_factory=set[str])
+
+    def of(self, sql: str) -> _Fact:
+        if sql not in self.found:
+            self.found[sql] = self._run(sql)
+        return self.found[sql]
+
+    def _run(self, sql: str) -> _Fact:
+        if self.query is None:
+            return _Fact(None, "not run: there is no lake here")
+        try:
+            rows = self.query.rows(sql, limit=_MAX_ROWS)
+        except QueryError as error:
+            return _Fact(None, f"cannot be run: {error.message}")
+        values = [value for row in rows for cell in row for value in _numbers_of(cell)]
+        shown = "; ".join(", ".join(map(str, row)) for row in rows[:_SHOWN_ROWS]) or "no rows"
+        # How many rows there are, and the bounds and constants of the query, may be stated too.
+        return _Fact((*values, float(len(rows)), *numbers(sql)), f"{shown} ..." if len(rows) > _SHOWN_ROWS else shown)
+
+    def recomputed(self) -> Iterator[Recomputed]:
+        for sql, fact in self.found.items():
+            yield Recomputed(sql, fact.shown, None if fact.numbers is None else sql not in self.stale)
+
+
+def _numbers_of(cell: object) -> tuple[float, ...]:
+    if isinstance(cell, int | float | Decimal):
+        return (float(cell),)
+    return numbers(str(cell))
+
+
+def _stated(value: Mapping[str, object]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each claim's statement, and the labels and quotes that it cites."""
+    for claim in cast("list[dict[str, object]]", value.get("claims") or []):
+        cited = cast("list[dict[str, object]]", claim.get("citations") or [])
+        pairs = [(str(each.get("label", "")).strip(), str(each.get("quote", ""))) for each in cited]
+        yield str(claim.get("statement", "")).strip(), pairs
+
+
+def _check(case: Case, statement: str, pairs: Sequence[tuple[str, str]], facts: _Facts) -> _Held | Dropped:
+    by_label = {each.label: each for each in case.evidence}
+    looked_up = [_look_up(label, quote, by_label) for label, quote in pairs]
+    cited = [each for each in looked_up if isinstance(each, _Cited)]
+    reason = _without_ground(statement, looked_up) or _wrong_numbers(case, statement, cited, facts)
+    if reason:
+        return Dropped(statement, reason)
+    citations = [_narrowed(each.evidence.citation, each) for each in cited if each.evidence.citation is not None]
+    queries = [each.evidence.query for each in cited if each.evidence.query is not None]
+    claim = Claim(statement, tuple(dict.fromkeys(citations)), tuple(dict.fromkeys(queries)))
+    return _Held(claim, len(cited) / len(looked_up))
+
+
+def _look_up(label: str, quote: str, by_label: Mapping[str, Evidence]) -> _Cited | str:
+    """Where the quote stands in its evidence; else why it is none, as a sentence."""
+    evidence = by_label.get(label)
+    if evidence is None:
+        return f"There is no evidence {label!r}."
+    words = quote.split()
+    # As it was shown to the node; characters keep their places.
+    shown = encodable(evidence.text)
+    if not any(character.isalnum() for character in quote):
+        return f"It quotes no words of {label}."
+    if sum(map(len, words)) > len(shown):
+        return f"{label} does not say what it quotes."
+    match = re.search(_pattern(words), shown)
+    if match is None:
+        return f"{label} does not say {_short(' '.join(words))!r}."
+    if evidence.citation is None and evidence.query is None:
+        return f"{label} leads to no file and no query."
+    return _Cited(evidence, match.start(), match.end())
+
+
+def _pattern(words: Sequence[str]) -> str:
+    """The words with any white space between, and no part of a longer one: `12` is not in `312`.
+
+    Scripts that write words without gaps have no such ends.
+    """
+    before = r"(?<![0-9A-Za-z])" if _PLAIN.match(words[0]) else ""
+    after = r"(?![0-9A-Za-z])" if _PLAIN.match(words[-1][-1]) else ""
+    return before + r"\s+".join(map(re.escape, words)) + after
+
+
+def _without_ground(statement: str, looked_up: Sequence[_Cited | str]) -> str:
+    """Why nothing carries the statement; empty where something does."""
+    if not statement:
+        return "It states nothing."
+    if not looked_up:
+        return "It cites nothing."
+    missing = [each for each in looked_up if isinstance(each, str)]
+    return " ".join(dict.fromkeys(missing)) if len(missing) == len(looked_up) else ""
+
+
+def _wrong_numbers(case: Case, statement: str, cited: Sequence[_Cited], facts: _Facts) -> str:
+    """What its numbers contradict; empty where they are those of what it cites."""
+    wrong = next((step for step in equations(statement) if not step.holds), None)
+    if wrong is not None:
+        return f"Its arithmetic is wrong: {wrong.expression} is {wrong.computed:g}, not {wrong.claimed:g}."
+    given = [*numbers(case.question), *(step.computed for step in equations(statement))]
+    texts: list[str] = []
+    operands: list[float] = []
+    for each in cited:
+        fact = facts.of(each.evidence.query) if each.evidence.query is not None else None
+        if fact is None or fact.numbers is None:
+            texts.append(each.evidence.text)
+            operands += numbers(each.quote)
+            continue
+        stale = unaccounted(each.quote, Sources((), fact.numbers, fact.numbers))
+        if stale:
+            facts.stale.add(each.evidence.query or "")
+            return f"{each.evidence.label} said {', '.join(stale)}; its query gives {fact.shown} now."
+        given += fact.numbers
+        operands += fact.numbers
+    missing = unaccounted(statement, Sources(texts, given, operands))
+    return f"It says {', '.join(missing)}, which nothing that it cites says, counts or gives." if missing else ""
+
+
+def _narrowed(citation: Citation, cited: _Cited) -> Citation:
+    """The citation of the quoted words alone, as far as their bytes can be told; secrets in the quote are masked."""
+    text = cited.evidence.text
+    whole = ChunkText(
+        dataset=citation.dataset,
+        path=citation.path,
+        kind="",
+        text=text,
+        byte_start=citation.byte_start,
+        byte_stop=citation.byte_stop,
+        line_start=citation.line_start,
+        source_hash=citation.source_hash,
+        place=citation.place,
+    )
+    return whole.cite(cited.start, cited.stop)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
