@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from mesh_assets.cli import (
+    audit,
     backfill,
     cost,
     demo,
@@ -48,6 +49,7 @@ _READ = (
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)
+verbs.add_typer(audit.audit, name="audit")
 verbs.command("time")(timeline.timeline)
 
 

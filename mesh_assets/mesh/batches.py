@@ -11,10 +11,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mesh_assets.errors import BudgetError, NodeError
+from mesh_assets.errors import BudgetError, LakeError, NodeError
 from mesh_assets.mesh.calls import Caller, Question, billed_for, request_key
 from mesh_assets.mesh.costs import known_price, worst_case
 from mesh_assets.mesh.json_schema import check_schema
+from mesh_assets.mesh.leaving import recorded
 from mesh_assets.mesh.protocol import (
     Batch,
     BatchClient,
@@ -24,6 +25,7 @@ from mesh_assets.mesh.protocol import (
     Completion,
     Kept,
     Node,
+    Reason,
     Request,
     Reservation,
 )
@@ -58,6 +60,15 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ready:
+    """A question with its money set aside, as it may leave, and the brief that it comes from."""
+
+    item: BatchItem
+    request: Request
+    brief: str
+
+
+@dataclass(frozen=True, slots=True)
 class Batcher:
     """Batches on the ledger, the log and the redaction of `caller`."""
 
@@ -67,12 +78,12 @@ class Batcher:
     async def submit(self, node: Node, client: BatchClient, questions: Sequence[Question]) -> int:
         """Send those that were neither answered nor sent before, as far as the money goes; how many.
 
-        BudgetError where it is not enough for the first, NodeError where the batch was not taken.
+        Each dataset has a batch of its own, so that the record of one can be forgotten without the others'. BudgetError
+        where the money is not enough for the first, NodeError where a batch was not taken: those before it were.
         """
         known_price(node)
         under_way = {item.key for batch in self.batches.waiting(node.name) for item in batch.items}
-        items: list[BatchItem] = []
-        requests: dict[str, Request] = {}
+        ready: list[_Ready] = []
         try:
             for question in questions:
                 check_schema(question.request.schema)
@@ -81,17 +92,24 @@ class Batcher:
                 if key in under_way or self.caller.log.find(key) is not None:
                     continue
                 under_way.add(key)
-                items.append(self._item(node, question, request, key))
-                requests[items[-1].reservation.id] = request
+                ready.append(_Ready(self._item(node, question, request, key), request, question.prompt_version))
         except BudgetError:
-            if not items:
+            if not ready:
                 raise
         except BaseException:
-            self._release(items)
+            self._release([each.item for each in ready])
             raise
-        if items:
-            await self._send(node, client, items, requests)
-        return len(items)
+        by_dataset: dict[str, list[_Ready]] = {}
+        for each in ready:
+            by_dataset.setdefault(each.item.dataset, []).append(each)
+        while by_dataset:
+            dataset = next(iter(by_dataset))
+            try:
+                await self._send(node, client, dataset, by_dataset.pop(dataset))
+            except BaseException:
+                self._release([each.item for others in by_dataset.values() for each in others])
+                raise
+        return len(ready)
 
     def _item(self, node: Node, question: Question, request: Request, key: str) -> BatchItem:
         amount = worst_case(node, request, is_batch=True)
@@ -102,15 +120,19 @@ class Batcher:
             reservation = ledger.reserve(amount, question.scopes, seconds=_WINDOW_SECONDS, node=node.name)
         return BatchItem(reservation, key, question.dataset, question.case_id, question.depth, request.schema)
 
-    async def _send(
-        self, node: Node, client: BatchClient, items: list[BatchItem], requests: dict[str, Request]
-    ) -> None:
-        batch = Batch(uuid.uuid4().hex, node.name, "", tuple(items), self.caller.clock.wall())
+    async def _send(self, node: Node, client: BatchClient, dataset: str, ready: Sequence[_Ready]) -> None:
+        items = tuple(each.item for each in ready)
+        log, wall = self.caller.log, self.caller.clock.wall
+        batch = Batch(uuid.uuid4().hex, node.name, "", items, wall())
+        reasons = [Reason(each.item.case_id, each.item.depth, each.brief, each.item.reservation.id) for each in ready]
+        requests = {each.item.reservation.id: each.request for each in ready}
         self.batches.begin(batch)
         try:
-            provider_id = await client.submit(requests, name=batch.name, seconds=_TRANSFER_SECONDS)
-        except NodeError as error:
-            if not error.may_be_billed:
+            with recorded(log, wall, dataset=dataset, reasons=reasons, batch=batch.name):
+                provider_id = await client.submit(requests, name=batch.name, seconds=_TRANSFER_SECONDS)
+        except (NodeError, LakeError) as error:
+            # What could not be recorded was not sent.
+            if isinstance(error, LakeError) or not error.may_be_billed:
                 self._release(items)
                 self.batches.end(batch.name)
             raise

@@ -17,10 +17,10 @@ from typing import cast
 
 from blake3 import blake3
 
-from mesh_assets.errors import BudgetError, ModelError, NodeError
+from mesh_assets.errors import BudgetError, LakeError, ModelError, NodeError
 from mesh_assets.mesh.costs import known_price, worst_case
 from mesh_assets.mesh.json_schema import check_schema
-from mesh_assets.mesh.leaving import redacted
+from mesh_assets.mesh.leaving import recorded, redacted
 from mesh_assets.mesh.protocol import (
     Billed,
     CallLog,
@@ -33,6 +33,7 @@ from mesh_assets.mesh.protocol import (
     Node,
     Pace,
     Price,
+    Reason,
     Redact,
     Request,
     Reservation,
@@ -268,13 +269,16 @@ class _Call:
         """What the client says. Of a call that may have been billed the money stays reserved, whatever ended it:
         cancelled, or a defect, the server may go on.
         """
+        question, caller = self.question, self.caller
+        reason = Reason(question.case_id, question.depth, question.prompt_version, bill.attempt)
         try:
-            return await self.client.complete(self.leaving.request, seconds=seconds, attempt=bill.attempt)
+            with recorded(caller.log, caller.clock.wall, dataset=question.dataset, reasons=[reason]):
+                return await self.client.complete(self.leaving.request, seconds=seconds, attempt=bill.attempt)
         except NodeError as error:
             if not error.may_be_billed:
                 self._release(bill)
             raise
-        except ModelError:  # a local model that cannot be run
+        except (ModelError, LakeError):  # a local model that cannot be run, a record that cannot be written
             self._release(bill)
             raise
 

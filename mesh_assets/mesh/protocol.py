@@ -286,8 +286,42 @@ class Kept:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What bytes left for: a case at a depth, by a brief. `attempt` is the id of the reservation, empty for none."""
+
+    case_id: str
+    depth: Depth
+    brief: str
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The body of one HTTP request to a node outside this machine, as it goes: to whom, when, and for which cases.
+
+    They are all of `dataset`, with which they are forgotten. `batch` is our name of the batch that it belongs to.
+    """
+
+    id: str
+    at: float
+    node: str
+    model: str
+    address: str
+    dataset: str
+    batch: str
+    reasons: tuple[Reason, ...]
+    content: bytes = field(repr=False)
+
+
 class CallLog(Protocol):
-    """Every completion as it came, kept before anything is made of it, and every failure: all processes share it."""
+    """Every completion as it came, kept before anything is made of it, every failure, and every byte that left: all
+    processes share it.
+    """
+
+    def sending(self, sent: Sent) -> None:
+        """Keep what is about to leave, durably, when this returns; LakeError where that fails, and then it stays."""
+        ...
 
     def find(self, key: str) -> Kept | None:
         """What was kept last under `key`."""

@@ -1,12 +1,16 @@
-"""Each completion that was paid for, and each failure, in a SQLite file of MESH_STATE: the exact-key cache of calls."""
+"""Each completion that was paid for, and each failure, in a SQLite file of MESH_STATE: the exact-key cache of calls.
+
+What left the machine is in a file beside it, `sent_log`'s.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mesh_assets.mesh.protocol import Kept
+from mesh_assets.mesh.protocol import Kept, Sent
 from mesh_assets.mesh.sqlite_file import SqliteFile
+from mesh_assets.resources.sent_log import SqliteSentLog
 from mesh_assets.settings import Settings
 
 _TABLES = """
@@ -40,10 +44,14 @@ class Tally:
 
 
 class SqliteCallLog:
-    """A CallLog in the file `path`. Nothing is ever overwritten: of one key the newest row counts."""
+    """A CallLog in the file `path`. Nothing is ever overwritten: of one key the newest row counts.
+
+    `departures` is the record of what left, in `sent.sqlite` of the same folder.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._file = SqliteFile(path, _TABLES)
+        self.departures = SqliteSentLog(path.with_name("sent.sqlite"))
         self._clock = clock
 
     def find(self, key: str) -> Kept | None:
@@ -69,6 +77,10 @@ class SqliteCallLog:
         """Count a call that gave nothing. `attempt` is the id of its reservation, empty where there was none."""
         with self._file.transaction() as connection:
             connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", (node, failure, attempt, self._clock()))
+
+    def sending(self, sent: Sent) -> None:
+        """Keep what is about to leave, durably."""
+        self.departures.append(sent)
 
     def tallies(self) -> dict[str, Tally]:
         """How the calls of each node ended, by its name; nothing is written where there never was a call."""
@@ -97,7 +109,8 @@ class SqliteCallLog:
         return [Kept(**dict(row)) for row in rows]
 
     def forget(self, dataset: str) -> None:
-        """Delete what was said to cases of a dataset, so that no byte of it stays in the file."""
+        """Delete what was said to cases of a dataset and what left of it, so that no byte of it stays in the files."""
+        self.departures.forget(dataset)
         if self._file.exists:
             with self._file.transaction() as connection:
                 connection.execute("DELETE FROM completions WHERE dataset = ?", (dataset,))

@@ -1,4 +1,5 @@
-"""What both SDKs of model providers share: one HTTP client, one deadline, and failures as NodeError.
+"""What both SDKs of model providers share: one HTTP client, which records what leaves, one deadline, and failures as
+NodeError.
 
 A request that the server turned away (4xx, 503 and 529 in its own words) was not billed; where it may have done the
 work, as after a deadline, a cut connection, a 500 or a gateway's page, it may have been.
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from mesh_assets.errors import NodeError
+from mesh_assets.errors import MeshError, NodeError
+from mesh_assets.mesh.leaving import record
 from mesh_assets.mesh.protocol import Node
 
 if TYPE_CHECKING:
@@ -100,12 +102,22 @@ class SdkNode(ABC, Generic[S]):
 def http_client(node: Node) -> "httpx2.AsyncClient":
     """A client that follows no redirect, since a prompt goes where mesh.yaml says and nowhere else.
 
-    A node on this machine or its network is not asked through the proxy of the environment.
+    A node on this machine or its network is not asked through the proxy of the environment. Each body that goes to
+    another is recorded as its bytes are, whatever the SDK made of the request.
     """
     import httpx2
 
-    limits = httpx2.Limits(max_connections=node.limits.parallel, keepalive_expiry=60.0)
-    return httpx2.AsyncClient(follow_redirects=False, trust_env=node.policy != "local", limits=limits)
+    async def before(request: httpx2.Request) -> None:
+        content = await request.aread()
+        if content:
+            record(node, str(request.url), content)
+
+    return httpx2.AsyncClient(
+        follow_redirects=False,
+        trust_env=node.policy != "local",
+        limits=httpx2.Limits(max_connections=node.limits.parallel, keepalive_expiry=60.0),
+        event_hooks={} if node.policy == "local" else {"request": [before]},
+    )
 
 
 def timeouts(seconds: float) -> "httpx2.Timeout":
@@ -130,6 +142,8 @@ async def asked(node: Node, ask: Callable[[], Awaitable[T]], *, seconds: float, 
     except errors.status as error:
         raise _status_failure(node, error) from error
     except errors.connection as error:
+        if isinstance(error.__cause__, MeshError):  # it could not be recorded, so it was not sent
+            raise error.__cause__ from None
         raise _connection_failure(node, error.__cause__ or error) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _connection_failure(node, error) from error

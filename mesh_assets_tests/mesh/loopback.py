@@ -27,6 +27,7 @@ Kind = Literal[
     "cut answer",  # the model ran into its limit of tokens
     "text",  # the model said `text`
     "refusal",
+    "tool call",  # the model calls a tool that nobody gave it, with `text` as its arguments
     "usage",  # the usage is `usage`
     "duplicate",  # the answer to the request before, again; nothing is done
     "redirect",
@@ -64,6 +65,8 @@ class Loopback:
     billed: list[Bill] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    # Of each POST its path and its body, batches too.
+    bodies: list[tuple[str, bytes]] = field(default_factory=list)
     most_at_once: int = 0
     port: int = 0
     # Batches by their id: the requests in them, by custom id; they are done once `is_ready`.
@@ -113,6 +116,9 @@ def _chat(bill: Bill, text: str, finish: str, usage: Any) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if finish == "refusal":
         message, finish = {"role": "assistant", "content": None, "refusal": text}, "stop"
+    if finish == "tool_calls":
+        call = {"id": "t", "type": "function", "function": {"name": "write_file", "arguments": text}}
+        message["tool_calls"] = [call]
     said = {
         "id": bill.id,
         "object": "chat.completion",
@@ -126,8 +132,8 @@ def _chat(bill: Bill, text: str, finish: str, usage: Any) -> dict[str, Any]:
 
 
 def _message(bill: Bill, text: str, finish: str, usage: Any) -> dict[str, Any]:
-    reason = {"stop": "end_turn", "length": "max_tokens"}.get(finish, finish)
-    said = {
+    reason = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}.get(finish, finish)
+    said: dict[str, Any] = {
         "id": bill.id,
         "type": "message",
         "role": "assistant",
@@ -136,6 +142,8 @@ def _message(bill: Bill, text: str, finish: str, usage: Any) -> dict[str, Any]:
         "stop_reason": reason,
         "stop_sequence": None,
     }
+    if finish == "tool_calls":
+        said["content"] = [{"type": "tool_use", "id": "t", "name": "write_file", "input": {"arguments": text}}]
     if isinstance(usage, dict):
         usage = {"input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"]}
     given = {"input_tokens": bill.input, "output_tokens": bill.output} if usage is None else usage
@@ -218,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         state = self.server.state
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        with state._lock:
+            state.bodies.append((self.path, content))
         if self.path.endswith(("/files", "/batches")):
             self._begin(content)
             return
@@ -250,8 +260,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _work(self, state: Loopback, body: dict[str, Any], fault: Fault | None) -> None:
         kind = fault.kind if fault else ""
         prompt = _prompt(body)
-        text = fault.text if fault and kind in ("text", "refusal") else state.answer(prompt)
-        finish = {"cut answer": "length", "refusal": "refusal"}.get(kind, "stop")
+        text = fault.text if fault and kind in ("text", "refusal", "tool call") else state.answer(prompt)
+        finish = {"cut answer": "length", "refusal": "refusal", "tool call": "tool_calls"}.get(kind, "stop")
         if kind == "cut answer":
             text = text[: len(text) // 2]
         bill = state.bill(prompt, text)
