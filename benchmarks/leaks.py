@@ -2,9 +2,11 @@
 
 Documents and logs are those of FOLDER, code is Python's library and installed packages; all are cut into chunks as a
 drop is, and a case is a question with eight chunks in a row. Each canary (`canaries.py`: keys, cards, social security
-numbers, addresses, passwords; plain, over lines, encoded) is planted in a case, which is redacted and posted to an HTTP
-server on this machine. The bytes that it got are searched for the canary in every form: as it is, without all that
-is no letter or digit, with escapes resolved, and decoded from base64 and hexadecimal digits, at any alignment.
+numbers, addresses, passwords; plain, over lines, encoded) is planted in a case, which is asked of two nodes outside by
+the way of all calls, one with OpenAI's SDK and one with Anthropic's; a server on this machine stands for both. The
+bytes that it got are searched for the canary in every form: as it is, without all that is no letter or digit, with
+escapes resolved, and decoded from base64 and hexadecimal digits, at any alignment. They must also be those that
+`mesh audit` would show. Each call is written to disk several times: set TMPDIR to a folder in memory.
 False redactions are the share of words of the same texts without canaries that were replaced. Rules were developed
 with `--development`: half of the files, and of the kinds, ways and places of canaries, another seed.
 """
@@ -12,6 +14,7 @@ with `--development`: half of the files, and of the kinds, ways and places of ca
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import binascii
 import html
@@ -20,15 +23,18 @@ import random
 import re
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 import urllib.parse
-import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pyarrow as pa
@@ -37,17 +43,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from canaries import Canary, canaries
 
+from mesh_assets.budgets import Budgets
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
-from mesh_assets.mesh.redaction.redact import Redaction, redact
+from mesh_assets.mesh.calls import Caller, Question
+from mesh_assets.mesh.prompts import ANSWER_SCHEMA, request_of
+from mesh_assets.mesh.protocol import Limits, Node, Price, Scope
+from mesh_assets.mesh.redaction.redact import redact
+from mesh_assets.mesh.shapes import Case, Evidence
+from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
+from mesh_assets.resources.call_log import SqliteCallLog
+from mesh_assets.resources.nodes import connect_client
+from mesh_assets.resources.pace import SqlitePace
 from mesh_assets.schemas.outcome import Outcome
 
 CHUNKS_OF_A_CASE = 8
 # Characters of each of the three that are read; the largest files would be nearly all of it otherwise.
 TEXT_OF_A_KIND, TEXT_OF_A_FILE = 6_000_000, 300_000
 QUESTION = "What goes wrong here, and what should be done about it?"
-Case = list[str]
+Chunks = list[str]
 
 
 def chunks_of(path: Path) -> list[str]:
@@ -71,9 +86,9 @@ def chunks_of(path: Path) -> list[str]:
     return kept
 
 
-def cases(paths: Iterable[Path], half: int) -> list[Case]:
+def cases(paths: Iterable[Path], half: int) -> list[Chunks]:
     """Chunks in a row of files of one half, told by their names."""
-    made: list[Case] = []
+    made: list[Chunks] = []
     size = 0
     for path in paths:
         if crc32(path.name.encode()) % 2 != half or size > TEXT_OF_A_KIND:
@@ -84,7 +99,7 @@ def cases(paths: Iterable[Path], half: int) -> list[Case]:
     return made
 
 
-def read(folder: Path, half: int) -> dict[str, list[Case]]:
+def read(folder: Path, half: int) -> dict[str, list[Chunks]]:
     """The cases of code, logs and documents."""
     code = [Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib")]
     programs = sorted({path for root in code for path in root.rglob("*.py")})
@@ -99,17 +114,31 @@ def read(folder: Path, half: int) -> dict[str, list[Case]]:
 
 # --- the call --------------------------------------------------------------------------------------------------------
 
+SAID = json.dumps({"answer": "Nothing.", "claims": [], "confidence": 0.5})
+FREE = Price(*(Decimal(0),) * 5, source="this machine")
+
 
 class Recorder(BaseHTTPRequestHandler):
-    """Answers every call, and keeps what it got."""
+    """Answers every call as both providers do, and keeps what it got."""
 
+    protocol_version = "HTTP/1.1"
     got: list[bytes]
 
     def do_POST(self) -> None:
         self.got.append(self.rfile.read(int(self.headers["content-length"])))
+        said: dict[str, Any] = {"id": uuid.uuid4().hex, "model": "m"}
+        if self.path.endswith("/chat/completions"):
+            choice = {"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}
+            said |= {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}}
+        else:
+            said |= {"type": "message", "role": "assistant", "content": [{"type": "text", "text": SAID}]}
+            said |= {"stop_reason": "end_turn", "usage": {"input_tokens": 9, "output_tokens": 9}}
+        body = json.dumps(said).encode()
         self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Says nothing."""
@@ -122,15 +151,43 @@ def serve() -> ThreadingHTTPServer:
     return server
 
 
-def send(server: ThreadingHTTPServer, case: Case) -> Redaction:
-    """A case as a node gets it: redacted as a whole, then posted."""
-    made = redact([QUESTION, *case])
-    question, *evidence = (text.text for text in made.texts)
-    said = "\n".join(f"<evidence id=E{n}>\n{text}\n</evidence>" for n, text in enumerate(evidence, 1))
-    body = {"model": "m", "messages": [{"role": "system", "content": said}, {"role": "user", "content": question}]}
-    content = json.dumps(body).encode("utf-8", "surrogatepass")
-    urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/v1/chat/completions", content).read()
-    return made
+def nodes(port: int) -> list[Node]:
+    """One of each SDK, outside this machine as far as the mesh knows."""
+    url = f"http://127.0.0.1:{port}"
+    return [
+        Node(
+            provider, provider, "m", "", (), ("deep",), "may-leave", 1_000_000, 500, base_url=base, price=FREE,
+            limits=Limits(parallel=64),
+        )
+        for provider, base in (("openai", f"{url}/v1"), ("anthropic", url))
+    ]  # fmt: skip
+
+
+class Mesh:
+    """A caller as the mesh has it, on files of its own, and the clients of both nodes."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.log = SqliteCallLog(folder / "calls.sqlite")
+        pace, ledger = SqlitePace(folder / "pace.sqlite"), SqliteLedger(folder / LEDGER, Budgets.parse(""))
+        self.caller = Caller(ledger, pace, self.log)
+        self.clients = {node: connect_client(node) for node in nodes(port)}
+
+    async def ask(self, texts: Chunks) -> None:
+        """Ask both nodes about a case."""
+        evidence = tuple(Evidence(f"E{number}", text) for number, text in enumerate(texts, 1))
+        case = Case("benchmark", QUESTION, evidence, ANSWER_SCHEMA)
+        question = Question(case.id, "deep", request_of(case, max_tokens=500), (Scope("dataset", "benchmark"),))
+        for node, client in self.clients.items():
+            await self.caller.call(node, client, question)
+
+    def recorded(self) -> list[bytes]:
+        """What `mesh audit show` prints, in the order that it left."""
+        departures = self.log.departures
+        return [departures.content(each.id) or b"" for each in departures.departures()]
+
+    async def close(self) -> None:
+        for client in self.clients.values():
+            await client.close()
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
@@ -141,13 +198,24 @@ _RUN, _HEX_RUN = re.compile(r"[A-Za-z0-9+/]{11,}"), re.compile(r"(?:[0-9a-fA-F]{
 
 def readings(body: bytes) -> Iterator[str]:
     """All that can be read in what was sent, without what is no letter or digit."""
-    messages = json.loads(body)["messages"]
-    text = "\n".join(re.sub(r"</?evidence.*?>", "", message["content"]) for message in messages)
+    text = "\n".join(re.sub(r"</?evidence.*?>", "", said) for said in strings(json.loads(body)))
     for plain in (text, resolved(text)):
         yield _ALNUM.sub("", plain)
         whole = re.sub(r"[\s\"'>#\\*|]+", "", plain)
         for encoded in (plain, whole):
             yield from decoded(encoded, 2)
+
+
+def strings(value: object) -> Iterator[str]:
+    """All texts in a JSON value, names too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from (name, *strings(inner))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
 
 
 def resolved(text: str) -> str:
@@ -184,7 +252,7 @@ def signs_of(canary: Canary) -> str:
 # --- the two measures ------------------------------------------------------------------------------------------------
 
 
-def planted(case: Case, canary: Canary, draw: random.Random) -> Case:
+def planted(case: Chunks, canary: Canary, draw: random.Random) -> Chunks:
     """`case` with the canary in a line of its own, or over the border between two chunks."""
     made = list(case)
     at = draw.randrange(len(made))
@@ -198,23 +266,30 @@ def planted(case: Case, canary: Canary, draw: random.Random) -> Case:
     return made
 
 
-def leaks(texts: dict[str, list[Case]], made: Sequence[Canary], seed: int) -> list[tuple[Canary, str]]:
-    """The canaries that arrived, each with the line that it was planted as after redaction."""
+async def leaks(
+    texts: dict[str, list[Chunks]], made: Sequence[Canary], seed: int, folder: Path
+) -> list[tuple[Canary, str]]:
+    """The canaries that arrived, each with the kind of text that it was planted in."""
     draw = random.Random(seed)
     server = serve()
+    mesh = Mesh(folder, server.server_port)
     found: list[tuple[Canary, str]] = []
     for canary in made:
         kind = draw.choice([name for name, all_ in texts.items() if all_])
-        send(server, planted(draw.choice(texts[kind]), canary, draw))
-        body = Recorder.got.pop()
+        before = len(Recorder.got)
+        await mesh.ask(planted(draw.choice(texts[kind]), canary, draw))
         signs = signs_of(canary)
-        if any(signs in reading for reading in readings(body)):
+        if any(signs in reading for body in Recorder.got[before:] for reading in readings(body)):
             found.append((canary, kind))
+    await mesh.close()
     server.shutdown()
+    if mesh.recorded() != Recorder.got:
+        raise SystemExit("What `mesh audit` shows is not what the server got.")
+    print(f"{len(Recorder.got):,} requests got, {sum(map(len, Recorder.got)):,} bytes, each as it is on record")
     return found
 
 
-def false_redactions(all_cases: Iterable[Case]) -> tuple[int, int, float, Counter[str], list[str]]:
+def false_redactions(all_cases: Iterable[Chunks]) -> tuple[int, int, float, Counter[str], list[str]]:
     """Words replaced, all words, CPU-seconds, kinds of what was replaced, and what it was, without canaries."""
     replaced = words = 0
     seconds = 0.0
@@ -258,7 +333,8 @@ def main() -> None:
             random.Random(1).shuffle(seen)
             print(*seen[:40], sep="\n")
     made = canaries(20261128 + half, options.rounds, everything=not options.development)
-    found = leaks(texts, made, half)
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(leaks(texts, made, half, Path(folder)))
     for title, key in (("kind", "kind"), ("way", "way"), ("place", "place")):
         print(f"leaked by {title}:", dict(Counter(getattr(canary, key) for canary, _ in found)))
     if options.show and options.development:
