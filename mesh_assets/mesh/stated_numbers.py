@@ -44,6 +44,18 @@ _FACTORS: dict[str, tuple[float, ...]] = {
     "%": (0.01,),
     "percent": (0.01,),
 }
+# What units are worth in one unit of what they measure, where their sign is not ambiguous.
+_SCALES: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("ms",), ("time", 0.001)),
+    **dict.fromkeys(("s", "second", "seconds"), ("time", 1.0)),
+    **dict.fromkeys(("min", "minute", "minutes"), ("time", 60.0)),
+    **dict.fromkeys(("h", "hour", "hours"), ("time", 3600.0)),
+    **dict.fromkeys(("day", "days"), ("time", 86400.0)),
+    **dict.fromkeys(("%", "percent"), ("share", 0.01)),
+    **{unit: ("bytes", 1e3**power) for power, unit in enumerate(("kb", "mb", "gb", "tb"), 1)},
+    **{unit: ("bytes", 1024.0**power) for power, unit in enumerate(("kib", "mib", "gib"), 1)},
+    **{unit: ("count", 10.0**power) for power, unit in ((3, "thousand"), (6, "million"), (9, "billion"))},
+}
 _TIMES_OF_DAY = ("s", "min", "h", "second", "minute", "hour", "seconds", "minutes", "hours")
 _UNITS = "|".join(sorted(map(re.escape, _FACTORS), key=len, reverse=True))
 # A number with its unit. What stands directly before or after it tells a quantity from a name.
@@ -92,6 +104,7 @@ class Sources:
 @dataclass(frozen=True, slots=True)
 class _Quantity:
     text: str
+    unit: str
     values: tuple[float, ...]  # as written, and in the units that it may be converted from
     slack: tuple[float, ...]  # half of the last digit that is written, of each
 
@@ -111,6 +124,32 @@ def unaccounted(statement: str, sources: Sources) -> list[str]:
     ]
 
 
+def without_numbers(text: str) -> str:
+    """`text` without its numbers and their units."""
+    return _QUANTITY.sub(" ", text)
+
+
+def numbers_agree(one: str, other: str) -> bool:
+    """Whether two statements about one thing can both be right by their numbers: all of one are among the other's.
+
+    They are compared as they are rounded, in units that convert; a statement without numbers contradicts none.
+    """
+    first, second = _quantities(one), _quantities(other)
+    if len(first) > len(second):
+        first, second = second, first
+    return all(any(_is_same(each, among) for among in second) for each in first)
+
+
+def _is_same(one: _Quantity, other: _Quantity) -> bool:
+    """In a unit that both have where both are known, else as written or in any unit that may be meant."""
+    if one.unit in _SCALES and other.unit in _SCALES:
+        (dimension, factor), (other_dimension, other_factor) = _SCALES[one.unit], _SCALES[other.unit]
+        slack = max(one.slack[0] * factor, other.slack[0] * other_factor)
+        apart = abs(one.values[0] * factor - other.values[0] * other_factor)
+        return dimension == other_dimension and apart <= slack * (1 + 1e-9)
+    return _is_near(one, other.values) or _is_near(other, one.values)
+
+
 def _quantities(statement: str) -> list[_Quantity]:
     is_rough = bool(_ROUGHLY.search(statement))
     found: list[_Quantity] = []
@@ -123,10 +162,12 @@ def _quantities(statement: str) -> list[_Quantity]:
         if is_rough and value and "." not in written:
             digits = written.replace(",", "")
             half = 0.5 * 10.0 ** (len(digits) - len(digits.rstrip("0")))
-        factors = (1.0, *_FACTORS.get((match["unit"] or "").lower(), ()))
+        unit = (match["unit"] or "").lower()
+        factors = (1.0, *_FACTORS.get(unit, ()))
         found.append(
             _Quantity(
                 match[0].strip(),
+                unit,
                 tuple(value * factor for factor in factors),
                 tuple(half * factor for factor in factors),
             )
