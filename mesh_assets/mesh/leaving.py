@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from mesh_assets.errors import NodeError
+from mesh_assets.mesh.prompts import evidence_spans
 from mesh_assets.mesh.protocol import CallLog, Leaving, Node, Reason, Request, Sent
 from mesh_assets.mesh.redaction.redact import redact
 
@@ -22,9 +23,17 @@ def redacted(request: Request) -> Leaving:
 
     The same request always gives the same one to send, so that what is kept of an answer is found again.
     """
-    found = redact([request.system, request.stable, request.asked])
-    system, stable, asked = (each.text for each in found.texts)
-    return Leaving(replace(request, system=system, stable=stable, asked=asked), found.restore)
+    spans = evidence_spans(request) or [(0, len(request.stable))]
+    # One behind the other, without the marks between: a key may begin in one chunk of a file and end in the next.
+    found = redact([request.system, request.asked, *(request.stable[start:stop] for start, stop in spans)])
+    system, asked, *pieces = (each.text for each in found.texts)
+    stable: list[str] = []
+    at = 0
+    for (start, stop), piece in zip(spans, pieces, strict=True):
+        stable += (request.stable[at:start], piece)
+        at = stop
+    stable.append(request.stable[at:])
+    return Leaving(replace(request, system=system, stable="".join(stable), asked=asked), found.restore)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,13 @@ def evidence_in(request: Request) -> list[tuple[str, str]]:
     return [(piece["label"], piece["text"]) for piece in _PIECE.finditer(request.stable)]
 
 
+def evidence_spans(request: Request) -> list[tuple[int, int]]:
+    """Where the texts of the evidence stand in `stable`; none where anything but evidence stands there."""
+    if _PIECE.sub("", request.stable).strip():
+        return []
+    return [piece.span("text") for piece in _PIECE.finditer(request.stable)]
+
+
 def question_in(request: Request) -> str:
     """The question of a request that `request_of` made."""
     return request.asked.removeprefix(_QUESTION)

@@ -16,9 +16,8 @@ from typing import Protocol, cast
 
 from mesh_assets.errors import QueryError
 from mesh_assets.insights.locators import ChunkText
-from mesh_assets.insights.secrets import mask
 from mesh_assets.mesh.prompts import encodable
-from mesh_assets.mesh.redaction.redact import redact
+from mesh_assets.mesh.redaction.hidden import Secrets
 from mesh_assets.mesh.routing.arithmetic import equations, numbers
 from mesh_assets.mesh.shapes import Case, Claim, Evidence
 from mesh_assets.mesh.stated_numbers import Sources, unaccounted
@@ -27,7 +26,6 @@ from mesh_assets.schemas.citations import Citation
 # A computed fact is a handful of rows; more are not what a statement is about.
 _MAX_ROWS = 1000
 _SHOWN_ROWS = 3
-_HIDDEN = "****"
 _SHOWN_CHARACTERS = 120
 _PLAIN = re.compile("[0-9A-Za-z]")
 
@@ -80,7 +78,7 @@ def validated(case: Case, value: Mapping[str, object], query: Query | None = Non
 
     Without `query`, or where it fails, computed facts count as what they said when the case was made.
     """
-    facts, secrets = _Facts(query), _Secrets.of(case)
+    facts, secrets = _Facts(query), Secrets.of([each.text for each in case.evidence])
     answer = str(value.get("answer", ""))
     steps = [
         Recomputed(f"{step.expression} = {step.claimed:g}", f"{step.computed:g}", step.holds)
@@ -91,35 +89,17 @@ def validated(case: Case, value: Mapping[str, object], query: Query | None = Non
     dropped: list[Dropped] = []
     for statement, cited in _stated(value):
         found = _check(case, statement, cited, facts)
-        shown = secrets.hidden(statement)
+        shown = secrets.hide(statement)
         if any(each.statement == shown for each in claims):
             found = Dropped(statement, "It was said before.")
         if isinstance(found, Dropped):
-            dropped.append(Dropped(shown, secrets.hidden(found.reason)))
+            dropped.append(Dropped(shown, secrets.hide(found.reason)))
             passed.append(0.0)
         else:
             claims.append(replace(found.claim, statement=shown))
             passed.append(found.share)
     support = sum(passed) / len(passed) if claims else 0.0
-    return Checked(secrets.hidden(answer), tuple(claims), tuple(dropped), (*steps, *facts.recomputed()), support)
-
-
-@dataclass(frozen=True, slots=True)
-class _Secrets:
-    """The keys and passwords of a case: what a node was told as `[KEY_1]`, or knows if it is on this machine."""
-
-    values: tuple[str, ...]
-
-    @classmethod
-    def of(cls, case: Case) -> _Secrets:
-        found = redact([each.text for each in case.evidence], kinds=("KEY", "PASSWORD"))
-        return cls(tuple(sorted(set(found.values.values()), key=len, reverse=True)))
-
-    def hidden(self, text: str) -> str:
-        """`text` as it may be kept and shown."""
-        for value in self.values:
-            text = re.sub(rf"(?<![0-9A-Za-z]){re.escape(value)}(?![0-9A-Za-z])", _HIDDEN, text)
-        return mask(text, filler=_HIDDEN)
+    return Checked(secrets.hide(answer), tuple(claims), tuple(dropped), (*steps, *facts.recomputed()), support)
 
 
 @dataclass(frozen=True, slots=True)

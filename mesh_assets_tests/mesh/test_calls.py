@@ -54,12 +54,14 @@ def test_secrets_and_people_in_the_evidence_never_reach_a_server(
 ) -> None:
     hidden = ("AKIAZ7QF4WXN2K6PLM3T", "ann.smith@shop-mail.org", "4556737586899855", "hunter2-Blue-Horse")
     text = f"aws_key = {hidden[0]}\nmail {hidden[1]} about card {hidden[2]}\npassword: {hidden[3]}\n"
-    case = replace(CASE, evidence=(Evidence("E1", text), Evidence("E2", f"again {hidden[1]}")))
+    # A chunk may end within a key: what each of two pieces has of it is no key to who sees it alone.
+    divided = (Evidence("E3", "the card ends in 4556737"), Evidence("E4", "586899855 and was refused"))
+    case = replace(CASE, evidence=(Evidence("E1", text), Evidence("E2", f"again {hidden[1]}"), *divided))
     server.answer = lambda prompt: json.dumps(GOOD | {"answer": "Ask [EMAIL_1]."})
     made = bench(tmp_path, redact=redacted)
     called = made.ask(replace(node(provider, server), policy="may-leave"), question(case))
     sent = json.dumps(server.requests)
-    assert [value for value in hidden if value in sent] == []
+    assert [value for value in (*hidden, "4556737", "586899855") if value in sent] == []
     assert sent.count("[EMAIL_1]") == 2, "one person has one name in a case"
     assert called.value["answer"] == f"Ask {hidden[1]}."
     kept = (tmp_path / "calls.sqlite").read_bytes()
