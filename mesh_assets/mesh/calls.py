@@ -1,8 +1,9 @@
 """One question to one node: the only place that calls a node, and so the only one that reserves and books money.
 
-In this order: what was kept under the same key; the node's limits, over all processes; money set aside for the worst
-case; the call, with a deadline; its usage booked; the completion kept; then its end and its form are looked at. A retry
-goes through all of it again. Which node is asked belongs to `routing`, several cases at once to `execution`.
+In this order: what was kept under the same key, or is being asked by another; the node's limits, over all processes;
+money set aside for the worst case; the call, with a deadline; its usage booked; the completion kept; then its end and
+its form are looked at. A retry goes through all of it again. Which node is asked belongs to `routing`, several cases at
+once to `execution`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import asyncio
 import json
 import random
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
+from weakref import WeakValueDictionary
 
 from blake3 import blake3
 
@@ -43,6 +46,8 @@ from mesh_assets.mesh.protocol import (
 from mesh_assets.mesh.replies import read_reply
 from mesh_assets.mesh.shapes import Depth
 
+# How often who waits for the answer to the same question looks whether another process has it.
+_POLL_SECONDS = 0.5
 # What a reservation outlives its call by: ending a connection and booking take no longer.
 _GRACE_SECONDS = 10.0
 _OUTCOMES: Mapping[Finish, str] = {"stop": "answered", "length": "cut off", "refusal": "refused", "other": "unfinished"}
@@ -123,19 +128,26 @@ class Caller:
     redact: Redact = redacted
     policy: Policy = Policy()
     clock: Clock = field(default_factory=Clock)
+    # One lock a question that is being asked in this process, by event loop and key.
+    _asking: WeakValueDictionary[tuple[int, str], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary[tuple[int, str], asyncio.Lock], init=False, repr=False, compare=False
+    )
 
     async def call(self, node: Node, client: Client, question: Question) -> Called:
         """What `node` says. NodeError where it gives nothing within the policy, BudgetError where money lacks.
 
-        What may have been billed stays counted whatever happens, also when the task is cancelled.
+        What may have been billed stays counted whatever happens, also when the task is cancelled. Of several that ask
+        the same at one time, in any process, one does and the others wait for what it is told.
         """
         check_schema(question.request.schema)
         leaving = self.leaving(node, question)
         key = request_key(node, leaving.request, question.prompt_version)
-        kept = self.log.find(key)
-        if kept is not None and not (kept.rejected and self.policy.asks_rejected_again):
-            return _called(node, kept, leaving, receipts=(), attempts=0)
-        return await _Call(self, node, client, question, leaving, key).run()
+        asked = _Call(self, node, client, question, leaving, key)
+        known = asked.known()
+        if known is not None:
+            return known
+        async with self._asking.setdefault((id(asyncio.get_running_loop()), key), asyncio.Lock()):
+            return await asked.run()
 
     def leaving(self, node: Node, question: Question) -> Leaving:
         """The question as it may go to `node`; NodeError where it may not."""
@@ -184,9 +196,56 @@ class _Call:
     receipts: list[str] = field(default_factory=list[str])
     attempt: str = ""
 
+    def known(self) -> Called | None:
+        """What was kept of the same question; None where it is to be asked."""
+        kept = self.caller.log.find(self.key)
+        if kept is None or (kept.rejected and self.caller.policy.asks_rejected_again):
+            return None
+        return _called(self.node, kept, self.leaving, receipts=(), attempts=0)
+
     async def run(self) -> Called:
+        """Ask, or wait for the answer to whoever asks the same."""
+        until = self.caller.clock.monotonic() + self.caller.policy.seconds
+        if self.node.is_free:  # nothing is paid twice
+            return self.known() or await self._ask(until)
+        holder = uuid.uuid4().hex
+        known = await self._wait(holder, until)
+        if known is not None:
+            return known
+        is_kept = False
+        try:
+            known = self.known()  # it may have come just before
+            if known is not None:
+                return known
+            called = await self._ask(until)
+            is_kept = True
+            return called
+        finally:
+            if not is_kept:
+                self.caller.log.release(self.key, holder)
+
+    async def _wait(self, holder: str, until: float) -> Called | None:
+        """What another one was told meanwhile; None once it is for `holder` to ask."""
+        clock, log = self.caller.clock, self.caller.log
+        while True:
+            left = until - clock.monotonic()
+            wait = log.claim(self.key, holder, max(left, 0.0) + _GRACE_SECONDS)
+            if not wait:
+                return None
+            if left <= 0:
+                raise NodeError(
+                    f"Another process asks {self.node.name} the same, and has no answer yet.",
+                    remedy="Ask again later: its answer will be there.",
+                    failure="timeout",
+                    may_pass=True,
+                )
+            await clock.sleep(min(wait, _POLL_SECONDS * (0.5 + clock.chance())))
+            known = self.known()
+            if known is not None:
+                return known
+
+    async def _ask(self, until: float) -> Called:
         policy, clock = self.caller.policy, self.caller.clock
-        until = clock.monotonic() + policy.seconds
         attempt = 1
         while True:
             try:

@@ -327,6 +327,17 @@ class CallLog(Protocol):
         """What was kept last under `key`."""
         ...
 
+    def claim(self, key: str, holder: str, seconds: float) -> float:
+        """Be the one who asks under `key`, for `seconds` at most: 0 where `holder` is, else how long another may be.
+
+        It ends with a completion that is kept under `key`, or by `release`; that of a process that is gone is none.
+        """
+        ...
+
+    def release(self, key: str, holder: str) -> None:
+        """End a claim: who waits for it may ask."""
+        ...
+
     def keep(self, kept: Kept) -> None:
         """Keep a completion, durably, when this returns."""
         ...

@@ -15,7 +15,6 @@ from typing import Literal
 
 from mesh_assets.errors import LakeError, MeshError
 
-_VERSION = 1
 # A commit takes milliseconds; a disk that is busy with a slice may take seconds for it, with many waiting.
 _BUSY_SECONDS = 60.0
 # What is deleted is overwritten: `mesh forget` leaves no name behind.
@@ -25,7 +24,8 @@ _PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON
 class SqliteFile:
     """The file `path`, made at the first transaction with `tables`, statements divided by semicolons.
 
-    Where it cannot be used, `error` is raised, with `remedy`.
+    With a higher `version` its tables are made in an older file too, so each of them says IF NOT EXISTS. Where the file
+    cannot be used, `error` is raised, with `remedy`.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class SqliteFile:
         path: Path,
         tables: str,
         *,
+        version: int = 1,
         error: type[MeshError] = LakeError,
         remedy: str = "Free the disk if it is full; if the file is damaged move it away: what it remembers is lost.",
     ) -> None:
         self.path = path
         self._tables = tables
+        self._version = version
         self._error = error
         self._remedy = remedy
 
@@ -81,18 +83,18 @@ class SqliteFile:
             raise self._error(f"{self.path} cannot be used: {error}.", remedy=self._remedy) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the tables of a new file; refuse one of a later version."""
+        """Make the tables that a new or older file lacks; refuse one of a later version."""
         found = _version(connection)
-        if found > _VERSION:
+        if found > self._version:
             raise self._error(
                 f"{self.path} is of a later version of the mesh.", remedy="Update the mesh; nothing was changed."
             )
-        if found == 0:
+        if found < self._version:
             connection.execute("BEGIN IMMEDIATE")
-            if _version(connection) == 0:  # others may have been first
+            if _version(connection) < self._version:  # others may have been first
                 for statement in filter(str.strip, self._tables.split(";")):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
+                connection.execute(f"PRAGMA user_version = {self._version}")
             connection.execute("COMMIT")
 
 

@@ -3,6 +3,9 @@
 What left the machine is in a file beside it, `sent_log`'s.
 """
 
+import os
+import platform
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,7 +28,11 @@ CREATE TABLE IF NOT EXISTS failures (
     node TEXT NOT NULL, failure TEXT NOT NULL, attempt TEXT NOT NULL, at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS failures_by_node ON failures (node);
+CREATE TABLE IF NOT EXISTS claims (
+    key TEXT PRIMARY KEY, holder TEXT NOT NULL, machine TEXT NOT NULL, process INTEGER NOT NULL, until REAL NOT NULL
+);
 """
+_VERSION = 2  # since claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class SqliteCallLog:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._file = SqliteFile(path, _TABLES)
+        self._file = SqliteFile(path, _TABLES, version=_VERSION)
         self.departures = SqliteSentLog(path.with_name("sent.sqlite"))
         self._clock = clock
 
@@ -65,13 +72,32 @@ class SqliteCallLog:
         query = "SELECT * FROM completions WHERE node = ? AND request_id = ? ORDER BY rowid LIMIT 1"
         return self._one(query, node, request_id)
 
+    def claim(self, key: str, holder: str, seconds: float) -> float:
+        """0 where `holder` is now the one who asks under `key`, else for how long another may be."""
+        now = self._clock()
+        with self._file.transaction() as connection:
+            row = connection.execute("SELECT * FROM claims WHERE key = ?", (key,)).fetchone()
+            if row is not None and row["holder"] != holder and row["until"] > now and not _is_gone(row):
+                return row["until"] - now
+            connection.execute(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)",
+                (key, holder, platform.node(), os.getpid(), now + seconds),
+            )
+        return 0.0
+
+    def release(self, key: str, holder: str) -> None:
+        """End a claim: who waits for it may ask."""
+        with self._file.transaction() as connection:
+            connection.execute("DELETE FROM claims WHERE key = ? AND holder = ?", (key, holder))
+
     def keep(self, kept: Kept) -> None:
-        """Keep a completion, durably."""
+        """Keep a completion, durably; who waited for it has it now."""
         row = asdict(kept)
         names = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
         with self._file.transaction() as connection:
             connection.execute(f"INSERT INTO completions ({names}) VALUES ({values})", row)  # noqa: S608  # our fields
+            connection.execute("DELETE FROM claims WHERE key = :key", row)
 
     def fail(self, node: str, failure: str, attempt: str) -> None:
         """Count a call that gave nothing. `attempt` is the id of its reservation, empty where there was none."""
@@ -120,6 +146,19 @@ class SqliteCallLog:
         with self._file.transaction("DEFERRED") as connection:
             row = connection.execute(query, values).fetchone()
         return Kept(**dict(row)) if row is not None else None
+
+
+def _is_gone(claim: sqlite3.Row) -> bool:
+    """Whether the process of a claim has ended; of one on another machine that is not known."""
+    if claim["machine"] != platform.node():
+        return False
+    try:
+        os.kill(claim["process"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def connect_call_log(settings: Settings) -> SqliteCallLog:
