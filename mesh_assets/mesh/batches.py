@@ -8,10 +8,10 @@ loses neither money nor answers: what may have been sent stays reserved until th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mesh_assets.errors import BudgetError, LakeError, NodeError
+from mesh_assets.errors import LakeError, NodeError
 from mesh_assets.mesh.calls import Caller, Question, billed_for, request_key
 from mesh_assets.mesh.costs import known_price, worst_case
 from mesh_assets.mesh.json_schema import check_schema
@@ -82,26 +82,10 @@ class Batcher:
         where the money is not enough for the first, NodeError where a batch was not taken: those before it were.
         """
         known_price(node)
-        under_way = {item.key for batch in self.batches.waiting(node.name) for item in batch.items}
-        ready: list[_Ready] = []
-        try:
-            for question in questions:
-                check_schema(question.request.schema)
-                request = self.caller.leaving(node, question).request
-                key = request_key(node, request, question.prompt_version)
-                if key in under_way or self.caller.log.find(key) is not None:
-                    continue
-                under_way.add(key)
-                ready.append(_Ready(self._item(node, question, request, key), request, question.prompt_version))
-        except BudgetError:
-            if not ready:
-                raise
-        except BaseException:
-            self._release([each.item for each in ready])
-            raise
         by_dataset: dict[str, list[_Ready]] = {}
-        for each in ready:
+        for each in self._reserved(node, self._unasked(node, questions)):
             by_dataset.setdefault(each.item.dataset, []).append(each)
+        count = sum(map(len, by_dataset.values()))
         while by_dataset:
             dataset = next(iter(by_dataset))
             try:
@@ -109,16 +93,31 @@ class Batcher:
             except BaseException:
                 self._release([each.item for others in by_dataset.values() for each in others])
                 raise
-        return len(ready)
+        return count
 
-    def _item(self, node: Node, question: Question, request: Request, key: str) -> BatchItem:
-        amount = worst_case(node, request, is_batch=True)
+    def _unasked(self, node: Node, questions: Sequence[Question]) -> dict[str, tuple[Question, Request]]:
+        """By their keys those that were neither answered nor sent before, as they may leave."""
+        under_way = {item.key for batch in self.batches.waiting(node.name) for item in batch.items}
+        found: dict[str, tuple[Question, Request]] = {}
+        for question in questions:
+            check_schema(question.request.schema)
+            request = self.caller.leaving(node, question).request
+            key = request_key(node, request, question.prompt_version)
+            if key not in under_way and key not in found and self.caller.log.find(key) is None:
+                found[key] = (question, request)
+        return found
+
+    def _reserved(self, node: Node, asked: Mapping[str, tuple[Question, Request]]) -> Iterator[_Ready]:
+        """Those that there is money for, which is set aside in one transaction."""
+        amounts = [worst_case(node, request, is_batch=True) for _, request in asked.values()]
         if node.is_free:  # a name is needed all the same
-            reservation = Reservation(uuid.uuid4().hex, amount, 0.0)
+            held = [Reservation(uuid.uuid4().hex, amount, 0.0) for amount in amounts]
         else:
-            ledger = self.caller.ledger
-            reservation = ledger.reserve(amount, question.scopes, seconds=_WINDOW_SECONDS, node=node.name)
-        return BatchItem(reservation, key, question.dataset, question.case_id, question.depth, request.schema)
+            wanted = list(zip(amounts, (question.scopes for question, _ in asked.values()), strict=True))
+            held = self.caller.ledger.reserve_all(wanted, seconds=_WINDOW_SECONDS, node=node.name)
+        for reservation, (key, (question, request)) in zip(held, asked.items(), strict=False):
+            item = BatchItem(reservation, key, question.dataset, question.case_id, question.depth, request.schema)
+            yield _Ready(item, request, question.prompt_version)
 
     async def _send(self, node: Node, client: BatchClient, dataset: str, ready: Sequence[_Ready]) -> None:
         items = tuple(each.item for each in ready)

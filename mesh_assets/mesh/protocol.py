@@ -220,6 +220,15 @@ class Ledger(Protocol):
         """
         ...
 
+    def reserve_all(
+        self, asked: Sequence[tuple[Decimal, Sequence[Scope]]], *, seconds: float, node: str = ""
+    ) -> Sequence[Reservation]:
+        """`reserve` for many calls in one transaction, in their order, up to the first that a budget lacks money for.
+
+        BudgetError where that is the first of all.
+        """
+        ...
+
     def settle(self, reservation: Reservation, billed: Billed) -> Receipt:
         """Replace what was reserved by what the call cost, also late, also after a release.
 

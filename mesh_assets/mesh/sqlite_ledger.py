@@ -121,18 +121,33 @@ class SqliteLedger:
 
     def reserve(self, amount: Decimal, scopes: Sequence[Scope], *, seconds: float, node: str = "") -> Reservation:
         """See `Ledger.reserve`."""
-        units, now = _units(amount), self._clock()
-        reservation = Reservation(uuid.uuid4().hex, units * UNIT, now + seconds)
-        counted = _with_month(scopes, now)
+        return self.reserve_all([(amount, scopes)], seconds=seconds, node=node)[0]
+
+    def reserve_all(
+        self, asked: Sequence[tuple[Decimal, Sequence[Scope]]], *, seconds: float, node: str = ""
+    ) -> list[Reservation]:
+        """See `Ledger.reserve_all`."""
+        now = self._clock()
+        made: list[Reservation] = []
         with self._file.transaction() as db:
-            self._check(db, units, counted)
-            number = db.execute(
-                "INSERT INTO calls (id, node, reserved, made, expires, state) VALUES (?, ?, ?, ?, ?, 'open')",
-                (reservation.id, node, units, now, reservation.expires),
-            ).lastrowid
-            db.executemany("INSERT INTO counted VALUES (?, ?, ?)", ((number, s.kind, s.name) for s in counted))
-            _book(db, counted, held=units)
-        return reservation
+            for amount, scopes in asked:
+                counted = _with_month(scopes, now)
+                try:
+                    units = _units(amount)
+                    self._check(db, units, counted)
+                except BudgetError:
+                    if not made:
+                        raise
+                    break
+                reservation = Reservation(uuid.uuid4().hex, units * UNIT, now + seconds)
+                number = db.execute(
+                    "INSERT INTO calls (id, node, reserved, made, expires, state) VALUES (?, ?, ?, ?, ?, 'open')",
+                    (reservation.id, node, units, now, reservation.expires),
+                ).lastrowid
+                db.executemany("INSERT INTO counted VALUES (?, ?, ?)", ((number, s.kind, s.name) for s in counted))
+                _book(db, counted, held=units)
+                made.append(reservation)
+        return made
 
     def settle(self, reservation: Reservation, billed: Billed) -> Receipt:
         """See `Ledger.settle`. A usage that no call can have counts as not said."""

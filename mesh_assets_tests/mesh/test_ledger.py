@@ -83,6 +83,21 @@ def test_the_innermost_budget_that_lacks_money_is_named_and_nothing_is_kept(
         assert budget.held == held
 
 
+def test_many_are_reserved_at_once_up_to_the_first_that_lacks_money(ledger: SqliteLedger) -> None:
+    asked = [(40 * CENT, scopes(f"case:{number}", "dataset:a")) for number in range(8)]
+    made = ledger.reserve_all(asked, seconds=60, node="far")
+    assert [each.amount for each in made] == [40 * CENT] * 5
+    assert len({each.id for each in made}) == 5
+    assert left(ledger, "dataset:a") == 0
+    assert [budget.held for budget in ledger.budgets("case")] == [40 * CENT] * 5
+    with pytest.raises(BudgetError, match="dataset a"):
+        ledger.reserve_all(asked, seconds=60)
+    ledger.release(made[0])
+    ledger.settle(made[1], billed(20_000))
+    assert left(ledger, "case:0") == 50 * CENT and ledger.month().held == 120 * CENT
+    assert ledger.reserve_all([], seconds=60) == []
+
+
 def test_one_call_may_not_cost_more_than_its_limit(ledger: SqliteLedger) -> None:
     with pytest.raises(BudgetError, match=r"One call may cost \$0.50, and this one may cost \$0.51") as refused:
         ledger.reserve(51 * CENT, [], seconds=60)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -152,6 +153,16 @@ def test_a_claim_is_held_by_one_and_ends_by_its_time(tmp_path: Path) -> None:
     assert log.claim("k", "b", 60) == 0
     log.release("k", "b")
     assert log.claim("k", "c", 60) == 0
+
+
+def test_a_log_of_before_there_were_claims_goes_on(tmp_path: Path) -> None:
+    log = SqliteCallLog(tmp_path / "calls.sqlite")
+    log.fail("n", "timeout", "")
+    with sqlite3.connect(tmp_path / "calls.sqlite") as connection:
+        connection.execute("DROP TABLE claims")
+        connection.execute("PRAGMA user_version = 1")
+    assert log.claim("k", "a", 60) == 0
+    assert log.tallies()["n"].failed == 1
 
 
 def test_who_waited_too_long_is_told(server: Loopback, tmp_path: Path) -> None:
