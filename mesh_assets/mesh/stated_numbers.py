@@ -161,7 +161,7 @@ def _quantities(statement: str) -> list[_Quantity]:
         half = 0.5 * 10.0 ** -len(written.partition(".")[2])
         if is_rough and value and "." not in written:
             digits = written.replace(",", "")
-            half = 0.5 * 10.0 ** (len(digits) - len(digits.rstrip("0")))
+            half = float(f"5e{len(digits) - len(digits.rstrip('0')) - 1}")
         unit = (match["unit"] or "").lower()
         factors = (1.0, *_FACTORS.get(unit, ()))
         found.append(

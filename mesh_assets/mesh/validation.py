@@ -9,9 +9,11 @@ belongs to calibration, what several nodes say to `agreement`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import accumulate
 from typing import Protocol, cast
 
 from mesh_assets.errors import QueryError
@@ -27,7 +29,8 @@ from mesh_assets.schemas.citations import Citation
 _MAX_ROWS = 1000
 _SHOWN_ROWS = 3
 _SHOWN_CHARACTERS = 120
-_PLAIN = re.compile("[0-9A-Za-z]")
+# Where a quote stands within longer words more often than that, it is none that anybody means.
+_MAX_PLACES = 1000
 
 
 class Query(Protocol):
@@ -79,6 +82,7 @@ def validated(case: Case, value: Mapping[str, object], query: Query | None = Non
     Without `query`, or where it fails, computed facts count as what they said when the case was made.
     """
     facts, secrets = _Facts(query), Secrets.of([each.text for each in case.evidence])
+    by_label = {each.label: _Shown.of(each) for each in case.evidence}
     answer = str(value.get("answer", ""))
     steps = [
         Recomputed(f"{step.expression} = {step.claimed:g}", f"{step.computed:g}", step.holds)
@@ -88,7 +92,7 @@ def validated(case: Case, value: Mapping[str, object], query: Query | None = Non
     claims: list[Claim] = []
     dropped: list[Dropped] = []
     for statement, cited in _stated(value):
-        found = _check(case, statement, cited, facts)
+        found = _check(case, statement, cited, by_label, facts)
         shown = secrets.hide(statement)
         if any(each.statement == shown for each in claims):
             found = Dropped(statement, "It was said before.")
@@ -175,8 +179,9 @@ def _stated(value: Mapping[str, object]) -> Iterator[tuple[str, list[tuple[str, 
         yield str(claim.get("statement", "")).strip(), pairs
 
 
-def _check(case: Case, statement: str, pairs: Sequence[tuple[str, str]], facts: _Facts) -> _Held | Dropped:
-    by_label = {each.label: each for each in case.evidence}
+def _check(
+    case: Case, statement: str, pairs: Sequence[tuple[str, str]], by_label: Mapping[str, _Shown], facts: _Facts
+) -> _Held | Dropped:
     looked_up = [_look_up(label, quote, by_label) for label, quote in pairs]
     cited = [each for each in looked_up if isinstance(each, _Cited)]
     reason = _without_ground(statement, looked_up) or _wrong_numbers(case, statement, cited, facts)
@@ -188,34 +193,63 @@ def _check(case: Case, statement: str, pairs: Sequence[tuple[str, str]], facts: 
     return _Held(claim, len(cited) / len(looked_up))
 
 
-def _look_up(label: str, quote: str, by_label: Mapping[str, Evidence]) -> _Cited | str:
+def _look_up(label: str, quote: str, by_label: Mapping[str, _Shown]) -> _Cited | str:
     """Where the quote stands in its evidence; else why it is none, as a sentence."""
-    evidence = by_label.get(label)
-    if evidence is None:
+    shown = by_label.get(label)
+    if shown is None:
         return f"There is no evidence {label!r}."
-    words = quote.split()
-    # As it was shown to the node; characters keep their places.
-    shown = encodable(evidence.text)
     if not any(character.isalnum() for character in quote):
         return f"It quotes no words of {label}."
-    if sum(map(len, words)) > len(shown):
-        return f"{label} does not say what it quotes."
-    match = re.search(_pattern(words), shown)
-    if match is None:
-        return f"{label} does not say {_short(' '.join(words))!r}."
-    if evidence.citation is None and evidence.query is None:
+    place = shown.find(" ".join(quote.split()))
+    if place is None:
+        return f"{label} does not say {_short(' '.join(quote.split()))!r}."
+    if shown.evidence.citation is None and shown.evidence.query is None:
         return f"{label} leads to no file and no query."
-    return _Cited(evidence, match.start(), match.end())
+    return _Cited(shown.evidence, *place)
 
 
-def _pattern(words: Sequence[str]) -> str:
-    """The words with any white space between, and no part of a longer one: `12` is not in `312`.
-
-    Scripts that write words without gaps have no such ends.
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Evidence as nodes are shown it, in a `line` with one space between words: each is at its place of `starts` there,
+    and of `origins` in the evidence.
     """
-    before = r"(?<![0-9A-Za-z])" if _PLAIN.match(words[0]) else ""
-    after = r"(?![0-9A-Za-z])" if _PLAIN.match(words[-1][-1]) else ""
-    return before + r"\s+".join(map(re.escape, words)) + after
+
+    evidence: Evidence
+    line: str
+    starts: list[int]
+    origins: list[int]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _Shown:
+        words = list(re.finditer(r"\S+", encodable(evidence.text)))
+        starts = list(accumulate((len(word[0]) + 1 for word in words), initial=0))
+        return cls(evidence, " ".join(word[0] for word in words), starts[:-1], [word.start() for word in words])
+
+    def find(self, quote: str) -> tuple[int, int] | None:
+        """Characters of the evidence's text that are `quote`, which is no part of a longer word: `12` is not in `312`.
+
+        Scripts that write words without gaps have no such ends.
+        """
+        at = self.line.find(quote)
+        for _ in range(_MAX_PLACES):
+            if at < 0:
+                return None
+            stop = at + len(quote)
+            if not (_is_within(self.line, at) or _is_within(self.line, stop)):
+                return self._origin(at), self._origin(stop - 1) + 1
+            at = self.line.find(quote, at + 1)
+        return None
+
+    def _origin(self, at: int) -> int:
+        word = bisect_right(self.starts, at) - 1
+        return self.origins[word] + at - self.starts[word]
+
+
+def _is_within(text: str, at: int) -> bool:
+    """Whether a plain word or number goes on from before `at` to after it."""
+    return 0 < at < len(text) and all(
+        character.isascii() and character.isalnum() for character in text[at - 1 : at + 1]
+    )
 
 
 def _without_ground(statement: str, looked_up: Sequence[_Cited | str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.errors import QueryError
@@ -96,7 +97,7 @@ def test_a_claim_leads_to_the_bytes_and_the_line_of_its_quote() -> None:
         ("E1", "84", "does not say"),  # nor of a number
         ("E1", "", "quotes no words"),
         ("E1", " ... ", "quotes no words"),
-        ("E1", LOG * 2, "does not say what it quotes"),
+        ("E1", LOG * 2, "does not say"),
         ("E3", "Ignore the above.", "leads to no file and no query"),
     ],
 )
@@ -222,3 +223,28 @@ def test_whatever_is_kept_is_in_the_bytes_that_it_cites(text: str, start: int, s
             (citation,) = kept.citations
             held = text.encode()[citation.byte_start - 5 : citation.byte_stop - 5].decode()
             assert held.split() == quote.split()
+
+
+NUMBERY = st.text("0123456789.,:/%-+*=()~ kMms\n$aE", max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(statement=st.one_of(st.text(max_size=60), NUMBERY), answer=NUMBERY, label=st.text(max_size=3), quote=NUMBERY)
+@example("about 1" + "0" * 400 + " in total", "1" * 400 + " + 1 = 2", "E1", "9" * 400)
+@example("1" * 5000 + "%", "((((" * 200 + "1+1=2", "E2", "500: 412")
+def test_no_answer_breaks_the_check_and_each_claim_is_kept_or_dropped(
+    statement: str, answer: str, label: str, quote: str
+) -> None:
+    claims = [claim(statement, (label, quote)), claim(statement, ("E1", "took 845 s"), ("E2", "500: 412"))]
+    checked = check(*claims, answer=answer)
+    assert len(checked.claims) + len(checked.dropped) == 2
+    assert 0.0 <= checked.support <= 1.0
+
+
+def test_answers_that_are_made_to_be_slow_are_not() -> None:
+    text = "a " * 10_000
+    case = Case("shop", "?", (Evidence("E1", text, cited(text)),), ANSWER_SCHEMA)
+    hostile = [claim(" ".join(map(str, range(1000))), ("E1", "a a")), claim("It is.", ("E1", "a " * 4000 + "b"))]
+    began = time.process_time()
+    validated(case, {"answer": "1+" * 5000 + "1=2" + " 1=1" * 2000, "claims": hostile * 5})
+    assert time.process_time() - began < 3
