@@ -16,15 +16,17 @@ _STOP = frozenset(
     "the their them there these they this those to was were what when where which who whom whose why will with "
     "would".split()
 )
-_NEGATIONS = frozenset("no not never none nothing neither nor without cannot cant nobody".split())
+# To fail is not to succeed, and what is wrong is not right: such words deny as `not` does.
+_NEGATIONS = frozenset(
+    "no not never none nothing neither nor without cannot cant nobody unable fail fails failed failing failure "
+    "failures unsuccessful false incorrect wrong invalid".split()
+)
 # Words of which each denies the other; in a comparison both are left out, as the negations are.
 _OPPOSITES = (
     ("rise rose rises increase increased increases grew grow up higher more", "fall fell falls decrease decreased "
      "decreases shrank shrink down lower less fewer"),
-    ("succeed succeeded succeeds success successful worked", "fail failed fails failure unsuccessful"),
     ("before earlier", "after later"),
     ("open opened started start begin began", "closed close stopped stop end ended"),
-    ("true correct right valid", "false incorrect wrong invalid"),
     ("always all every", "sometimes some"),
 )  # fmt: skip
 _SIDES = {

@@ -32,6 +32,7 @@ def one_each(*claims: Claim) -> Compared:
         (claim("412 requests failed.", query="q"), claim("412 of the requests failed.", query="q")),
         (claim("About 1.2 million requests came in."), claim("1,234,567 requests came in.")),
         (claim("Requests failed."), claim("412 requests failed.")),
+        (claim("Nightly backups failed."), claim("Nightly backups did not succeed.")),
     ],
 )
 def test_what_two_say_alike_is_one_thing_with_the_grounds_of_both(one: Claim, other: Claim) -> None:
@@ -50,6 +51,7 @@ def test_what_two_say_alike_is_one_thing_with_the_grounds_of_both(one: Claim, ot
         (claim("The dump has 3 MB."), claim("The dump has 3 GB."), "numbers"),
         (claim("The report locked the table."), claim("The report never locked the table."), "denial"),
         (claim("The error rate rose at noon."), claim("The error rate fell at noon."), "denial"),
+        (claim("Nightly backups succeeded."), claim("Nightly backups failed."), "denial"),
         (claim("The report didn't lock the table."), claim("The report did lock the table.", 900), "denial"),
     ],
 )

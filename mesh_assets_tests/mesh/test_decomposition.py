@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mesh_assets.embeddings.no_encoder import NoEncoder
+from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.mesh.decomposition import MAX_PARTS, MAX_PROPOSED, SPLIT_SCHEMA, Problem, Proposed, decompose, merged
 from mesh_assets.mesh.json_schema import check_schema, faults
 from mesh_assets.mesh.protocol import Node, Scope
@@ -62,6 +64,24 @@ def test_doubles_are_told_by_meaning_where_there_is_an_encoder() -> None:
     splits = {"a": proposed("What was slow?"), "b": proposed("How did it grow?"), "c": proposed("What was slot?")}
     assert len(merged(TEXT, splits, encoder=Meaning()).parts) == 2
     assert len(merged(TEXT, splits).parts) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Why did the error rate rise at noon?", "When did the error rate rise at noon?"),
+        ("How often did requests come before the deployment?", "How often did requests come after the deployment?"),
+        ("Which buyers fail to check out?", "Which buyers check out?"),
+    ],
+)
+@pytest.mark.parametrize("encoder", [None, Meaning()])
+def test_questions_that_differ_in_the_word_that_counts_stay_two(one: str, other: str, encoder: Encoder | None) -> None:
+    assert len(merged(TEXT, {"a": proposed(one), "b": proposed(other)}, encoder=encoder).parts) == 2
+
+
+def test_an_owner_who_wants_no_embedding_gets_the_words() -> None:
+    twice = {"a": proposed(FAIL), "b": proposed(f"{FAIL} "), "c": proposed(COST)}
+    assert len(merged(TEXT, twice, encoder=NoEncoder()).parts) == 2
 
 
 def test_a_part_comes_after_what_it_needs() -> None:
