@@ -69,6 +69,7 @@ _ROUGHLY = re.compile(
     r"(?:more|less|fewer) than|at (?:least|most)|up to)\b|[~≈<>]",
     re.IGNORECASE,
 )
+_RATE = re.compile(r"\b(?:per|a|an|each|every) (second|minute|hour|day)\b|(?<=/)(s|min|h)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -93,12 +94,14 @@ _SUM, _MEAN = _cue("total|totals|together|sum|combined|altogether|overall"), _cu
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What numbers may come from: `texts` that a statement cites, and what those `given` otherwise say (the question,
-    results of queries). `operands` are the numbers that a step may start from: those of quotes and of results.
+    results of queries). `operands` are the numbers that a step may start from: those of quotes and of results. Of
+    `facts`, texts whose numbers are in `given` as far as they still hold, only times of day are read.
     """
 
     texts: Sequence[str]
     given: Sequence[float]
     operands: Sequence[float]
+    facts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,9 @@ def unaccounted(statement: str, sources: Sources) -> list[str]:
     missing = [each for each in _quantities(statement) if not _is_near(each, known)]
     if not missing:
         return []
+    lengths = _durations([*sources.texts, *sources.facts])
     derived = [*_counts(statement, sources.texts), *_steps(statement, sources.operands)]
-    lengths = _durations(sources.texts)
+    derived += _rates(statement, sources.operands, lengths)
     return [
         each.text
         for each in missing
@@ -205,6 +209,13 @@ def _steps(statement: str, operands: Sequence[float]) -> Iterator[float]:
         yield sum(operands)
     if operands and _MEAN.search(statement):
         yield sum(operands) / len(operands)
+
+
+def _rates(statement: str, operands: Sequence[float], lengths: Sequence[float]) -> Iterator[float]:
+    """What each operand is in a second, minute or hour of each length, where the statement says `per minute`."""
+    for unit in map(max, _RATE.findall(statement)):
+        for length in (length for length in lengths if length):
+            yield from (value * _SCALES[unit.lower()][1] / length for value in list(operands)[:_MAX_OPERANDS])
 
 
 def _durations(texts: Sequence[str]) -> list[float]:

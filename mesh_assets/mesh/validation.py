@@ -129,9 +129,12 @@ class _Cited:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """The numbers that the query of a computed fact gives now; None where it could not be run, `shown` says why."""
+    """What the query of a computed fact gives now: its numbers, with the sums of its columns, and others that may be
+    `stated` of it. `numbers` is None where it could not be run; `shown` says why.
+    """
 
     numbers: tuple[float, ...] | None
+    stated: tuple[float, ...]
     shown: str
 
 
@@ -150,15 +153,19 @@ class _Facts:
 
     def _run(self, sql: str) -> _Fact:
         if self.query is None:
-            return _Fact(None, "not run: there is no lake here")
+            return _Fact(None, (), "not run: there is no lake here")
         try:
             rows = self.query.rows(sql, limit=_MAX_ROWS)
         except QueryError as error:
-            return _Fact(None, f"cannot be run: {error.message}")
+            return _Fact(None, (), f"cannot be run: {error.message}")
         values = [value for row in rows for cell in row for value in _numbers_of(cell)]
         shown = "; ".join(", ".join(map(str, row)) for row in rows[:_SHOWN_ROWS]) or "no rows"
+        for column in zip(*rows, strict=True):
+            found = [float(cell) for cell in column if isinstance(cell, int | float | Decimal)]
+            values += [sum(found)] if len(found) > 1 else []
         # How many rows there are, and the bounds and constants of the query, may be stated too.
-        return _Fact((*values, float(len(rows)), *numbers(sql)), f"{shown} ..." if len(rows) > _SHOWN_ROWS else shown)
+        stated = (float(len(rows)), *numbers(sql))
+        return _Fact(tuple(values), stated, f"{shown} ..." if len(rows) > _SHOWN_ROWS else shown)
 
     def recomputed(self) -> Iterator[Recomputed]:
         for sql, fact in self.found.items():
@@ -269,6 +276,7 @@ def _wrong_numbers(case: Case, statement: str, cited: Sequence[_Cited], facts: _
         return f"Its arithmetic is wrong: {wrong.expression} is {wrong.computed:g}, not {wrong.claimed:g}."
     given = [*numbers(case.question), *(step.computed for step in equations(statement))]
     texts: list[str] = []
+    facts_said: list[str] = []
     operands: list[float] = []
     for each in cited:
         fact = facts.of(each.evidence.query) if each.evidence.query is not None else None
@@ -276,13 +284,14 @@ def _wrong_numbers(case: Case, statement: str, cited: Sequence[_Cited], facts: _
             texts.append(each.evidence.text)
             operands += numbers(each.quote)
             continue
-        stale = unaccounted(each.quote, Sources((), fact.numbers, fact.numbers))
+        stale = unaccounted(each.quote, Sources((), (*fact.numbers, *fact.stated), fact.numbers))
         if stale:
             facts.stale.add(each.evidence.query or "")
             return f"{each.evidence.label} said {', '.join(stale)}; its query gives {fact.shown} now."
-        given += fact.numbers
+        given += (*fact.numbers, *fact.stated)
+        facts_said.append(each.evidence.text)
         operands += fact.numbers
-    missing = unaccounted(statement, Sources(texts, given, operands))
+    missing = unaccounted(statement, Sources(texts, given, operands, facts_said))
     return f"It says {', '.join(missing)}, which nothing that it cites says, counts or gives." if missing else ""
 
 

@@ -158,16 +158,36 @@ def test_numbers_from_nowhere_and_wrong_sums_drop_the_claim(statement: str, show
     assert shown in reasons(checked)
 
 
-@pytest.mark.parametrize("statement", ["412 requests failed.", "4.12% of all requests failed.", "10,000 in total."])
+@pytest.mark.parametrize(
+    "statement", ["412 requests failed.", "4.0% of all requests failed.", "10,300 in total.", "3 kinds of status."]
+)
 def test_counts_sums_and_shares_of_a_computed_fact_are_run_again(statement: str) -> None:
-    lake = Lake(*THEN)
-    case_claim = claim(statement, ("E2", "200: 9,588; 500: 412"))
-    if "%" in statement:
-        lake.result.append(("all", 10000))
-    checked = check(case_claim, query=lake)
+    lake = Lake(*THEN, (None, 300))
+    checked = check(claim(statement, ("E2", "200: 9,588; 500: 412")), query=lake)
     assert checked.claims and checked.claims[0].queries == (SQL,), reasons(checked)
     assert lake.asked == [SQL]
     assert [each.holds for each in checked.recomputed] == [True]
+
+
+@pytest.mark.parametrize(
+    ("statement", "holds"),
+    [
+        ("In 5 minutes 251 records came.", True),
+        ("28 errors per minute came from shop.log.", True),
+        ("45 more errors than other records.", True),
+        ("57% of 251 records are errors.", True),
+        ("In 6 minutes 251 records came.", False),
+        ("29 errors per minute came from shop.log.", False),
+        ("142 errors, and 21 others.", False),
+    ],
+)
+def test_rates_differences_and_spans_of_a_fact_are_worked_out(statement: str, holds: bool) -> None:
+    text = "Records of the logs from 2026-11-22 12:04:00 to 2026-11-22 12:09:00 (log | level):\nshop.log | ERROR | 142"
+    case = Case("shop", "?", (Evidence("E1", text, query=SQL),), ANSWER_SCHEMA)
+    lake = Lake(("shop.log", "ERROR", 142), ("shop.log", "INFO", 97), ("gw.log", "WARN", 12))
+    value = {"answer": "", "claims": [claim(statement, ("E1", "shop.log | ERROR | 142"))]}
+    checked = validated(case, value, lake)
+    assert bool(checked.claims) is holds, reasons(checked)
 
 
 def test_a_number_that_the_lake_does_not_give_drops_the_claim() -> None:
