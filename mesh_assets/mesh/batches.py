@@ -35,6 +35,8 @@ from mesh_assets.mesh.replies import read_reply
 _WINDOW_SECONDS = 26 * 3600.0
 # An upload of a batch, or a download of its results.
 _TRANSFER_SECONDS = 300.0
+# How long others wait for who sends a batch, where it is not known to be gone, and how often they look.
+_TURN_SECONDS, _POLL_SECONDS = 2 * _TRANSFER_SECONDS, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,23 @@ class Batcher:
         where the money is not enough for the first, NodeError where a batch was not taken: those before it were.
         """
         known_price(node)
+        # One process at a time sends to a node: the next one sees what was sent.
+        log, turn, holder = self.caller.log, f"batches of {node.name}", uuid.uuid4().hex
+        while wait := log.claim(turn, holder, _TURN_SECONDS):
+            await self.caller.clock.sleep(min(wait, _POLL_SECONDS))
         by_dataset: dict[str, list[_Ready]] = {}
-        for each in self._reserved(node, self._unasked(node, questions)):
-            by_dataset.setdefault(each.item.dataset, []).append(each)
-        count = sum(map(len, by_dataset.values()))
-        while by_dataset:
-            dataset = next(iter(by_dataset))
-            try:
-                await self._send(node, client, dataset, by_dataset.pop(dataset))
-            except BaseException:
-                self._release([each.item for others in by_dataset.values() for each in others])
-                raise
+        try:
+            for each in self._reserved(node, self._unasked(node, questions)):
+                by_dataset.setdefault(each.item.dataset, []).append(each)
+            count = sum(map(len, by_dataset.values()))
+            while by_dataset:
+                log.claim(turn, holder, _TURN_SECONDS)
+                await self._send(node, client, *by_dataset.popitem())
+        except BaseException:
+            self._release([each.item for others in by_dataset.values() for each in others])
+            raise
+        finally:
+            log.release(turn, holder)
         return count
 
     def _unasked(self, node: Node, questions: Sequence[Question]) -> dict[str, tuple[Question, Request]]:

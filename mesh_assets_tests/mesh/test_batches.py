@@ -13,7 +13,7 @@ import pytest
 
 from mesh_assets.errors import BudgetError, NodeError, SettingsError
 from mesh_assets.mesh.batches import Batcher, Collected
-from mesh_assets.mesh.calls import Question
+from mesh_assets.mesh.calls import Clock, Question
 from mesh_assets.mesh.costs import worst_case
 from mesh_assets.mesh.protocol import BatchClient, Node, Scope
 from mesh_assets.resources.batch_log import SqliteBatchLog
@@ -89,6 +89,23 @@ def test_what_was_answered_or_sent_is_not_sent_again(asked: Node, server: Loopba
     server.is_ready = True
     assert desk.collect() == Collected(answered=3)
     assert len(server.billed) == 4
+
+
+def test_who_sends_at_the_same_time_waits_its_turn_and_sends_nothing_again(
+    asked: Node, server: Loopback, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, asked)
+    batcher = Batcher(replace(desk.bench.caller, clock=Clock()), desk.log)
+
+    async def both() -> list[int]:
+        clients = [connect_batches(asked) for _ in range(2)]
+        sent = await asyncio.gather(*(batcher.submit(asked, each, questions(3)) for each in clients))
+        for each in clients:
+            await each.close()
+        return sorted(sent)
+
+    assert asyncio.run(both()) == [0, 3]
+    assert len(server.batches) == 1
 
 
 def test_a_batch_is_sent_as_far_as_the_money_goes(asked: Node, server: Loopback, tmp_path: Path) -> None:
