@@ -5,6 +5,8 @@ A schema is written once. It drives the cast when a table is written, the column
 table; `ATTACHED` are tables that a stage publishes beside its own.
 """
 
+from mesh_assets.schemas.analyses import ANALYSES
+from mesh_assets.schemas.cases import CASES
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
@@ -39,6 +41,11 @@ TABLES: dict[str, Table] = {
     "fulltext_index": INDEX_STATES,
     "graph_index": EDGES,
     "time_index": MOMENTS,
+    "cases": CASES,
+    "surface_analyses": ANALYSES,
+    "deep_analyses": ANALYSES,
+    "expert_analyses": ANALYSES,
+    "research_analyses": ANALYSES,
     "receipts": RECEIPTS,
     "slice_reports": REPORTS,
     "dataset_reports": REPORTS,
