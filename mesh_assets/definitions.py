@@ -10,6 +10,7 @@ from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.caller import connect_caller
 from mesh_assets.resources.dataset_tables import dataset_tables_resource
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
@@ -35,6 +36,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
         "vectors": vector_index_resource(settings),
         "words": connect_fulltext_index(settings),
         "ledger": connect_ledger(settings),
+        "caller": connect_caller(settings),
     }
     return dg.Definitions(
         assets=[machine.machine_profile, *(asset for stage in STAGES for asset in _assets_of(stage))],

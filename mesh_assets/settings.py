@@ -23,6 +23,8 @@ MIB = 1 << 20
 _ENV_FILE = PROJECT_ROOT / ".env"
 SHIPPED_NODES = PROJECT_ROOT / "mesh_assets" / "defaults" / "mesh.yaml"
 OWN_NODES = PROJECT_ROOT / "mesh.yaml"
+SHIPPED_BRIEFS = PROJECT_ROOT / "mesh_assets" / "defaults" / "briefs"
+OWN_BRIEFS = PROJECT_ROOT / "briefs"
 
 
 class Settings(BaseSettings):
@@ -76,6 +78,22 @@ class Settings(BaseSettings):
         Path,
         Field(description="The owner's model nodes, laid over the shipped ones; need not exist where it is unset."),
     ] = OWN_NODES
+    briefs: Annotated[
+        Path,
+        Field(description="Folder of the owner's standing questions, laid over the shipped ones; need not exist."),
+    ] = OWN_BRIEFS
+    private: Annotated[
+        str,
+        Field(description="Datasets, divided by blanks, that no node off this machine is ever shown."),
+    ] = ""
+    evidence_tokens: Annotated[
+        int, Field(ge=500, le=100_000, description="Most tokens of evidence that one question is asked over.")
+    ] = 3000
+    deep_below: Annotated[
+        float, Field(ge=0, le=1, description="Confidence below which a case goes from surface to deep.")
+    ] = 0.7
+    expert_below: Annotated[float, Field(ge=0, le=1, description="The same from deep to expert.")] = 0.8
+    research_below: Annotated[float, Field(ge=0, le=1, description="The same from expert to research.")] = 0.9
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
@@ -102,7 +120,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
     ] = 3001
 
-    @field_validator("state", "drops", "nodes")
+    @field_validator("state", "drops", "nodes", "briefs")
     @classmethod
     def _below_the_project(cls, folder: Path) -> Path:
         # A relative path means the same from whichever folder a command is called.
@@ -119,6 +137,11 @@ class Settings(BaseSettings):
     def _countable(cls, budgets: str) -> str:
         Budgets.parse(budgets)
         return budgets
+
+    @property
+    def private_datasets(self) -> frozenset[str]:
+        """`private`, parsed."""
+        return frozenset(self.private.split())
 
     @property
     def limits(self) -> Budgets:

@@ -75,6 +75,16 @@ STAGES: tuple[Stage, ...] = (
             _asset("time_index", "parquet"),
         ),
     ),
+    Stage(
+        "analyses",
+        (
+            _asset("cases", "parquet"),
+            _asset("surface_analyses", "parquet"),
+            _asset("deep_analyses", "parquet"),
+            _asset("expert_analyses", "parquet"),
+            _asset("research_analyses", "parquet"),
+        ),
+    ),
     Stage("usage", (_asset("receipts", "sqlite", "parquet", partition="dataset"),)),
     Stage(
         "reports",

@@ -5,15 +5,17 @@ Where texts and vectors lie is behind `SliceTexts`; what a case asks belongs to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.chunks.tokens import TokenKind, estimate_tokens
-from mesh_assets.insights.locators import shorten
+from mesh_assets.chunks.tokens import estimate_tokens
+from mesh_assets.insights.locators import byte_span, shorten
+from mesh_assets.insights.secrets import mask
 from mesh_assets.mesh.shapes import Evidence
 from mesh_assets.schemas.citations import Citation
 
@@ -26,21 +28,25 @@ _NEIGHBOUR = 0.5
 _AROUND = 24
 
 
+def prompt_tokens(text: str) -> int:
+    """Estimated tokens of a piece of evidence with the marks around it, on the side of too many."""
+    return estimate_tokens(text, "text") + _AROUND
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A chunk of the slice: its own text, where it lies, and its vector (shape (dimension,), empty without one)."""
 
     row: int
-    text: str
     kind: str
+    text: str
     citation: Citation
     vector: Floats
 
     @property
     def tokens(self) -> int:
-        """Estimated tokens of its text in a prompt."""
-        kind = self.kind if self.kind in ("text", "code", "log", "structured") else "text"
-        return estimate_tokens(self.text, cast("TokenKind", kind)) + _AROUND
+        """Estimated tokens of it in a prompt."""
+        return prompt_tokens(self.text)
 
 
 class SliceTexts(Protocol):
@@ -74,6 +80,10 @@ class Pool:
     cited: tuple[Piece, ...]
     others: tuple[Piece, ...]
 
+    def of_kinds(self, kinds: Collection[str]) -> Pool:
+        """The pieces that are of one of these kinds of data."""
+        return Pool(*(tuple(piece for piece in part if piece.kind in kinds) for part in (self.cited, self.others)))
+
 
 def pools(texts: SliceTexts, wanted: Mapping[int, Sequence[Citation]]) -> dict[int, Pool]:
     """What each key may be given that has these citations. The slice is read a few times in all, not for each key."""
@@ -85,9 +95,7 @@ def pools(texts: SliceTexts, wanted: Mapping[int, Sequence[Citation]]) -> dict[i
     made: dict[int, Pool] = {}
     for key, own in cited.items():
         others = dict.fromkeys((*near.get(key, ()), *beside[key]))
-        made[key] = Pool(
-            tuple(pieces[row] for row in own), tuple(pieces[row] for row in others if row not in set(own))
-        )
+        made[key] = Pool(tuple(pieces[row] for row in own), tuple(pieces[row] for row in others if row not in set(own)))
     return made
 
 
@@ -193,19 +201,13 @@ def _found(text: str, before: Citation, pieces: Sequence[Piece]) -> Citation | N
 
 def _cited(text: str, at: int, pieces: Sequence[Piece], starts: Sequence[int]) -> Citation:
     """The citation of the characters from `at` on of texts that begin at `starts`."""
-    from bisect import bisect_right
-
-    from mesh_assets.insights.locators import byte_span
-
     first = bisect_right(starts, at) - 1
     last = bisect_right(starts, at + len(text) - 1) - 1
     head, tail = pieces[first], pieces[last]
     begin, _ = byte_span(
         head.text, at - starts[first], len(head.text), head.citation.byte_start, head.citation.byte_stop
     )
-    _, end = byte_span(
-        tail.text, 0, at + len(text) - starts[last], tail.citation.byte_start, tail.citation.byte_stop
-    )
+    _, end = byte_span(tail.text, 0, at + len(text) - starts[last], tail.citation.byte_start, tail.citation.byte_stop)
     line = head.citation.line_start + head.text.count("\n", 0, max(at - starts[first], 0))
     return Citation(
         head.citation.dataset,
@@ -214,6 +216,6 @@ def _cited(text: str, at: int, pieces: Sequence[Piece], starts: Sequence[int]) -
         end,
         tail.citation.source_hash,
         line,
-        shorten(text),
+        shorten(mask(text, 0, len(text))),
         head.citation.place,
     )

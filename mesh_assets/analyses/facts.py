@@ -6,7 +6,6 @@ messages, never lines, chunks or bytes, which every edit moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,9 +50,10 @@ FACTS: dict[str, Fact] = {
     ),
     "entry_points": Fact(
         "Definitions that most others call (name | files that call it)",
-        "SELECT called, count(DISTINCT path) AS files FROM (SELECT path, regexp_extract(unnest(calls), '[^.]+$') AS called "
-        "FROM symbols WHERE slice = {slice}) WHERE called IN (SELECT regexp_extract(symbol, '[^.]+$') FROM symbols "
-        "WHERE slice = {slice} AND type IN ('function', 'method', 'class')) GROUP BY called ORDER BY files DESC, called",
+        "SELECT called, count(DISTINCT path) AS files FROM "
+        "(SELECT path, regexp_extract(unnest(calls), '[^.]+$') AS called FROM symbols WHERE slice = {slice}) "
+        "WHERE called IN (SELECT regexp_extract(symbol, '[^.]+$') FROM symbols WHERE slice = {slice} "
+        "AND type IN ('function', 'method', 'class')) GROUP BY called ORDER BY files DESC, called",
     ),
     "never_called": Fact(
         "Functions that no code of this slice calls by name; it may be called from elsewhere (path | function)",
@@ -109,7 +109,7 @@ def computed(
 
 def statement_of(insight_id: str, query: Query) -> Computed:
     """What an insight states, with the query that reads it; QueryError where it is not there."""
-    sql = f"SELECT statement FROM insights WHERE insight_id = {_literal(insight_id)}"
+    sql = f"SELECT statement FROM insights WHERE insight_id = {_literal(insight_id)}"  # noqa: S608  # quoted
     rows = query.rows(sql, limit=1)
     if not rows:
         raise QueryError(f"There is no insight {insight_id}.", remedy="Make slice_insights of the slice again.")
@@ -127,8 +127,3 @@ def _literal(value: str) -> str:
 def _cell(value: object, characters: int = _CELL_CHARACTERS) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
-
-
-def texts(facts: Sequence[Computed]) -> set[str]:
-    """What some facts say."""
-    return {fact.text for fact in facts}

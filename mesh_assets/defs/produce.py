@@ -39,13 +39,14 @@ def produce(
     shown: Mapping[str, object] | None = None,
     published: Callable[[], None] = lambda: None,
     attached: AttachedRows | None = None,
+    extra: dict[str, object] | None = None,
 ) -> StageOutput:
     """The table that is there if it was made from the same, else the stream `rows`, which counts towards `total`.
 
     A table that had to skip rows (its index was down), or has rejects that may pass, is never up to date; nor is one
     whose result outside the lake is gone, which `is_there` tells. A run tagged `mesh/force` makes all of them again.
-    What `attached` gathers is published with the table, what `shown` holds in the end goes to the UI, and `published`
-    is called when the table is there, also where it was before.
+    What `attached` gathers is published with the table, what `shown` holds in the end goes to the UI and what `extra`
+    holds to the footer, and `published` is called when the table is there, also where it was before.
     """
     asset = context.asset_key.to_user_string()
     identity = input_hash(asset, upstream, settings or {})
@@ -60,5 +61,6 @@ def produce(
             published()
             return UpToDate(found)
     outcome = Outcome(unit=unit, total=total, log=context.log.info)
-    footer = made_from(upstream, settings or {})
+    footer = extra if extra is not None else {}
+    footer.update(made_from(upstream, settings or {}))
     return Produced(rows(outcome), outcome, identity, footer, shown or {}, published, attached or AttachedRows())

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from mesh_assets.errors import NodeError
-from mesh_assets.mesh.prompts import ANSWER_SCHEMA, evidence_in, question_in
+from mesh_assets.mesh.json_schema import faults
+from mesh_assets.mesh.prompts import evidence_in, question_in
 from mesh_assets.mesh.protocol import Completion, Request, Usage
 
 _WORD = re.compile(r"\w+")
@@ -38,12 +39,6 @@ def extract(request: Request) -> Completion:
 
     NodeError where another form is asked for.
     """
-    if request.schema != ANSWER_SCHEMA:
-        raise NodeError(
-            "The extractive answerer has only the mesh's own form of an answer.",
-            remedy="Ask a node with a model for answers of another form.",
-            failure="refused",
-        )
     sentences = _sentences(request)
     asked = {word for word in _WORD.findall(question_in(request).lower()) if len(word) > 2}
     best = _ranked(sentences, asked)[:_CLAIMS]
@@ -53,6 +48,13 @@ def extract(request: Request) -> Completion:
         "claims": [{"statement": s.text, "citations": [{"label": s.label, "quote": s.text}]} for s in best],
         "confidence": round(len(covered) / len(asked), 3) if asked and best else 0.0,
     }
+    wrong = faults(answer, request.schema)
+    if wrong:
+        raise NodeError(
+            f"The extractive answerer has only the mesh's own form of an answer: {wrong[0]}.",
+            remedy="Ask a node with a model for answers of another form.",
+            failure="refused",
+        )
     words = sum(sum(sentence.words.values()) for sentence in sentences)
     said = sum(sum(sentence.words.values()) for sentence in best)
     return Completion(json.dumps(answer), "stop", Usage(input=words, output=said))

@@ -243,8 +243,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def left(self, scopes: Sequence[Scope]) -> Decimal | None:
-        """USD that may still be reserved in all of `scopes` and the present month; None where nothing limits them."""
+    def left(self, scopes: Sequence[Scope], *, for_one_call: bool = True) -> Decimal | None:
+        """USD that may still be reserved in all of `scopes` and the present month, by one call or by several.
+
+        None where nothing limits them.
+        """
         ...
 
 

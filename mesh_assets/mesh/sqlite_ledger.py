@@ -174,12 +174,12 @@ class SqliteLedger:
                 db.execute("UPDATE calls SET state = 'released' WHERE number = ?", (number,))
                 _book(db, _scopes(db, number), held=-reserved)
 
-    def left(self, scopes: Sequence[Scope]) -> Decimal | None:
+    def left(self, scopes: Sequence[Scope], *, for_one_call: bool = True) -> Decimal | None:
         """See `Ledger.left`."""
         with self._file.transaction("DEFERRED") as db:
             found = [self._budget(db, scope) for scope in _with_month(scopes, self._clock())]
         limited = [b.left for b in found if b.left is not None]
-        per_call = self._budgets.kinds.get("call")
+        per_call = self._budgets.kinds.get("call") if for_one_call else None
         return min([*limited, *([per_call] if per_call is not None else [])], default=None)
 
     def budgets(self, *kinds: ScopeKind) -> list[Budget]:
@@ -206,6 +206,12 @@ class SqliteLedger:
                 return
             yield from (receipt for _, receipt in rows)
             last = rows[-1][0]
+
+    def case_receipts(self, case_id: str) -> list[Receipt]:
+        """The receipts of a case at all depths, in the order of its calls."""
+        with self._file.transaction("DEFERRED") as db:
+            where = "WHERE calls.number IN (SELECT call FROM counted WHERE kind = 'case' AND name = ?) ORDER BY 1"
+            return list(_receipts(db, where, case_id))
 
     def spending(self, dataset: str | None = None) -> list[Spending]:
         """What was spent, in all or for one dataset, summed by node, dataset, depth and day."""

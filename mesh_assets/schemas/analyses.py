@@ -23,6 +23,7 @@ CLAIM = pa.struct(
         pa.field("statement", pa.string(), nullable=False),
         pa.field("aspect", pa.string()),
         pa.field("citations", pa.list_(CITATION), nullable=False),
+        pa.field("queries", pa.list_(pa.string()), nullable=False),
         pa.field("evidence", pa.list_(pa.string()), nullable=False),
     ]
 )
@@ -49,7 +50,7 @@ ANALYSES = Table(
         Column(
             "claims",
             pa.list_(CLAIM),
-            "Statements whose citations exist and hold their quote, by label of evidence too.",
+            "Statements that hold: each has citations, or queries of facts, and the labels of its evidence.",
         ),
         Column("dropped", pa.list_(DROPPED), "Statements that were not taken, and why."),
         Column("reported", pa.float64(), "The node's own word on how sure it is, 0..1: no probability.", nullable=True),

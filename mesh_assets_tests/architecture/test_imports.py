@@ -15,7 +15,7 @@ from mesh_assets.stages import STAGES
 
 PACKAGE = Path(mesh_assets.__file__).parent
 # The pure folders in flow order: each may import those before it, and none behind it.
-PURE = ("intake", "chunks", "embeddings", "insights", "indexes", "search", "mesh", "reports")
+PURE = ("intake", "chunks", "embeddings", "insights", "indexes", "search", "mesh", "analyses", "reports")
 LAYERS = (
     "errors",
     "atomic",

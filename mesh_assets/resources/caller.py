@@ -1,0 +1,54 @@
+"""The joined caller: ledger, pace, log and redaction of all calls to nodes, with the nodes of the settings.
+
+Nothing is opened or read before it is used, so that a fault in mesh.yaml stops the analyses and nothing else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from mesh_assets.analyses.ladder import Means
+from mesh_assets.analyses.offers import Thresholds
+from mesh_assets.analyses.signals import Calibrator, Uncalibrated
+from mesh_assets.mesh.calls import Caller
+from mesh_assets.mesh.nodes import NodeState, nodes_on
+from mesh_assets.mesh.protocol import Client, Node
+from mesh_assets.resources.call_log import connect_call_log
+from mesh_assets.resources.ledger import connect_ledger
+from mesh_assets.resources.nodes import connect_client, node_states
+from mesh_assets.resources.pace import connect_pace
+from mesh_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class MeshCaller:
+    """Who may be asked, and the one way to ask. Tests give other `states` and `connect`."""
+
+    settings: Settings
+    connect: Callable[[Node], Client] = connect_client
+    states: Callable[[Settings], list[NodeState]] = node_states
+    calibrator: Calibrator = field(default_factory=Uncalibrated)
+
+    @cached_property
+    def nodes(self) -> list[NodeState]:
+        """The nodes of mesh.yaml, on and off; SettingsError where it cannot be used."""
+        return self.states(self.settings)
+
+    @cached_property
+    def means(self) -> Means:
+        """What the ladder asks by."""
+        ledger = connect_ledger(self.settings)
+        return Means(
+            nodes=nodes_on(self.nodes),
+            off=[state for state in self.nodes if state.off],
+            caller=Caller(ledger, connect_pace(self.settings), connect_call_log(self.settings)),
+            connect=self.connect,
+            receipts=ledger.case_receipts,
+            calibrator=self.calibrator,
+            thresholds=Thresholds(self.settings.deep_below, self.settings.expert_below, self.settings.research_below),
+        )
+
+
+def connect_caller(settings: Settings) -> MeshCaller:
+    """The caller of the mesh on this machine."""
+    return MeshCaller(settings)
