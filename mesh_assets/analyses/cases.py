@@ -184,7 +184,7 @@ def _posed(subject: _Subject, evidence: tuple[Evidence, ...], of: Slice) -> Pose
         brief=brief.name,
         brief_version=brief.version,
         audience=brief.audience,
-        kind=first.kind if dated or len(brief.kinds) > 1 else brief.kinds[0],
+        kind=first.kind if dated or first.kind in brief.kinds else "mixed",
         title=subject.title,
         complexity=complexity(case.question),
         score=first.score,
