@@ -8,12 +8,12 @@ cite it. Where its texts lie is told anew each time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from mesh_assets.analyses.briefs import Brief
 from mesh_assets.analyses.evidence import SliceTexts, labelled, picked, pools, prompt_tokens, refreshed
-from mesh_assets.analyses.facts import computed, statement_of
+from mesh_assets.analyses.facts import Computed, computed, holds, statement_of
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.mesh.prompts import PROMPT_VERSION
@@ -66,7 +66,6 @@ class _Subject:
     brief: Brief
     found: tuple[Found, ...]
     is_spare: bool = False
-    facts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     @property
     def first(self) -> Insight:
@@ -89,20 +88,20 @@ def posed_cases(of: Slice, briefs: Iterable[Brief], before: Sequence[Posed] = ()
     twice the best. QueryError where a fact cannot be computed.
     """
     subjects = [subject for brief in briefs for subject in _subjects(brief, of)]
-    for subject in subjects:
-        subject.facts.extend(_facts(subject, of))
     kept = _kept(subjects, before, of)
     fresh = [number for number, each in enumerate(subjects) if number not in kept and not each.is_spare]
     found = pools(of.texts, {number: subjects[number].citations for number in fresh})
     posed = list(kept.values())
     for number in fresh:
         subject = subjects[number]
-        room = of.tokens - _tokens_of(subject)
+        facts = list(_facts(subject, of))
+        asked = prompt_tokens(subject.brief.asked(subject.title))
+        room = of.tokens - asked - sum(prompt_tokens(text) for text, _ in facts)
         # What stands beside a finding may tell of it whatever it is; an overview is of its own kinds alone.
         pool = found[number] if subject.brief.is_per_insight else found[number].of_kinds(subject.brief.kinds)
         pieces = picked(pool, pieces=subject.brief.pieces, tokens=room, relevance=subject.brief.relevance)
         if pieces:  # what cites nothing that can be read again is no question of evidence
-            posed.append(_posed(subject, labelled(pieces, subject.facts), of))
+            posed.append(_posed(subject, labelled(pieces, facts), of))
     distinct = {each.case.id: each for each in reversed(posed)}
     return sorted(distinct.values(), key=lambda each: (-each.score, each.brief, each.title, each.case.id))
 
@@ -161,11 +160,6 @@ def _facts(subject: _Subject, of: Slice) -> Iterator[tuple[str, str]]:
         yield each.text, each.query
 
 
-def _tokens_of(subject: _Subject) -> int:
-    said = [subject.brief.asked(subject.title), *(text for text, _ in subject.facts)]
-    return sum(map(prompt_tokens, said))
-
-
 def _posed(subject: _Subject, evidence: tuple[Evidence, ...], of: Slice) -> Posed:
     brief, first = subject.brief, subject.first
     case = Case(
@@ -205,7 +199,9 @@ def _kept(subjects: Sequence[_Subject], before: Sequence[Posed], of: Slice) -> d
     """By number of its subject, the case before that is about it and all of whose evidence stands, refreshed."""
     matched: dict[int, Posed] = {}
     for each in before:
-        number = next((n for n, one in enumerate(subjects) if n not in matched and _is_same(one, each, of)), None)
+        number = next(
+            (n for n, one in enumerate(subjects) if n not in matched and _is_same(one, each, of.tokens)), None
+        )
         if number is not None:
             matched[number] = each
     wanted = {e.citation.path for each in matched.values() for e in each.case.evidence if e.citation is not None}
@@ -213,9 +209,9 @@ def _kept(subjects: Sequence[_Subject], before: Sequence[Posed], of: Slice) -> d
     kept: dict[int, Posed] = {}
     for number, each in matched.items():
         evidence = refreshed(each.case.evidence, files)
-        if evidence is not None:
+        if evidence is not None and all(holds(fact, of.query) for fact in _facts_of(each)):
             subject = subjects[number]
-            case = replace(each.case, evidence=_with_queries(evidence, subject), private=of.private)
+            case = replace(each.case, evidence=evidence, private=of.private)
             first = subject.found[0] if subject.brief.is_per_insight else None
             kept[number] = replace(
                 each,
@@ -229,18 +225,14 @@ def _kept(subjects: Sequence[_Subject], before: Sequence[Posed], of: Slice) -> d
     return kept
 
 
-def _with_queries(evidence: tuple[Evidence, ...], subject: _Subject) -> tuple[Evidence, ...]:
-    queries = dict(subject.facts)
-    return tuple(each if each.citation is not None else replace(each, query=queries[each.text]) for each in evidence)
+def _facts_of(posed: Posed) -> Iterator[Computed]:
+    return (Computed(each.text, each.query or "") for each in posed.case.evidence if each.citation is None)
 
 
-def _is_same(subject: _Subject, posed: Posed, of: Slice) -> bool:
-    """Whether a case before asks what this subject asks, by the same facts, and fits."""
+def _is_same(subject: _Subject, posed: Posed, tokens: int) -> bool:
+    """Whether a case before asks what this subject asks, and fits."""
     brief = subject.brief
-    if (posed.brief, posed.case.prompt_version) != (brief.name, _prompt_version(brief)) or posed.tokens > of.tokens:
-        return False
-    facts = {each.text for each in posed.case.evidence if each.citation is None}
-    if facts != {text for text, _ in subject.facts}:
+    if (posed.brief, posed.case.prompt_version) != (brief.name, _prompt_version(brief)) or posed.tokens > tokens:
         return False
     if not brief.is_per_insight or posed.title == subject.title:
         return True

@@ -6,6 +6,7 @@ messages, never lines, chunks or bytes, which every edit moves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from mesh_assets.mesh.validation import Query
 
 # A fact is read by a model beside other evidence: a table of this many rows says what stands out.
 _ROWS = 12
-_CELL_CHARACTERS = 160
+_CELL_CHARACTERS, _STATEMENT_CHARACTERS = 160, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,7 @@ def computed(
     rows = query.rows(sql, limit=_ROWS)
     if not rows:
         return None
-    lines = [" | ".join(_cell(value) for value in row) for row in rows]
-    return Computed("\n".join((f"{fact.words.format(**moments)}:", *lines)), sql)
+    return Computed(f"{fact.words.format(**moments)}:\n{_table(rows)}", sql)
 
 
 def statement_of(insight_id: str, query: Query) -> Computed:
@@ -113,7 +113,22 @@ def statement_of(insight_id: str, query: Query) -> Computed:
     rows = query.rows(sql, limit=1)
     if not rows:
         raise QueryError(f"There is no insight {insight_id}.", remedy="Make slice_insights of the slice again.")
-    return Computed(_cell(rows[0][0], 2000), sql)
+    return Computed(_cell(rows[0][0], _STATEMENT_CHARACTERS), sql)
+
+
+def holds(fact: Computed, query: Query) -> bool:
+    """Whether the query of a fact still gives what it says; also not where it cannot be run any more."""
+    try:
+        rows = query.rows(fact.query, limit=_ROWS)
+    except QueryError:
+        return False
+    if len(rows) == 1 and len(rows[0]) == 1 and fact.text == _cell(rows[0][0], _STATEMENT_CHARACTERS):
+        return True
+    return bool(rows) and fact.text.endswith(f":\n{_table(rows)}")
+
+
+def _table(rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(" | ".join(_cell(value) for value in row) for row in rows)
 
 
 def _moment(value: datetime | None) -> str:

@@ -31,7 +31,10 @@ from mesh_assets_tests.mesh.parts import node
 
 KEY = "shop-service.000000"
 DEPTHS = ("surface", "deep", "expert", "research")
-NOTES = "# Runbook\n\nWhen the database is locked, stop the nightly report first.\n\n## Alarms\n\nNobody watches the queue.\n"
+NOTES = (
+    "# Runbook\n\nWhen the database is locked, stop the nightly report first.\n\n"
+    "## Alarms\n\nNobody watches the queue.\n"
+)
 
 
 @dataclass
@@ -74,12 +77,11 @@ class Shop:
         return sum((r.cost for r in connect_ledger(self.location.settings).receipts()), Decimal(0))
 
     def edit(self, path: str, before: str, after: str) -> None:
-        """Change a file and let everything run."""
+        """Change a file; what it means for the tables is seen once the location has settled."""
         file = self.location.settings.drops / "shop-service" / path
         text = file.read_text()
         assert before in text
         file.write_text(text.replace(before, after, 1))
-        self.location.settle()
 
 
 def _states(recorded: Path) -> Any:
@@ -132,7 +134,7 @@ def test_every_claim_leads_to_bytes_that_hold_its_quote_or_to_a_query(shop: Shop
     assert claims
     for claim in claims:
         assert claim["citations"] or claim["queries"]
-        for cited in map(lambda each: Citation(**each), claim["citations"]):
+        for cited in (Citation(**each) for each in claim["citations"]):
             content = open_citation(cited, shop.location.lake, area).content.decode()
             assert cited.quote.rstrip("…") in " ".join(content.split())
 
@@ -177,8 +179,10 @@ def test_a_line_at_the_top_of_a_file_reopens_no_case_and_an_edit_those_that_cite
     before = {row["case_id"]: row for row in shop.rows("cases")}
     asked = len(shop.client.asked)
     shop.edit("shop.py", '"""', '# A comment.\n"""')
-    shop.edit("shop.log", "2026", "2026-11-22 09:59:00,000 INFO a line that was not there\n2026")
+    first = (SAMPLES / "shop-service" / "shop.log").read_text().partition("\n")[0]
+    shop.edit("shop.log", first, f"{first}\n{first}")
     shop.edit("runbook.md", "# Runbook", "Read me first.\n\n# Runbook")
+    shop.location.settle()
     moved = {row["case_id"]: row for row in shop.rows("cases")}
     assert set(moved) == set(before)
     assert len(shop.client.asked) == asked
@@ -188,6 +192,7 @@ def test_a_line_at_the_top_of_a_file_reopens_no_case_and_an_edit_those_that_cite
     about_notes = {key for key, row in moved.items() if "Nobody watches" in str(row["evidence"])}
     assert about_notes
     shop.edit("runbook.md", "Nobody watches", "Somebody watches")
+    shop.location.settle()
     edited = {row["case_id"] for row in shop.rows("cases")}
     assert set(moved) - edited == about_notes
     assert 0 < len(shop.client.asked) - asked <= 2 * len(edited - set(moved))

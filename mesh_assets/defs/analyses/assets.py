@@ -129,7 +129,7 @@ def _climbed(
     key = context.partition_key
     depth: Depth = DEPTHS[len(before)]
     come, earlier = coming(cases.rows(), [table.rows() for table in before], depth)
-    scopes = (Scope("run", context.run_id), Scope("dataset", SliceKey.parse(key).dataset))
+    scopes = (Scope("run", context.run.run_id), Scope("dataset", SliceKey.parse(key).dataset))
     shown = dict[str, object]()
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
