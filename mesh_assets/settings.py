@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mesh_assets.budgets import Budgets
 from mesh_assets.errors import SettingsError
 from mesh_assets.hours import ALWAYS, Hours
+from mesh_assets.slices import dataset_key
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
@@ -84,8 +85,8 @@ class Settings(BaseSettings):
     ] = OWN_BRIEFS
     private: Annotated[
         str,
-        Field(description="Datasets, divided by blanks, that no node off this machine is ever shown."),
-    ] = ""
+        Field(description="Datasets, divided by `;`, that no node off this machine is ever shown, or `none`."),
+    ] = "none"
     evidence_tokens: Annotated[
         int, Field(ge=500, le=100_000, description="Most tokens of evidence that one question is asked over.")
     ] = 3000
@@ -140,8 +141,9 @@ class Settings(BaseSettings):
 
     @property
     def private_datasets(self) -> frozenset[str]:
-        """`private`, parsed."""
-        return frozenset(self.private.split())
+        """Keys of the datasets of `private`, which may be named as their folders are."""
+        names = [name.strip() for name in self.private.split(";")]
+        return frozenset(key for name in names if name and name != "none" for key in (name, dataset_key(name)))
 
     @property
     def limits(self) -> Budgets:

@@ -199,11 +199,8 @@ def _kept(subjects: Sequence[_Subject], before: Sequence[Posed], of: Slice) -> d
     """By number of its subject, the case before that is about it and all of whose evidence stands, refreshed."""
     matched: dict[int, Posed] = {}
     for each in before:
-        number = next(
-            (n for n, one in enumerate(subjects) if n not in matched and _is_same(one, each, of.tokens)), None
-        )
-        if number is not None:
-            matched[number] = each
+        same = (n for n, one in enumerate(subjects) if n not in matched and _is_same(one, each, of.tokens))
+        matched |= dict.fromkeys(list(same)[:1], each)
     wanted = {e.citation.path for each in matched.values() for e in each.case.evidence if e.citation is not None}
     files = of.texts.files(sorted(wanted))
     kept: dict[int, Posed] = {}

@@ -240,12 +240,15 @@ class Offers:
         return (Scope("case", asked.posed.case.id), *self._scopes)
 
 
-def likely_cost(node: Node, asked: Asked, output: Decimal = LIKELY_OUTPUT) -> Decimal | None:
-    """What an answer of `node` likely costs in USD, where it has `output` of the tokens that it may have."""
+def likely_cost(node: Node, asked: Asked, output: Decimal = LIKELY_OUTPUT, *, more_tokens: int = 0) -> Decimal | None:
+    """What an answer of `node` likely costs in USD, where it has `output` of the tokens that it may have.
+
+    `more_tokens` are those of the prompt beside the case and its earlier answers. None where there is no price.
+    """
     if node.price is None:
         return None
     tokens = min(ANSWER_TOKENS[asked.depth], node.output_tokens)
-    return cost_of(Usage(input=_prompt(asked), output=int(tokens * output)), node.price)
+    return cost_of(Usage(input=_prompt(asked) + more_tokens, output=int(tokens * output)), node.price)
 
 
 def _prompt(asked: Asked) -> int:

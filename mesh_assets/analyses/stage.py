@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -58,11 +58,21 @@ def case_batches(
 
 
 def coming(
-    cases: Iterable[Mapping[str, Any]], before: Sequence[Iterable[Mapping[str, Any]]], depth: Depth
+    cases: Iterable[Mapping[str, Any]],
+    before: Sequence[Iterable[Mapping[str, Any]]],
+    depth: Depth,
+    *,
+    private: bool = False,
 ) -> tuple[list[Posed], list[dict[str, Analysis]]]:
-    """The cases that come to `depth` and what the depths before made of them, of rows of the tables."""
+    """The cases that come to `depth` and what the depths before made of them, of rows of the tables.
+
+    `private` where their dataset is so now, whatever it was when they were posed.
+    """
     earlier = [by_case(rows) for rows in before]
-    return going([Posed.of(row) for row in cases], earlier, depth), earlier
+    posed = [Posed.of(row) for row in cases]
+    if private:
+        posed = [replace(each, case=replace(each.case, private=True)) for each in posed]
+    return going(posed, earlier, depth), earlier
 
 
 def analysis_batches(

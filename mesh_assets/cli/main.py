@@ -13,6 +13,7 @@ from mesh_assets.cli import (
     cost,
     demo,
     doctor,
+    estimate,
     forget,
     graph,
     ingest,
@@ -44,6 +45,7 @@ _READ = (
     report.report,
     sql.sql,
     cost.cost,
+    estimate.estimate,
     nodes.nodes,
 )
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)

@@ -26,7 +26,7 @@ from mesh_assets.resources.recorded_node import RecordingNode
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.settings import Settings
 from mesh_assets.storage.opening import open_citation
-from mesh_assets_tests.flow.location import Location
+from mesh_assets_tests.flow.location import QUIET, Location
 from mesh_assets_tests.mesh.parts import node
 
 KEY = "shop-service.000000"
@@ -65,7 +65,6 @@ class Shop:
 
     location: Location
     client: Quoting
-    run_number: int = 0
 
     def rows(self, asset: str) -> list[dict[str, Any]]:
         return self.location.lake.read(asset, KEY).rows()
@@ -163,7 +162,13 @@ def test_every_table_conserves_its_cases(shop: Shop) -> None:
 
 def test_a_run_that_is_forced_again_asks_nobody(shop: Shop) -> None:
     asked, paid = len(shop.client.asked), shop.paid()
-    shop.location.run("slice_job", dg.RunRequest(partition_key=KEY, tags={"mesh/force": "true"}))
+    shop.location.defs.resolve_job_def("slice_job").execute_in_process(
+        run_config=QUIET,
+        partition_key=KEY,
+        tags={"mesh/force": "true"},
+        instance=shop.location.instance,
+        asset_selection=[dg.AssetKey(name) for name in ("cases", *(f"{depth}_analyses" for depth in DEPTHS))],
+    )
     assert (len(shop.client.asked), shop.paid()) == (asked, paid)
     assert all(row["is_cached"] for row in shop.all_rows() if row["node"] == "answers")
 

@@ -4,7 +4,8 @@ With no node but the local one nothing is called and nothing leaves; a run that 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -15,6 +16,7 @@ from mesh_assets.analyses.ladder import Climb
 from mesh_assets.analyses.stage import analysis_batches, case_batches, coming, evidence_room, identity
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
+from mesh_assets.errors import CorruptTableError
 from mesh_assets.mesh.protocol import Scope
 from mesh_assets.mesh.shapes import DEPTHS, Depth
 from mesh_assets.resources.caller import MeshCaller
@@ -40,20 +42,17 @@ def cases(
 
     A case stays as it is while its evidence does: it is not asked again because a file grew or a line moved.
     """
-    key = context.partition_key
+    key, dataset = context.partition_key, SliceKey.parse(context.partition_key).dataset
     briefs = read_briefs(SHIPPED_BRIEFS, settings.briefs)
     room = evidence_room(settings.evidence_tokens, caller.means.nodes)
-    private = SliceKey.parse(key).dataset in settings.private_datasets
+    private = dataset in settings.private_datasets
     extra, shown = dict[str, object](), dict[str, object]()
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
         found = tuple(Found.of(row) for row in slice_insights.rows())
-        before = lake.find("cases", key)
         with closing(SliceQuery(lake, key)) as query:
-            texts = LakeTexts(chunk_sets, chunk_embeddings)
-            of = Slice(SliceKey.parse(key).dataset, key, found, texts, query, room, private)
-            earlier = before.rows() if before is not None else []
-            yield from case_batches(of, briefs, earlier, outcome, extra=extra, shown=shown)
+            of = Slice(dataset, key, found, LakeTexts(chunk_sets, chunk_embeddings), query, room, private)
+            yield from case_batches(of, briefs, _rows_before(lake, key), outcome, extra=extra, shown=shown)
 
     return produce(
         context,
@@ -118,6 +117,14 @@ def research_analyses(
     return _climbed(context, lake, caller, cases, [surface_analyses, deep_analyses, expert_analyses])
 
 
+def _rows_before(lake: Lake, key: str) -> list[dict[str, Any]]:
+    """The cases that the slice had; none where that table is damaged, as it is made again."""
+    with suppress(CorruptTableError):
+        before = lake.find("cases", key)
+        return before.rows() if before is not None else []
+    return []
+
+
 def _climbed(
     context: dg.AssetExecutionContext,
     lake: Lake,
@@ -128,8 +135,10 @@ def _climbed(
     """The table of the depth that comes after those `before`."""
     key = context.partition_key
     depth: Depth = DEPTHS[len(before)]
-    come, earlier = coming(cases.rows(), [table.rows() for table in before], depth)
-    scopes = (Scope("run", context.run.run_id), Scope("dataset", SliceKey.parse(key).dataset))
+    dataset = SliceKey.parse(key).dataset
+    private = dataset in caller.settings.private_datasets
+    come, earlier = coming(cases.rows(), [table.rows() for table in before], depth, private=private)
+    scopes = (Scope("run", context.run.run_id), Scope("dataset", dataset))
     shown = dict[str, object]()
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
@@ -144,6 +153,6 @@ def _climbed(
         upstream=[cases, *before],
         total=len(come),
         unit="cases",
-        settings=identity(caller.means),
+        settings=identity(caller.means) | {"private": private},
         shown=shown,
     )
