@@ -93,8 +93,7 @@ def _missing(states: Sequence[NodeState], nodes: Sequence[Node]) -> str:
 def _print(found: _Posed, made: estimates.Estimate, left: Decimal | None, as_if: str) -> None:
     of = "" if found.posed_slices == found.slices else f", scaled up from {found.posed_slices:,} of them"
     posed = f"{plural(made.cases, 'case')} in {plural(found.slices, 'slice')}{of}"
-    console.print(f"{posed}; {made.settled:,} settled: they cost nothing again.
-", soft_wrap=True)
+    console.print(f"{posed}; {made.settled:,} settled: they cost nothing again.\n", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
     table.add_column("depth", "all")
     table.add_column("asked first")
