@@ -8,13 +8,15 @@ cite it. Where its texts lie is told anew each time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 from mesh_assets.analyses.briefs import Brief
 from mesh_assets.analyses.evidence import SliceTexts, labelled, picked, pools, prompt_tokens, refreshed
 from mesh_assets.analyses.facts import Computed, computed, holds, statement_of
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.errors import QueryError
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.mesh.prompts import PROMPT_VERSION
 from mesh_assets.mesh.routing.complexity import complexity
@@ -47,7 +49,8 @@ class Found:
 class Slice:
     """What cases are made from: a slice, its insights by score, its texts, and SQL over its tables.
 
-    The evidence of a case has at most `tokens`; a `private` one is for nodes on this machine only.
+    The evidence of a case has at most `tokens`; a `private` one is for nodes on this machine only. `lacking` is filled
+    with why facts could not be computed: their cases are posed without them.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class Slice:
     query: Query
     tokens: int
     private: bool = False
+    lacking: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def posed_cases(of: Slice, briefs: Iterable[Brief], before: Sequence[Posed] = ()
     """The cases of a slice, those worth most first; `before` are those that it had, which stay while they stand.
 
     At most twice as many as the briefs allow: one that was there goes when what it is about is gone, or is not among
-    twice the best. QueryError where a fact cannot be computed.
+    twice the best.
     """
     subjects = [subject for brief in briefs for subject in _subjects(brief, of)]
     kept = _kept(subjects, before, of)
@@ -149,15 +153,18 @@ def _facts(subject: _Subject, of: Slice) -> Iterator[tuple[str, str]]:
     """What is computed for a case, as far as it fits beside its texts."""
     room = int(of.tokens * _FACTS_SHARE)
     first = subject.first
-    stated = (statement_of(each.insight_id, of.query) for each in subject.found[: int(subject.brief.is_per_insight)])
-    named = (
-        computed(name, of.key, of.query, start=first.time_start, stop=first.time_stop) for name in subject.brief.facts
-    )
-    for each in filter(None, (*stated, *named)):
-        room -= prompt_tokens(each.text)
-        if room < 0:
-            return
-        yield each.text, each.query
+    askers = [partial(statement_of, each.insight_id) for each in subject.found[: int(subject.brief.is_per_insight)]]
+    when = {"start": first.time_start, "stop": first.time_stop}
+    for ask in (*askers, *(partial(computed, name, of.key, **when) for name in subject.brief.facts)):
+        try:
+            fact = ask(query=of.query)
+        except QueryError as error:
+            of.lacking.append(error.message)
+            continue
+        if fact is not None:
+            room -= prompt_tokens(fact.text)
+            if room >= 0:
+                yield fact.text, fact.query
 
 
 def _posed(subject: _Subject, evidence: tuple[Evidence, ...], of: Slice) -> Posed:

@@ -89,7 +89,7 @@ FACTS: dict[str, Fact] = {
 
 
 def computed(
-    name: str, slice_key: str, query: Query, *, start: datetime | None = None, stop: datetime | None = None
+    name: str, slice_key: str, *, query: Query, start: datetime | None = None, stop: datetime | None = None
 ) -> Computed | None:
     """The fact `name` about a slice or a moment of it; None where its tables say nothing, or it needs a moment.
 
@@ -107,7 +107,7 @@ def computed(
     return Computed(f"{fact.words.format(**moments)}:\n{_table(rows)}", sql)
 
 
-def statement_of(insight_id: str, query: Query) -> Computed:
+def statement_of(insight_id: str, *, query: Query) -> Computed:
     """What an insight states, with the query that reads it; QueryError where it is not there."""
     sql = f"SELECT statement FROM insights WHERE insight_id = {_literal(insight_id)}"  # noqa: S608  # quoted
     rows = query.rows(sql, limit=1)

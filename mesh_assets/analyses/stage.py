@@ -52,6 +52,8 @@ def case_batches(
     shown["cases"] = len(rows)
     shown["cases_that_were_there"] = sum(each.case.id in kept for each in posed)
     shown |= {f"cases_of_{brief.name}": sum(each.brief == brief.name for each in posed) for brief in briefs}
+    if of.lacking:
+        shown["facts_that_could_not_be_computed"] = "; ".join(dict.fromkeys(of.lacking))
     outcome.advance(len(of.found))
     if rows:
         yield CASES.batch(rows)

@@ -5,6 +5,7 @@ A query that names its slice gives the same here and by `mesh sql`, without a lo
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ class SliceQuery:
     def __init__(self, lake: Lake, slice_key: str) -> None:
         self._tables = {_called(asset): lake.path(asset, slice_key) for asset in _ASSETS}
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._spilled: tempfile.TemporaryDirectory[str] | None = None
 
     def rows(self, query: str, *, limit: int) -> Sequence[Sequence[object]]:
         """See `Query.rows`."""
         try:
             if self._connection is None:
-                self._connection = _connected(self._tables)
+                self._spilled = tempfile.TemporaryDirectory(prefix="mesh-")
+                self._connection = _connected(self._tables, self._spilled.name)
             return self._connection.sql(query).limit(limit).fetchall()
         except duckdb.Error as error:
             said = str(error).partition("\n\nStack Trace:")[0].strip()
@@ -42,17 +45,21 @@ class SliceQuery:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._spilled is not None:
+            self._spilled.cleanup()
+            self._spilled = None
 
 
 def _called(asset: str) -> str:
     return (TABLES | ATTACHED)[asset].name
 
 
-def _connected(tables: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
+def _connected(tables: Mapping[str, Path], folder: str) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "memory_limit": MEMORY,
+        "temp_directory": folder,
         "threads": 1,  # parallelism comes from runs side by side
     }
     connection = duckdb.connect(config=config)
