@@ -147,13 +147,14 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
         earlier=[each.labels for each in asked.earlier if each.has_answer and not each.is_extracted],
         is_extracted=is_extracted,
     )
-    sure = run.means.calibrator.confidence(signals)
+    said = str(called.value.get("answer", ""))
+    sure = run.means.calibrator.confidence(signals, question=case.question, answer=said)
     reported = called.value.get("confidence")
     return replace(
         empty,
         node=node.name,
         # Only what leads to evidence goes on: the prose around it is nobody's claim. Quotes are evidence themselves.
-        text=str(called.value.get("answer", "")) if is_extracted else " ".join(c.statement for c in checked.claims),
+        text=said if is_extracted else " ".join(c.statement for c in checked.claims),
         claims=checked.claims,
         aspects=tuple(aspects_of(called.value, checked)),
         evidence=tuple(labels_of(called.value, checked)),

@@ -63,8 +63,8 @@ class Calibrator(Protocol):
         """Changes with whatever changes its numbers."""
         ...
 
-    def confidence(self, signals: Signals) -> Confidence:
-        """How sure an answer with these signals is."""
+    def confidence(self, signals: Signals, *, question: str, answer: str) -> Confidence:
+        """How sure an answer with these signals is, in its own words."""
         ...
 
 
@@ -73,8 +73,9 @@ class Uncalibrated:
 
     version = "uncalibrated-1"
 
-    def confidence(self, signals: Signals) -> Confidence:
-        """Nothing that holds gives 0; quotes without a composed answer are worth half of one."""
+    def confidence(self, signals: Signals, *, question: str, answer: str) -> Confidence:
+        """Nothing that holds gives 0; quotes without a composed answer are worth half of one. Words tell it nothing."""
+        del question, answer
         if not signals.claims:
             return Confidence(0.0, is_calibrated=False, version=self.version)
         checked = signals.support * signals.recomputed

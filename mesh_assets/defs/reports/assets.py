@@ -20,7 +20,7 @@ from mesh_assets.storage.progress import dataset_progress
 from mesh_assets.storage.statistics import dataset_statistics_table
 
 
-@slice_asset(deps=["vector_index", "fulltext_index", "graph_index", "time_index"])
+@slice_asset(deps=["vector_index", "fulltext_index", "graph_index", "time_index", "research_analyses"])
 def slice_reports(
     context: dg.AssetExecutionContext,
     slice_insights: LakeTable,
