@@ -115,7 +115,7 @@ class Offers:
     def _next(self, asked: Asked, offers: Sequence[_Offer]) -> Next:
         cheapest = min(offers, key=lambda each: (each.cost, -each.quality, each.node.name))
         price = likely_cost(cheapest.node, asked)
-        left = self._caller.ledger.left(self._scopes_of(asked))
+        left = self._caller.ledger.left(self._scopes_of(asked)) if cheapest.cost else None
         if left is None or cheapest.cost <= left or any(each.is_kept for each in offers):
             return Next(asked.depth, cheapest.node.name, price)
         lack = f"what is left of its budgets is ${usd(left)}, and {cheapest.node.name} may cost ${usd(cheapest.cost)}."
@@ -147,7 +147,8 @@ class Offers:
         open_case = OpenCase(case.id, (), private=case.private, tokens=_prompt(asked) + ANSWER_TOKENS[self._depth])
         reasons: list[str] = []
         offers: list[_Offer] = []
-        left = self._caller.ledger.left(self._scopes_of(asked))
+        costs = not all(node.is_free for node in serving)  # else nobody need look into the ledger
+        left = self._caller.ledger.left(self._scopes_of(asked)) if costs else None
         for node in serving:
             offer = self._offer(asked, node)
             why_not = barred(open_case, _candidate(offer))
@@ -181,7 +182,8 @@ class Offers:
 
     def _chosen(self, cases: Sequence[Asked], offers: Mapping[str, Sequence[_Offer]]) -> Iterable[tuple[Asked, _Offer]]:
         """The first node for each case that money is left for: by briefs first, then what they leave over."""
-        left = self._caller.ledger.left(self._scopes, for_one_call=False)
+        costs = any(offer.cost for asked in cases for offer in offers[asked.posed.case.id])
+        left = self._caller.ledger.left(self._scopes, for_one_call=False) if costs else None
         money = _NO_LIMIT if left is None else left
         shares = {asked.posed.brief: asked.posed.share for asked in cases}
         whole = sum(shares.values())

@@ -12,6 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from mesh_assets.analyses.briefs import briefs_digest, read_briefs
+from mesh_assets.analyses.stage import evidence_room, identity
 from mesh_assets.chunks.protocol import LocalModels
 from mesh_assets.chunks.registry import reading_settings
 from mesh_assets.cli.console import console, print_json, safe
@@ -23,8 +25,9 @@ from mesh_assets.insights.expected_time import Span
 from mesh_assets.insights.wording import plural
 from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
 from mesh_assets.machine import concurrent_runs
+from mesh_assets.resources.caller import connect_caller
 from mesh_assets.resources.encoder import connect_encoder
-from mesh_assets.settings import Settings, load_settings
+from mesh_assets.settings import SHIPPED_BRIEFS, Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
 from mesh_assets.storage.run_times import pace_of
@@ -87,12 +90,16 @@ def _say_stale(found: list[DatasetStatus], settings: Settings) -> None:
 
 
 def present_settings(settings: Settings) -> dict[str, object]:
-    """What `storage.staleness` compares with the footers; without the model where it cannot be found."""
+    """What `storage.staleness` compares with the footers; without what cannot be found: the model, nodes, briefs."""
     # As if of a picture: slices without any do not have those in their footers.
     readings = reading_settings([("image", "png")], LocalModels.of(settings.model_dump()))
     present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, **readings}
     with suppress(ModelError):
         present["model"] = connect_encoder(settings).model
+    with suppress(SettingsError):
+        means = connect_caller(settings).means
+        present |= {"evidence_tokens": evidence_room(settings.evidence_tokens, means.nodes), **identity(means)}
+        present["briefs"] = briefs_digest(read_briefs(SHIPPED_BRIEFS, settings.briefs))
     return present
 
 

@@ -20,6 +20,13 @@ _SETTINGS = {
     "speech_model": "MESH_SPEECH_MODEL",
     "caption_model": "MESH_CAPTION_MODEL",
     "print_reader": "text in pictures read by",
+    "briefs": "briefs",
+    "evidence_tokens": "tokens of evidence",
+    "nodes": "nodes of mesh.yaml",
+    "calibration": "calibration",
+    "deep": "MESH_DEEP_BELOW",
+    "expert": "MESH_EXPERT_BELOW",
+    "research": "MESH_RESEARCH_BELOW",
 }
 
 
@@ -73,6 +80,6 @@ def _why_table(asset: str, footers: Mapping[str, Footer], settings: Mapping[str,
         if upstream in footers and footers[upstream].content_hash != content:
             yield f"{asset} was made from an earlier {upstream}"
     if footer.skipped:
-        yield f"{asset} is pending: its engine was down"
+        yield f"{asset} is pending: an engine or a node was down, or money lacked"
     if footer.passing:
         yield f"{asset} has rejects that may pass"

@@ -44,7 +44,12 @@ def test_a_slice_as_it_would_be_made_now_is_not_stale() -> None:
         ({}, 3, {"chunk_tokens": 128}, "chunk_sets was made with MESH_CHUNK_TOKENS 256, now 128"),
         ({}, 3, {"model": "n@2"}, "chunk_embeddings was made with embedding model m@1, now n@2"),
         ({"raw_partitions": {"content_hash": "x"}}, 3, {}, "chunk_sets was made from an earlier raw_partitions"),
-        ({"fulltext_index": {"skipped": 1}}, 3, {}, "fulltext_index is pending: its engine was down"),
+        (
+            {"fulltext_index": {"skipped": 1}},
+            3,
+            {},
+            "fulltext_index is pending: an engine or a node was down, or money lacked",
+        ),
         ({"chunk_sets": {"passing": 1}}, 3, {}, "chunk_sets has rejects that may pass"),
     ],
 )
