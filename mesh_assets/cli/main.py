@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from mesh_assets.cli import (
+    ask,
     audit,
     backfill,
     cost,
@@ -40,6 +41,7 @@ _READ = (
     ingest.ingest,
     status.status,
     search.search,
+    ask.ask,
     graph.graph,
     show.show,
     report.report,
