@@ -44,7 +44,7 @@ def cited(citations: Sequence[Citation]) -> Iterator[str]:
     """Each citation on a line: where it is, what it says there, and the command that opens it."""
     for citation in citations[:_CITATIONS]:
         quote = f"“{escape_markdown(citation.quote)}” {code_span(show_command(citation))}"
-        yield f"{escape_markdown(place(citation))}: {quote}"
+        yield f"{escape_markdown(f'{citation.dataset}/{place(citation)}')}: {quote}"
     if len(citations) > _CITATIONS:
         yield f"and {len(citations) - _CITATIONS:,} more"
 
