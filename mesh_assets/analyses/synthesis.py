@@ -17,13 +17,29 @@ from mesh_assets.mesh.shapes import DEPTHS, Claim, Depth
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What a case is about, without its evidence: see `CASES`."""
+
+    case_id: str
+    title: str
+    question: str
+    kind: str
+    score: float
+
+    @classmethod
+    def of(cls, posed: Posed) -> Topic:
+        """That of a case."""
+        return cls(posed.case.id, posed.title, posed.case.question, posed.kind, posed.score)
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A case with the answer that counts, None where nobody answered, and its last row, which says why it ended there.
 
     `usd` is what all depths cost.
     """
 
-    posed: Posed
+    topic: Topic
     answer: Analysis | None
     last: Analysis
     usd: Decimal
@@ -31,7 +47,7 @@ class Standing:
     @property
     def weight(self) -> float:
         """What orders answers and what they say: what the case is worth, times how sure its answer is."""
-        return self.posed.score * (self.answer.confidence if self.answer is not None else 0.0)
+        return self.topic.score * (self.answer.confidence if self.answer is not None else 0.0)
 
     @property
     def would_go_deeper(self) -> bool:
@@ -56,7 +72,7 @@ class Synthesis:
     contradictions: tuple[tuple[Statement, ...], ...]
 
 
-def standing(cases: Iterable[Posed], rows: Iterable[Analysis], usd: Mapping[str, Decimal]) -> list[Standing]:
+def standing(topics: Iterable[Topic], rows: Iterable[Analysis], usd: Mapping[str, Decimal]) -> list[Standing]:
     """The answers that stand, heaviest first; a case that no depth has a row of is left out.
 
     `rows` in any order; `usd` is what each case cost at all depths, by its id.
@@ -65,14 +81,14 @@ def standing(cases: Iterable[Posed], rows: Iterable[Analysis], usd: Mapping[str,
     for row in rows:
         by_case.setdefault(row.case_id, {})[row.depth] = row
     found: list[Standing] = []
-    for posed in cases:
-        depths = by_case.get(posed.case.id, {})
+    for topic in topics:
+        depths = by_case.get(topic.case_id, {})
         reached = [depths[depth] for depth in DEPTHS if depth in depths]
         if reached:
             last = reached[-1]
             answer = depths.get(last.stands) if last.stands is not None else None
-            found.append(Standing(posed, answer, last, usd.get(posed.case.id, Decimal(0))))
-    return sorted(found, key=lambda each: (-each.weight, -each.posed.score, each.posed.title, each.posed.case.id))
+            found.append(Standing(topic, answer, last, usd.get(topic.case_id, Decimal(0))))
+    return sorted(found, key=lambda each: (-each.weight, -each.topic.score, each.topic.title, each.topic.case_id))
 
 
 def synthesized(answers: Sequence[Standing]) -> Synthesis:
@@ -82,8 +98,8 @@ def synthesized(answers: Sequence[Standing]) -> Synthesis:
     said: dict[str, list[Claim]] = {}
     for each in composed:
         assert each.answer is not None
-        weights[each.posed.title] = max(weights.get(each.posed.title, 0.0), each.weight)
-        said.setdefault(each.posed.title, []).extend(each.answer.claims)
+        weights[each.topic.title] = max(weights.get(each.topic.title, 0.0), each.weight)
+        said.setdefault(each.topic.title, []).extend(each.answer.claims)
     return _together(said, weights)
 
 

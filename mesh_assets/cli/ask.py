@@ -20,7 +20,7 @@ from mesh_assets.analyses.asking import MAX_QUESTION, asked_case, climbed, probl
 from mesh_assets.analyses.ladder import Climb, Means
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.stage import evidence_room
-from mesh_assets.analyses.synthesis import Standing, standing, synthesized
+from mesh_assets.analyses.synthesis import Standing, Topic, standing, synthesized
 from mesh_assets.cli.console import console, errors, print_json, safe
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.errors import SettingsError
@@ -110,7 +110,7 @@ def ask(
         if not json:
             _say_depth(reached, answers)
     cost = {each.case.id: _spent(asked, each.case.id) for each in posed}
-    answers = standing(posed, rows, cost)
+    answers = standing(map(Topic.of, posed), rows, cost)
     report = asked_markdown(asked.question, asked.problem, answers, synthesized(answers))
     path = asked.settings.state / "reports" / "asked" / f"{asked.problem}.md"
     publish_text(path, report, asked.problem)
@@ -259,7 +259,7 @@ def _spent(asked: _Asked, case: str) -> Decimal:
 def _as_json(each: Standing) -> dict[str, object]:
     answer = each.answer
     return {
-        "question": each.posed.case.question,
+        "question": each.topic.question,
         "depth": answer.depth if answer else None,
         "node": answer.node if answer else None,
         "text": answer.text if answer else None,

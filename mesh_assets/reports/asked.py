@@ -50,7 +50,7 @@ def cited(citations: Sequence[Citation]) -> Iterator[str]:
 
 
 def _answer(each: Standing) -> Iterator[str]:
-    yield f"## How “{escape_markdown(each.posed.title)}” was answered"
+    yield f"## How “{escape_markdown(each.topic.title)}” was answered"
     yield ""
     answer = each.answer
     if answer is None:

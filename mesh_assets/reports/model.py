@@ -13,6 +13,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from mesh_assets.reports.answers import Answers
 from mesh_assets.reports.merging import SUMMED, Entry
 from mesh_assets.reports.previews import Strip, gather_strips
 from mesh_assets.reports.prose import amount, moment, shorten, size, span
@@ -24,9 +25,12 @@ from mesh_assets.schemas.insights import FINDING_SCORE
 TOP_FINDINGS = 12
 TOP_FINDINGS_OF_A_TYPE = 4
 SECTION_ENTRIES = 10
+ANSWERS = 20
 UNREAD_REASONS = 15
 # Keys of slices that a list names before it says how many more there are.
 NAMED_SLICES = 5
+
+NO_ANSWERS = Answers()
 
 # Sections between "What stands out" and "What could not be read": key, title, how the types of their insights start.
 _SECTIONS = (
@@ -50,7 +54,7 @@ class Facts:
 
     `made` is when its insights were made, so that the same insights give the same report. `engines` are pairs of a
     role and what ran in it, version included: (`Embedding model`, `all-MiniLM-L6-v2`). `not_done` are keys of slices
-    that have no insights yet, `outside` names services on other machines that received data.
+    that have no insights yet.
     """
 
     dataset: str
@@ -61,7 +65,6 @@ class Facts:
     made: datetime
     engines: tuple[tuple[str, str], ...] = ()
     not_done: tuple[str, ...] = ()
-    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,12 @@ def slice_report(
     insights: Iterable[pa.RecordBatch],
     rejects: Mapping[str, Iterable[pa.RecordBatch]],
     previews: Iterable[pa.RecordBatch] = (),
+    answers: Answers = NO_ANSWERS,
 ) -> Report:
     """The report of one slice: rows of `INSIGHTS`, by the asset that made them rows of `REJECTS`, and of `PREVIEWS`."""
     (key,) = facts.slices
     gathered = gather(insights, merging=False)
-    return _report(f"Slice {key}", key, facts, gathered, read_rejects(rejects), gather_strips(previews))
+    return _report(f"Slice {key}", key, facts, gathered, read_rejects(rejects), gather_strips(previews), answers)
 
 
 def dataset_report(
@@ -110,6 +114,7 @@ def dataset_report(
     insights: Iterable[pa.RecordBatch],
     rejects: Mapping[str, Iterable[pa.RecordBatch]],
     previews: Iterable[pa.RecordBatch] = (),
+    answers: Answers = NO_ANSWERS,
 ) -> Report:
     """The report of a dataset: rows of `INSIGHTS` of all its slices, by asset rows of `REJECTS`, and of `PREVIEWS`.
 
@@ -117,7 +122,7 @@ def dataset_report(
     """
     gathered = gather(insights, merging=True)
     unread = read_rejects(rejects)
-    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, gather_strips(previews))
+    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, gather_strips(previews), answers)
 
 
 def _report(
@@ -127,17 +132,18 @@ def _report(
     gathered: Gathered,
     unread: list[Unread],
     pictures: tuple[tuple[Strip, ...], int],
+    answers: Answers,
 ) -> Report:
     findings, others = gathered.findings.entries(), gathered.others.entries()
     total = sum(gathered.findings.counts().values())
     top = _top(findings)
-    sections = [_standing_out(top, total, facts)]
+    sections = [_standing_out(top, total, facts), *_answered(answers)]
     listed = [entry for entry in findings if entry not in top] + others
     counts = gathered.findings.counts() + gathered.others.counts() - Counter(entry.type for entry in top)
     sections += _with_pictures(_insight_sections(listed, counts), *pictures)
     if unread:
         sections.append(_unread_section(unread))
-    sections.append(_how_made(facts))
+    sections.append(_how_made(facts, answers.models))
     return Report(
         title=title,
         subject=subject,
@@ -169,6 +175,13 @@ def _standing_out(top: list[Entry], total: int, facts: Facts) -> Section:
     else:
         lead = "Nothing to report: nothing in here could be read as content."
     return Section("findings", "What stands out", lead, _for_people(top))
+
+
+def _answered(answers: Answers) -> list[Section]:
+    if not answers.entries:
+        return []
+    shown = _for_people(list(answers.entries[:ANSWERS]))
+    return [Section("answers", "Questions and answers", answers.lead, shown, more=len(answers.entries) - len(shown))]
 
 
 def _insight_sections(listed: list[Entry], counts: Counter[str]) -> list[Section]:
@@ -227,9 +240,12 @@ def _unread_section(unread: list[Unread]) -> Section:
     )
 
 
-def _how_made(facts: Facts) -> Section:
-    if facts.outside:
-        where = f"Local models and algorithms made this report. Data went to {', '.join(facts.outside)} as configured."
+def _how_made(facts: Facts, models: tuple[str, ...]) -> Section:
+    if models:
+        where = (
+            f"Local models and algorithms made this report, and {', '.join(models)} answered questions about it. "
+            "`mesh audit` shows each byte that left the machine for that, if any did."
+        )
     else:
         where = (
             "Local models and algorithms on this machine made this report. "

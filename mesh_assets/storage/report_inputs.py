@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 
+from mesh_assets.analyses.analysis import Analysis
+from mesh_assets.analyses.synthesis import Topic, standing
 from mesh_assets.embeddings.protocol import OFF
+from mesh_assets.mesh.shapes import DEPTHS
+from mesh_assets.reports.answers import Answers, answers_of
 from mesh_assets.reports.model import Facts
 from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -15,6 +22,7 @@ from mesh_assets.storage.lake import Lake, LakeTable
 # Tables whose rows or rejects go into a report: all of a slice but the report itself.
 _SOURCES = tuple(asset for asset in SLICE_ASSETS if asset != "slice_reports")
 # A report shows some dozens of pictures: those of so many slices are read, and so many at once.
+_TOPIC = [field.name for field in fields(Topic)]
 _PICTURED_SLICES, _PREVIEWS_AT_ONCE = 40, 64
 
 
@@ -52,6 +60,23 @@ def previews(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
             yield from table.batches(["kind", "path"])
         else:
             yield from table.batches(rows=_PREVIEWS_AT_ONCE)
+
+
+def answers(lake: Lake, slices: Sequence[str]) -> Answers:
+    """What the ladder answered about slices. The evidence of the cases is not read: answers have their citations."""
+    topics: list[Topic] = []
+    rows: list[Analysis] = []
+    cost: dict[str, Decimal] = defaultdict(Decimal)
+    for key in slices:
+        for depth in DEPTHS:
+            table = lake.find(f"{depth}_analyses", key)
+            for row in table.rows() if table is not None else ():
+                rows.append(Analysis.of(row))
+                cost[row["case_id"]] += row["cost_usd"]
+        cases = lake.find("cases", key)
+        for batch in cases.batches(_TOPIC) if cases is not None else ():
+            topics += [Topic(**row) for row in batch.to_pylist()]
+    return answers_of(standing(topics, rows, cost))
 
 
 def rejects(lake: Lake, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:

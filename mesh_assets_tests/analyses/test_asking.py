@@ -10,7 +10,7 @@ from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.asking import PIECES, asked_case, climbed, problem_id
 from mesh_assets.analyses.ladder import Climb
 from mesh_assets.analyses.posed import Posed
-from mesh_assets.analyses.synthesis import standing, synthesized
+from mesh_assets.analyses.synthesis import Topic, standing, synthesized
 from mesh_assets.mesh.protocol import Scope
 from mesh_assets.mesh.shapes import Depth
 from mesh_assets.reports.asked import asked_markdown
@@ -83,7 +83,7 @@ def test_a_private_dataset_is_shown_to_nobody_outside(tmp_path: Path) -> None:
 def _report(ladder: Ladder, cases: Sequence[Posed]) -> str:
     run = Climb(ladder.means, ())
     rows = [row for _, found in climbed(cases, run, "research") for row in found]
-    answers = standing(cases, rows, {cases[0].case.id: Decimal("0.0125")})
+    answers = standing(map(Topic.of, cases), rows, {cases[0].case.id: Decimal("0.0125")})
     return asked_markdown(QUESTION, "ask-1", answers, synthesized(answers))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from mesh_assets.analyses.analysis import Analysis
-from mesh_assets.analyses.synthesis import Standing, standing, synthesized
+from mesh_assets.analyses.synthesis import Standing, Topic, standing, synthesized
 from mesh_assets.mesh.shapes import Claim, Depth
 from mesh_assets.schemas.citations import Citation
 from mesh_assets_tests.analyses.scripted import posed
@@ -32,13 +32,13 @@ def row(number: int, depth: Depth, *statements: str, confidence: float = 0.8, **
 
 
 def answers(*rows: Analysis, cases: int = 3) -> list[Standing]:
-    return standing([posed(number) for number in range(cases)], rows, {})
+    return standing([Topic.of(posed(number)) for number in range(cases)], rows, {})
 
 
 def test_the_answer_that_stands_may_be_an_earlier_one() -> None:
     early = row(0, "surface", "It was the report.", state="escalated", next_depth="deep")
     late = row(0, "deep", "It was the moon.", confidence=0.2, stands="surface", is_kept=True)
-    (found,) = standing([posed(0)], [late, early], {posed(0).case.id: Decimal(2)})
+    (found,) = standing([Topic.of(posed(0))], [late, early], {posed(0).case.id: Decimal(2)})
     assert found.answer == early
     assert found.last == late
     assert found.usd == 2
@@ -83,4 +83,4 @@ def test_the_surer_answer_of_the_weightier_case_comes_first_and_quotes_claim_not
         "A certificate had expired.",
         "The queue was full all night.",
     ]
-    assert standing([posed(9)], [], {}) == []
+    assert standing([Topic.of(posed(9))], [], {}) == []

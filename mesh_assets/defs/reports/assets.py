@@ -38,8 +38,9 @@ def slice_reports(
         slice_insights.batches(),
         report_inputs.rejects(lake, [key]),
         report_inputs.previews(lake, [key]),
+        report_inputs.answers(lake, [key]),
     )
-    before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index", "graph_index", "time_index")
+    before = ["raw_partitions", "chunk_sets", "vector_index", "fulltext_index", "graph_index", "time_index", *_DEPTHS]
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
     extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
@@ -58,6 +59,7 @@ def dataset_reports(
         report_inputs.insights(lake, slices),
         report_inputs.dataset_rejects(lake, dataset, slices),
         report_inputs.previews(lake, slices),
+        report_inputs.answers(lake, slices),
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
