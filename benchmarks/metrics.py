@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.nab_scoring import Series, best, fixed, load
+from nab_scoring import Series, best, fixed, load
+
 from mesh_assets.insights.online_anomalies import ALARM, OnlineAnomalies
 
 # Every second series by name of the 35 that were at hand.

@@ -35,7 +35,7 @@ _FLOOR = 1e-3
 # Surprise of one novelty, at most: what a value says that leaves a constant.
 _MOST = 10.0
 # The tail is estimated anew after so many points, and so many are compared at once.
-_STEP = 32
+_STEP = 64
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class OnlineAnomalies:
         self._seen += len(values)
         recent = np.concatenate((self._surprises, surprises))
         self._surprises = recent[-QUIET:]
-        loudest: NDArray[np.float64] = sliding_window_view(recent[:-1], QUIET).max(axis=1)
-        return np.where(surprises > loudest, surprises, 0.0)
+        surprises[surprises <= sliding_window_view(recent[:-1], QUIET).max(axis=1)] = 0.0
+        return surprises
 
     def _estimate(self) -> NDArray[np.float64] | None:
         """For each course where the tail starts, its index, and what is added to every novelty."""
@@ -87,14 +87,15 @@ class OnlineAnomalies:
             start = float(np.quantile(known, _TAIL))
             beyond = np.log(known[known > start] / start)
             tails.append((start, (float(beyond.sum()) + _WORTH * _INDEX) / (len(beyond) + _WORTH), floor))
-        return np.array(tails)
+        return np.array(tails, np.float64)
 
     def _surprise(self, novelties: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._tails is None:
-            return np.zeros(novelties.shape[1])
-        start, index, floor = self._tails.T[:, :, None]
-        surprise = np.log((np.nan_to_num(novelties, posinf=0.0) + floor) / start) / index
-        return np.clip(surprise, 0.0, _MOST).sum(axis=0)
+            return np.zeros_like(novelties[0])
+        start, index, floor = (self._tails[:, [part]] for part in range(3))
+        known = np.where(np.isfinite(novelties), novelties, 0.0)
+        surprises: NDArray[np.float64] = np.clip(np.log((known + floor) / start) / index, 0.0, _MOST)
+        return surprises.sum(axis=0)
 
 
 def _nearest(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -160,7 +160,7 @@ class SeriesInsight:
                 profiles += 1
                 yield _profile(trace, times, values, places)
             for anomaly in anomalies(times, values)[:MAX_OF_SERIES]:
-                found.append((-anomaly.z, _anomaly(trace, anomaly, (times, values, places))))
+                found.append((-anomaly.strength, _anomaly(trace, anomaly, (times, values, places))))
         found.sort(key=lambda each: (each[0], each[1].title))
         yield from (insight for _, insight in found[:MAX_ANOMALIES])
 
@@ -206,19 +206,23 @@ def _anomaly(
     first, last = max(anomaly.first - around, 0), min(anomaly.last + around + 1, len(times))
     cited = dict.fromkeys((anomaly.peak, anomaly.first, anomaly.last))
     marked = anomaly.first - first, anomaly.last - first
+    why = f"{amount(anomaly.z)} robust standard deviations away" if anomaly.lasting else ""
+    if anomaly.surprise:
+        why += f"{', and ' if why else ''}no course before it was like that"
     word = "rises" if value > anomaly.usual else "falls"
     return Insight(
         kind=trace.kind,
         type="series_anomaly",
         title=f"{name} of {trace.path} {word} to {amount(value)}",
         statement=f"{period(start, stop)} {name} of {trace.path} {word} to {amount(value)}, where "
-        f"{amount(anomaly.usual)} is usual{when}: {amount(anomaly.z)} robust standard deviations away.",
-        score=0.5 + 0.35 * (1 - 2.0 ** (1 - anomaly.z / 6)),
+        f"{amount(anomaly.usual)} is usual{when}: {why}.",
+        score=0.5 + 0.35 * (1 - 2.0 ** (1 - anomaly.strength)),
         value={
             "series": _plotted(times[first:last], values[first:last], name, marked),
             "value": value,
             "usual": anomaly.usual,
             "robust z": round(anomaly.z, 1),
+            "surprise": round(anomaly.surprise, 1),
         },
         evidence=tuple(_cited(places[at]) for at in cited),
         time_start=start,

@@ -222,3 +222,13 @@ def test_a_long_series_is_thinned_and_keeps_its_peaks(monkeypatch: pytest.Monkey
     for part in np.array_split(values, 77):
         trace.add(np.arange(len(part)), part, [Citation("d", "p", 0, 1, "ab")] * len(part))
         assert len(trace.values) < 1024
+
+
+def test_what_was_new_when_it_came_is_an_anomaly_though_small_and_says_so() -> None:
+    values = daily()
+    values[3000] += 12  # less than half of what lies between the hours of a day: hindsight alone says nothing
+    rows = [f"{time},{value:.2f}" for time, value in zip(stamps(len(values)), values, strict=True)]
+    (anomaly,) = of_type(insights(metric("cpu.csv", "at,load", rows)), "series_anomaly")
+    assert anomaly["statement"].endswith("no course before it was like that.")
+    assert anomaly["evidence"][0]["quote"] == rows[3000]
+    assert json.loads(anomaly["value"])["surprise"] >= 5
