@@ -6,7 +6,7 @@ neighbours (KNN-CAD). So any season needs no clock: what came before is not nove
 past: above its 98th percentile the tail falls by a power (Hill's estimator, drawn towards a prior where exceedances are
 few), and the surprise is the logarithm of how rare such a novelty is there, in powers of e. The score of a point is the
 sum of the three; it is zero unless it exceeds all scores of the `QUIET` points before, so that one event is one alarm.
-The product's batch rule, which also sees what comes after, is `series_anomalies`; nothing is said of findings here.
+What of this people are told, with what only hindsight knows, belongs to `series_anomalies`.
 
 The numbers were chosen on every second series of the Numenta benchmark's 35 at hand and on made series, see
 `benchmarks/metrics.py` for what is reported.

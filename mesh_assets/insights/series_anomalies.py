@@ -66,7 +66,8 @@ def anomalies(times: NDArray[np.int64], values: NDArray[np.float64]) -> list[Ano
     """The anomalies of a series by the rule of this module, newest to all before first; `times` in us, ascending."""
     if len(values) < LEAST_POINTS:
         return []
-    usual, season = _usual(times, values)
+    course, season = usual_course(times, values)
+    usual = _levelled(values, course)
     apart = values - usual
     apart -= np.median(apart)
     spread = 1.4826 * float(np.median(np.abs(apart)))
@@ -108,17 +109,16 @@ def _with_news(
         last = at
 
 
-def _usual(times: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    """The usual value of each point, and the season that it comes from: day, week, or nothing."""
-    candidates = [(_levelled(values, np.zeros(len(values))), "")]
+def usual_course(times: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """The usual course of the season that fits best, without its level, and that season: day, week, or nothing."""
+    candidates = [(np.zeros(len(values)), "")]
     step = int(np.median(np.diff(times)))
     if step > 0 and (times[-1] - times[0]) // step < _MAX_GRID * len(times):
         for season, name in ((_DAY, "day"), (_WEEK, "week")):
             phases = season // step
             if phases >= _LEAST_IN_SEASON and times[-1] - times[0] >= _LEAST_SEASONS * season:
-                course = _seasonal((times // step) % phases, values)
-                candidates.append((_levelled(values, course), name))
-    return min(candidates, key=lambda candidate: float(np.median(np.abs(values - candidate[0]))))
+                candidates.append((_seasonal((times // step) % phases, values), name))
+    return min(candidates, key=lambda candidate: float(np.median(np.abs(values - _levelled(values, candidate[0])))))
 
 
 def _seasonal(phases: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:

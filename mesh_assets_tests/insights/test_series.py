@@ -232,3 +232,18 @@ def test_what_was_new_when_it_came_is_an_anomaly_though_small_and_says_so() -> N
     assert anomaly["statement"].endswith("no course before it was like that.")
     assert anomaly["evidence"][0]["quote"] == rows[3000]
     assert json.loads(anomaly["value"])["surprise"] >= 5
+
+
+def test_a_level_that_moves_and_stays_is_one_finding_and_no_anomaly() -> None:
+    values = daily()
+    values[2000:] += 60
+    rows = [f"{time},{value:.2f}" for time, value in zip(stamps(len(values)), values, strict=True)]
+    found = insights(metric("cpu.csv", "at,load", rows))
+    (change,) = of_type(found, "series_change")
+    assert change["score"] >= FINDING_SCORE
+    assert change["statement"].startswith("From 2024-03-07 22:40 UTC on load of cpu.csv is around 1")
+    assert change["title"].endswith(" and stays")
+    figures = json.loads(change["value"])
+    assert figures["after"] - figures["before"] == pytest.approx(60, abs=2)
+    assert [place["quote"] for place in change["evidence"]] == rows[1999:2001]
+    assert of_type(found, "series_anomaly") == []
