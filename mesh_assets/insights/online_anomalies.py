@@ -34,6 +34,8 @@ _TAIL, _INDEX, _WORTH = 0.98, 0.3, 20
 _FLOOR = 1e-3
 # Surprise of one novelty, at most: what a value says that leaves a constant.
 _MOST = 10.0
+# Sums of differences of such values are still numbers.
+_LARGEST = 1e307
 # The tail is estimated anew after so many points, and so many are compared at once.
 _STEP = 64
 
@@ -55,7 +57,7 @@ class OnlineAnomalies:
         at = 0
         while at < len(finite):
             stop = min(at + _STEP - self._seen % _STEP, len(finite))
-            scores[finite[at:stop]] = self._step(values[finite[at:stop]])
+            scores[finite[at:stop]] = self._step(np.clip(values[finite[at:stop]], -_LARGEST, _LARGEST))
             at = stop
         return scores
 
@@ -85,7 +87,7 @@ class OnlineAnomalies:
         for past in self._novelties:
             known = past[np.isfinite(past)] + floor
             start = float(np.quantile(known, _TAIL))
-            beyond = np.log(known[known > start] / start)
+            beyond = np.minimum(np.log(known[known > start]) - np.log(start), _MOST)
             tails.append((start, (float(beyond.sum()) + _WORTH * _INDEX) / (len(beyond) + _WORTH), floor))
         return np.array(tails, np.float64)
 
@@ -94,7 +96,7 @@ class OnlineAnomalies:
             return np.zeros_like(novelties[0])
         start, index, floor = (self._tails[:, [part]] for part in range(3))
         known = np.where(np.isfinite(novelties), novelties, 0.0)
-        surprises: NDArray[np.float64] = np.clip(np.log((known + floor) / start) / index, 0.0, _MOST)
+        surprises: NDArray[np.float64] = np.clip((np.log(known + floor) - np.log(start)) / index, 0.0, _MOST)
         return surprises.sum(axis=0)
 
 

@@ -64,11 +64,14 @@ def test_a_day_like_the_days_before_is_none() -> None:
     assert (scores(course(20)) >= ALARM).mean() < 0.002
 
 
-def test_a_constant_says_nothing_until_it_is_left() -> None:
-    values = np.full(600, 7.0)
+@pytest.mark.parametrize("constant", [7.0, 0.0, -1e-300])
+def test_a_constant_says_nothing_until_it_is_left(constant: float) -> None:
+    values = np.full(600, constant)
     assert not scores(values).any()
-    values[400] = 7.1
-    assert np.flatnonzero(scores(values)).tolist() == [400]
+    values[400] += 0.1
+    found = scores(values)
+    assert np.flatnonzero(found).tolist() == [400]
+    assert found[400] >= ALARM
 
 
 @pytest.mark.parametrize("factor", [1e-200, 1e-6, 1e9, 1e300])
@@ -90,3 +93,11 @@ def test_missing_values_are_passed_over() -> None:
     found = scores(holed)
     assert np.array_equal(found[np.isfinite(holed)], scores(values))
     assert not found[np.isnan(holed)].any()
+
+
+def test_the_largest_numbers_there_are_do_no_harm() -> None:
+    values = course(4)
+    values[900:902] = 1.7e308, -1.7e308
+    found = scores(values)
+    assert found[900] >= ALARM
+    assert np.isfinite(found).all()
