@@ -166,6 +166,13 @@ def _scales(log: LogSeries) -> list[_Scale]:
     return scales
 
 
+def says_failure(series: Series) -> bool:
+    """Whether the messages of a template report a failure: by their level, or by their words where there is none."""
+    if series.level == "none":
+        return _SAYS_ERROR.search(" ".join(series.words)) is not None
+    return series.level == "error"
+
+
 def _severity(series: Series) -> str:
     if series.name != "template":
         return series.name

@@ -1,4 +1,7 @@
-"""Logs: level counts and rates, and the incidents in them. Detection is in `log_scan`, wording in `log_incidents`."""
+"""Logs: level counts and rates, and the incidents in them. Detection is in `log_scan`, wording in `log_incidents`.
+
+What comes before failures is in `log_precursors`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import incidents
+from mesh_assets.insights.log_precursors import precursors
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
@@ -43,9 +47,10 @@ class LogInsight:
             self._error[source] = events.witness(int(errors[0]))
 
     def conclude(self) -> Iterable[Insight]:
-        """Levels of each log, then the incidents of all of them."""
+        """Levels of each log, then the incidents of all of them, and what came before failures."""
         yield from self._levels()
         yield from incidents(deviation for log in self._logs.values() for deviation in scan(log))
+        yield from precursors(self._logs.values())
 
     def _levels(self) -> Iterator[Insight]:
         for source, log in sorted(self._logs.items(), key=lambda item: -item[1].records):
