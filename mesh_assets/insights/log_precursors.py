@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,9 @@ LEAST_LIFT = 2.0
 # Chance that any rule of one log is none, all that were tried together.
 _CHANCE = 1e-3
 # Failures and other messages looked at in one log, and cases of one failure: what mining costs is bounded by them.
-MAX_FAILURES, MAX_SIGNS, MAX_CASES = 40, 400, 400
+MAX_FAILURES, MAX_SIGNS, MAX_CASES = 40, 400, 200
+# Events before all cases of one failure together.
+_MAX_PAIRS = 200_000
 MAX_FINDINGS = 4
 _SHOWN = 3
 
@@ -62,6 +66,15 @@ class Points:
         joined = np.array([time for each in times for time in each], np.float64)
         order = np.lexsort((of, joined))
         return cls(joined[order], of[order], np.array([says_failure(series) for series in templates], np.bool_))
+
+    @cached_property
+    def following(self) -> Places:
+        """For each event the place of the next one of its template, the number of all events where there is none."""
+        order = np.lexsort((np.arange(len(self.of)), self.of))
+        found = np.full(len(self.of), len(self.of))
+        same = self.of[order[1:]] == self.of[order[:-1]]
+        found[order[:-1][same]] = order[1:][same]
+        return found
 
     def between(self, start: float, stop: float) -> Points:
         """Those from `start` to `stop` (seconds, exclusive)."""
@@ -149,18 +162,19 @@ def _rules(
     points: Points, failures: Places, may_sign: NDArray[np.bool_], window: float, chance: float
 ) -> Iterator[Rule]:
     """The rules with one window whose cases are less likely than `chance`."""
-    usual = _usual(points, window)
+    usual: Floats | None = None
     for failure in failures.tolist():
         onsets = points.episodes(failure, window)
         if len(onsets) < LEAST_CASES:
             continue
-        sampled = onsets[:: -(-len(onsets) // MAX_CASES)]
-        before = _before(points, sampled, window)
-        worth = may_sign & (before >= max(LEAST_CASES, LEAST_SHARE * len(sampled)))
+        before, cases = _before(points, onsets, window)
+        worth = may_sign & (before >= max(LEAST_CASES, LEAST_SHARE * cases))
+        if usual is None and worth.any():
+            usual = _usual(points, window)
         worth[failure] = False
         for sign in np.flatnonzero(worth).tolist():
-            p = float(usual[sign])
-            unlikely = _tail(int(before[sign]), len(sampled), p)
+            p = float(cast(Floats, usual)[sign])
+            unlikely = _tail(int(before[sign]), cases, p)
             if unlikely > chance:
                 continue
             found = tally(points, sign, failure, window)
@@ -169,14 +183,17 @@ def _rules(
                 yield Rule(sign, failure, window, found, p * found.failures, unlikely)
 
 
-def _before(points: Points, moments: Floats, window: float) -> Places:
-    """Before how many of the `moments` each template came."""
-    begin = np.searchsorted(points.times, moments - window)
-    end = np.searchsorted(points.times, moments - LEAST_LEAD, side="right")
-    seen = np.zeros(len(points.fails), np.int64)
-    for first, last in zip(begin.tolist(), end.tolist(), strict=True):
-        seen[np.unique(points.of[first:last])] += 1
-    return seen
+def _before(points: Points, moments: Floats, window: float) -> tuple[Places, int]:
+    """Before how many of the `moments` each template came, and how many those were: of many some are looked at."""
+    begins = np.searchsorted(points.times, moments - window)
+    ends = np.searchsorted(points.times, moments - LEAST_LEAD, side="right")
+    many = max(-(-len(moments) // MAX_CASES), -(-int((ends - begins).sum()) // _MAX_PAIRS))
+    begins, ends = begins[::many], ends[::many]
+    sizes = ends - begins
+    within = np.arange(int(sizes.sum())) + np.repeat(begins - np.cumsum(sizes) + sizes, sizes)
+    # Each template counts once: by its last event of those before a moment.
+    last = points.following[within] >= np.repeat(ends, sizes)
+    return np.bincount(points.of[within[last]], minlength=len(points.fails)), len(begins)
 
 
 def _usual(points: Points, window: float) -> Floats:
@@ -193,8 +210,8 @@ def _usual(points: Points, window: float) -> Floats:
     span = max(float(points.times[-1] - points.times[0]), window)
     of_time = np.bincount(of, weights=covered, minlength=len(points.fails)) / span
     starts = times[np.append(True, ~same[:-1] | (gaps[:-1] > window))]
-    drawn = np.sort(starts)[:: -(-len(starts) // MAX_CASES)]
-    of_episodes = (_before(points, drawn, window) + 0.5) / (len(drawn) + 1)
+    before, drawn = _before(points, np.sort(starts), window)
+    of_episodes = (before + 0.5) / (drawn + 1)
     return np.minimum(np.maximum(of_time, of_episodes), 1.0)
 
 
