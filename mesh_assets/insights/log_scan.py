@@ -15,7 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.insights.log_deviations import USUAL_RUNS, Run, count_runs, sharpened, value_runs
+from mesh_assets.insights.log_deviations import (
+    DRIFT_PARTS,
+    USUAL_RUNS,
+    Run,
+    count_runs,
+    drifts,
+    ends_at_once,
+    longest_gap,
+    sharpened,
+    value_runs,
+)
 from mesh_assets.insights.log_reader import Witness
 from mesh_assets.insights.log_series import WIDTHS, Cell, LogSeries, Measured, Numbers, Series
 
@@ -27,11 +37,18 @@ PLOT_POINTS = 240
 LEAST_ERRORS = 8
 LEAST_EVENTS = 25
 LEAST_VOLUME = 40
+LEAST_NEW = 12
+# Events that a message needs for its longest silence and for its drift to mean anything; events missed in a silence.
+LEAST_REGULAR, LEAST_DRIFTING, LEAST_MISSING = 50, 30, 15
+# Seconds: what lasts longer is no rhythm of a day.
+_OVER_RHYTHM = 2 * 86_400
+# A log has many messages, each with a longest silence.
+_TEMPLATE_GAP_CHANCE = 0.2
 # A new message: chance that it falls where it did by itself, for all templates together.
 _CHANCE = 1e-7
 # Seconds; a shorter log is a single episode, with nothing usual to compare with.
 MIN_SPAN = 300
-_WEIGHTS = {"error": 1.0, "warning": 0.8, "total": 0.7, "other": 0.5, "shift": 1.2}
+_WEIGHTS = {"error": 1.0, "warning": 0.8, "total": 0.7, "other": 0.5, "shift": 1.2, "drift": 1.0, "silence": 0.9}
 # What did not happen before weighs more than more of the same.
 _NOVELTY = 1.25
 _SAYS_FATAL = re.compile(
@@ -57,8 +74,8 @@ class Plot:
 class Deviation:
     """One series that strayed from `start` to `stop` (seconds since 1970 UTC, `stop` exclusive).
 
-    `kind` is burst, silence, shift (of a measured value) or new. `observed` and `expected` are events, of a shift
-    typical values. `width` is the bucket width in seconds of the scale it was found at.
+    `kind` is burst, silence, shift (of a measured value), drift (of a rate) or new. `observed` and `expected` are
+    events, of a shift typical values. `width` is the bucket width in seconds of the scale it was found at.
     """
 
     source: str
@@ -145,6 +162,8 @@ def scan(log: LogSeries) -> list[Deviation]:
                     found += _value_deviations(log, series, label, numbers, scales)
     burst = {id(deviation.series) for deviation in found if deviation.kind == "burst"}
     found += _new_templates(log, burst, scales[0])
+    found += _longest_silences(log, found, scales[0])
+    found += _drifts(log, found, scales[0])
     return sorted(found, key=lambda deviation: -deviation.strength)
 
 
@@ -344,7 +363,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
     firsts, lasts, counts = np.array(held, np.float64).T
     for series in templates:
         severity = _severity(series)
-        if id(series) in burst or series.count < (5 if severity != "other" else LEAST_EVENTS):
+        if id(series) in burst or series.count < (5 if severity != "other" else LEAST_NEW):
             continue
         start, stop = min(c.first.time for c in series.cells.values()), max(c.last for c in series.cells.values())
         if start < begin + 0.1 * span or start >= end or stop > end + scale.width:
@@ -352,7 +371,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
         late, dense = (end - start) / span, max(stop - start, scale.width) / span
         chance = min(series.count * math.log10(late), math.log10(series.count) + (series.count - 1) * math.log10(dense))
         share = series.count / max(1.0, float(counts[(start <= lasts) & (firsts <= stop)].sum()))
-        if chance > math.log10(_CHANCE / len(templates)) or (severity == "other" and (share < 0.05 or dense > 0.25)):
+        if chance > math.log10(_CHANCE / len(templates)) or (severity == "other" and (share < 0.02 or dense > 0.25)):
             continue
         first, last = int((start - begin) // scale.width), int((stop - begin) // scale.width)
         run = Run(max(first, 0), min(last, scale.length - 1), series.count, 0.0, 0.0)
@@ -367,7 +386,7 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
                 stop=stop,
                 observed=series.count,
                 expected=0.0,
-                strength=_strength(_WEIGHTS[severity] * 0.8, series.count + 1, series.count),
+                strength=_strength(_WEIGHTS[severity] * _NOVELTY, series.count + 1, series.count),
                 width=scale.width,
                 is_new=True,
                 shown=tuple(series.cells[b].first for b in buckets),
@@ -378,3 +397,92 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
     if len(ordinary) > USUAL_RUNS:  # a log that goes through phases, each with messages of its own
         found = [deviation for deviation in found if deviation.severity != "other"]
     return found
+
+
+def _longest_silences(log: LogSeries, found: list[Deviation], scale: _Scale) -> list[Deviation]:
+    """Silences of all records or of a common message that are much longer than any other one of it."""
+    begin, end = scale.time(0), scale.time(scale.length)
+    silences: list[Deviation] = []
+    for series in (log.total, *log.templates):
+        if series.count < LEAST_REGULAR:
+            continue
+        cells = [series.cells[bucket] for bucket in sorted(series.cells)]
+        gap = longest_gap(np.array([c.first.time for c in cells]), np.array([c.last for c in cells]))
+        if gap is None or (series is not log.total and gap[1] > _TEMPLATE_GAP_CHANCE):
+            continue
+        before, after = cells[gap[0] - 1], cells[gap[0]]
+        start, stop = before.last, after.first.time
+        expected = series.count * (stop - start) / max(end - begin - (stop - start), 1.0)
+        known = (d for d in found if d.series is series and d.kind == "silence")
+        is_told = any(d.start < stop and d.stop > start for d in known)
+        if is_told or expected < LEAST_MISSING or not 0 < stop - start <= (end - begin) / 3:
+            continue
+        run = Run(
+            *(min(max(int((time - begin) // scale.width), 0), scale.length - 1) for time in (start, stop)),
+            0,
+            expected,
+            0,
+        )
+        silences.append(
+            Deviation(
+                source=log.source,
+                kind="silence",
+                series=series,
+                severity=_severity(series),
+                start=start,
+                stop=stop,
+                observed=0.0,
+                expected=expected,
+                strength=_strength(_WEIGHTS["silence"], expected + 1, expected),
+                width=scale.width,
+                shown=(before.first, after.first),
+                plot=_count_plot(series, scale, run),
+            )
+        )
+    return silences
+
+
+def _drifts(log: LogSeries, found: list[Deviation], scale: _Scale) -> list[Deviation]:
+    """Messages that came more often for a large part of the log, though at no moment in a burst."""
+    series = [each for each in log.templates if each.count >= LEAST_DRIFTING]
+    if not series or scale.length < 2 * DRIFT_PARTS:
+        return []
+    parts = np.stack([_in_parts(scale.counts(_Cells.of(each.cells))) for each in series])
+    made: list[Deviation] = []
+    for each, counts, drift in zip(series, parts, drifts(parts), strict=True):
+        if drift is None:
+            continue
+        first, last, _ = drift
+        length = last - first + 1
+        observed = float(counts[first : last + 1].sum())
+        expected = float(counts.sum() - observed) * length / (DRIFT_PARTS - length)
+        run = Run(
+            first * scale.length // DRIFT_PARTS, ((last + 1) * scale.length - 1) // DRIFT_PARTS, observed, expected, 0
+        )
+        inside = _within(each.cells, scale, run)
+        start, stop = each.cells[inside[0]].first.time, each.cells[inside[-1]].last
+        is_told = any(d.series is each and d.start < stop and d.stop > start for d in found)
+        if is_told or (stop - start < _OVER_RHYTHM and not ends_at_once(counts, first, last)):
+            continue
+        made.append(
+            Deviation(
+                source=log.source,
+                kind="drift",
+                series=each,
+                severity=_severity(each),
+                start=start,
+                stop=stop,
+                observed=observed,
+                expected=expected,
+                strength=_strength(_WEIGHTS["drift"], (observed + 1) / (expected + 1), observed - expected),
+                width=scale.width,
+                shown=tuple(each.cells[bucket].first for bucket in inside[-3:]),
+                plot=_count_plot(each, scale, run),
+            )
+        )
+    return made
+
+
+def _in_parts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    edges = np.arange(DRIFT_PARTS) * len(counts) // DRIFT_PARTS
+    return np.add.reduceat(counts, edges)

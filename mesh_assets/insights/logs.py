@@ -23,6 +23,7 @@ from mesh_assets.insights.wording import amount, duration, plural, share
 # Logs that are followed one by one; a slice with more has its further ones looked at as one.
 MAX_LOGS = 48
 FURTHER = "further logs"
+_DAY = 86_400  # seconds
 
 
 class LogInsight:
@@ -49,7 +50,9 @@ class LogInsight:
     def conclude(self) -> Iterable[Insight]:
         """Levels of each log, then the incidents of all of them, and what came before failures."""
         yield from self._levels()
-        yield from incidents(deviation for log in self._logs.values() for deviation in scan(log))
+        spans = [(log.span() or (0, 0), log.width) for log in self._logs.values()]
+        days = max(((last - first + 1) * width / _DAY for (first, last), width in spans), default=0.0)
+        yield from incidents((deviation for log in self._logs.values() for deviation in scan(log)), days=days)
         yield from precursors(self._logs.values())
 
     def _levels(self) -> Iterator[Insight]:
