@@ -131,8 +131,8 @@ def sharpened(counts: Floats, first: int, last: int, observed: float, expected: 
     return first + start, first + stop
 
 
-def longest_gap(firsts: Floats, lasts: Floats) -> tuple[int, float] | None:
-    """The place before which the longest gap is, where it is one that does not fit the others, and how likely it is.
+def longest_gap(firsts: Floats, lasts: Floats) -> int | None:
+    """The place before which the longest gap is, where it is one that does not fit the others.
 
     `firsts` and `lasts` are the moments of the first and last event of each bucket, ascending. The long gaps are taken
     to be spread as a power of their length, whose exponent they tell (Hill 1975): the cautious of the usual shapes.
@@ -146,7 +146,7 @@ def longest_gap(firsts: Floats, lasts: Floats) -> tuple[int, float] | None:
         return None
     spread = float(np.log(others[:-1] / others[-1]).mean())
     chance = float(others[0] / gaps[longest]) ** (1 / max(spread, 0.05))
-    return (longest + 1, chance) if chance <= GAP_CHANCE else None
+    return longest + 1 if chance <= GAP_CHANCE else None
 
 
 def drifts(counts: Floats) -> list[tuple[int, int, float] | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mesh_assets.chunks.log_records import LEVELS
-from mesh_assets.insights.log_scan import Deviation
+from mesh_assets.insights.log_scales import Deviation
 from mesh_assets.insights.log_series import Series
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.secrets import mask

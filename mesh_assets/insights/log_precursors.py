@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.insights.log_incidents import template_text
 from mesh_assets.insights.log_reader import Witness
-from mesh_assets.insights.log_scan import says_failure
+from mesh_assets.insights.log_scales import says_failure
 from mesh_assets.insights.log_series import LogSeries, Series
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.wording import amount, duration, plural

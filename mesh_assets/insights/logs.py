@@ -6,11 +6,12 @@ What comes before failures is in `log_precursors`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
 
+from mesh_assets.insights.earlier_templates import NO_EARLIER, EarlierTemplates
 from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import incidents
 from mesh_assets.insights.log_precursors import precursors
@@ -29,7 +30,9 @@ _DAY = 86_400  # seconds
 class LogInsight:
     """Follows each log of a slice and says how much it wrote, of which levels, and what was unusual when."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Mapping[str, EarlierTemplates] | None = None) -> None:
+        """`earlier` has the templates of the logs that earlier slices had, too."""
+        self._earlier = earlier or {}
         self._room = Room()
         self._logs: dict[str, LogSeries] = {}
         self._error: dict[str, Witness] = {}
@@ -40,7 +43,7 @@ class LogInsight:
         source = name if name in self._logs or len(self._logs) < MAX_LOGS else FURTHER
         log = self._logs.get(source)
         if log is None:
-            log = self._logs[source] = LogSeries(source, self._room)
+            log = self._logs[source] = LogSeries(source, self._room, self._earlier.get(source, NO_EARLIER))
             self._first[source] = events.witness(0)
         log.add(events)
         errors = np.flatnonzero(events.levels == LEVEL_NAMES.index("error"))
