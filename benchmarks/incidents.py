@@ -60,7 +60,7 @@ _KEY = "benchmark.000001"
 _ZONES = tuple(hours for hours in range(-12, 15) if hours)
 _FRACTION = re.compile(r"(?<=\d\d[.:]\d\d)\.\d{6}")
 # Shares of a planting after which it is looked for.
-_STEPS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+_STEPS = (0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 1.5)
 
 
 def chunks_of(name: str, lines: Sequence[str], mtime_ns: int) -> list[pa.RecordBatch]:
