@@ -37,7 +37,7 @@ _STAMPS = (
     (re.compile(r"\b\d\d/\d\d/\d\d \d\d:\d\d:\d\d\b"), "%y/%m/%d %H:%M:%S"),
     (re.compile(r"\b\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\b"), "%m-%d %H:%M:%S"),
     (re.compile(r"^\d{6} \d{6}\b"), "%y%m%d %H%M%S"),
-    (re.compile(r"(?<![a-z]{3} )\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\b"), "syslog"),
+    (re.compile(r"(?<![A-Z][a-z]{2} )\b[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\b"), "syslog"),
     (re.compile(r"\b[A-Z][a-z]{2} \d \d\d:\d\d:\d\d\b"), "syslog short"),
     (re.compile(r"\b\d{4}\.\d\d\.\d\d\b"), "%Y.%m.%d"),
     (re.compile(r"(?<=[ -])1\d{9}\b"), "epoch"),
