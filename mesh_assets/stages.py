@@ -59,7 +59,7 @@ STAGES: tuple[Stage, ...] = (
         (
             _asset("chunk_insights", "parquet", version="3"),
             _asset("chunk_relations", "parquet"),
-            _asset("log_events", "parquet", version="2", attached=("log_templates", "log_insights")),
+            _asset("log_events", "parquet", version="3", attached=("log_templates", "log_insights")),
             _asset("slice_insights", "parquet", version="8"),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),

@@ -48,6 +48,20 @@ _LONGEST_SILENCE, _EMPTY = 0.6, 0.1
 _LEAST_FILLED = 0.99 * (1 - _LONGEST_SILENCE) * (1 - _EMPTY)
 
 
+# The longest of all gaps between events is a silence where it is this many times the second longest, and so much longer
+# by this chance only, as the others are spread; so many of the longest tell how they are.
+GAP_RATIO, GAP_CHANCE = 1.5, 0.2
+_GAPS = 10
+# Parts of a log among which a drift is looked for, shares of them that it may take, how it must stand out of the noise
+# between the parts, and how many times more must come.
+DRIFT_PARTS = 40
+_DRIFT_SHARES = (0.1, 0.5)
+_DRIFT_Z = 5.0
+DRIFT_RATIO = 2.5
+# Two parts of a log inside and outside of what ends at once.
+EDGE_RATIO, EDGE_EVENTS = 3.0, 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Buckets `first` to `last` (inclusive) in which a series strays. `z` is the strength of the whole run.
@@ -115,6 +129,61 @@ def sharpened(counts: Floats, first: int, last: int, observed: float, expected: 
     stop = int(np.argmax(sums[1:] - lowest))
     start = int(np.argmin(sums[: stop + 1]))
     return first + start, first + stop
+
+
+def longest_gap(firsts: Floats, lasts: Floats) -> int | None:
+    """The place before which the longest gap is, where it is one that does not fit the others.
+
+    `firsts` and `lasts` are the moments of the first and last event of each bucket, ascending. The long gaps are taken
+    to be spread as a power of their length, whose exponent they tell (Hill 1975): the cautious of the usual shapes.
+    """
+    if len(firsts) < 3 * _GAPS:
+        return None
+    gaps = firsts[1:] - lasts[:-1]
+    longest = int(gaps.argmax())
+    others = np.sort(np.delete(gaps, longest))[::-1][: _GAPS + 1]
+    if gaps[longest] < GAP_RATIO * max(others[0], 1.0) or others[-1] <= 0:
+        return None
+    spread = float(np.log(others[:-1] / others[-1]).mean())
+    chance = float(others[0] / gaps[longest]) ** (1 / max(spread, 0.05))
+    return longest + 1 if chance <= GAP_CHANCE else None
+
+
+def drifts(counts: Floats) -> list[tuple[int, int, float] | None]:
+    """Of each row of counts by part of a log (series, `DRIFT_PARTS`) the parts in which far more came, and how far out.
+
+    First and last part, inclusive, and standard errors (Welch 1947) of the difference of the mean square roots inside
+    and outside: many parts must agree, so that a short burst is none.
+    """
+    roots = np.sqrt(counts + 0.375)
+    low, high = (round(share * DRIFT_PARTS) for share in _DRIFT_SHARES)
+    firsts, sizes = (each.ravel() for each in np.meshgrid(np.arange(DRIFT_PARTS), np.arange(low, high + 1)))
+    fits = (firsts + sizes <= DRIFT_PARTS) & (firsts > 0)
+    firsts, sizes = firsts[fits], sizes[fits]
+    rest = DRIFT_PARTS - sizes
+    sums, squares, events = (
+        np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0))) for values in (roots, roots * roots, counts)
+    )
+    inside, inside_squares, came = (each[:, firsts + sizes] - each[:, firsts] for each in (sums, squares, events))
+    mean, other = inside / sizes, (sums[:, -1:] - inside) / rest
+    spread = np.maximum(inside_squares / sizes - mean**2, _POISSON**2) / sizes
+    spread += np.maximum((squares[:, -1:] - inside_squares) / rest - other**2, _POISSON**2) / rest
+    z = (mean - other) / np.sqrt(spread)
+    z[came / sizes < DRIFT_RATIO * (events[:, -1:] - came + 1) / rest] = 0.0
+    best = z.argmax(axis=1)
+    found = zip(best.tolist(), z.max(axis=1).tolist(), strict=True)
+    return [(int(firsts[at]), int(firsts[at] + sizes[at]) - 1, far) if far >= _DRIFT_Z else None for at, far in found]
+
+
+def ends_at_once(counts: Floats, first: int, last: int) -> bool:
+    """Whether what came more often in `first` to `last` (inclusive) begins or ends within a bucket, unlike a day."""
+    inner = counts[first : first + 2].sum(), counts[last - 1 : last + 1].sum()
+    outer = counts[max(first - 2, 0) : first].sum(), counts[last + 1 : last + 3].sum()
+    has_outer = first >= 2, last + 2 < len(counts)
+    return any(
+        there and inside >= EDGE_RATIO * outside + EDGE_EVENTS
+        for inside, outside, there in zip(inner, outer, has_outer, strict=True)
+    )
 
 
 def value_runs(numbers: Floats, means: Floats, squares: Floats) -> list[Run]:

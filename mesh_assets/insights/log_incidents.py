@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from mesh_assets.chunks.log_records import LEVELS
-from mesh_assets.insights.log_scan import Deviation
+from mesh_assets.insights.log_scales import Deviation
 from mesh_assets.insights.log_series import Series
 from mesh_assets.insights.protocol import Insight
 from mesh_assets.insights.secrets import mask
@@ -17,9 +17,10 @@ from mesh_assets.schemas.citations import Citation
 
 # What a deviation needs to be reported: about ten errors where none were, or twenty expected events that are missing.
 LEAST_STRENGTH = 2.5
-# A log with more incidents than this is restless; then only those near the strongest are worth a person's time.
+# A log with more incidents than this, and than it has days, is restless; then of the further ones only those near the
+# strongest are worth a person's time.
 MANY = 4
-MAX_INCIDENTS = 8
+MAX_INCIDENTS = 12
 _MAX_SENTENCES = 4
 _MAX_CITATIONS = 6
 _LEVEL_WORDS = {*LEVELS, "WARNING", "ERR", "V", "D", "I", "W", "E", "F"}
@@ -27,8 +28,8 @@ _LEVEL_WORDS = {*LEVELS, "WARNING", "ERR", "V", "D", "I", "W", "E", "F"}
 _NEARLY_ALL = 0.6
 
 
-def incidents(deviations: Iterable[Deviation]) -> list[Insight]:
-    """Findings of type `log_incident`, strongest first."""
+def incidents(deviations: Iterable[Deviation], *, days: float = 1.0) -> list[Insight]:
+    """Findings of type `log_incident`, strongest first, of logs that span so many days."""
     ranked = sorted((d for d in deviations if d.strength >= LEAST_STRENGTH), key=lambda d: -d.strength)
     groups: list[list[Deviation]] = []
     for deviation in ranked:
@@ -38,8 +39,8 @@ def incidents(deviations: Iterable[Deviation]) -> list[Insight]:
         else:
             group.append(deviation)
     scored = sorted(((_group_strength(group), group) for group in groups), key=lambda item: -item[0])
-    if len(scored) > MANY:
-        scored = [item for item in scored if item[0] >= 0.5 * scored[0][0]]
+    many = max(MANY, int(min(days, MAX_INCIDENTS)))
+    scored = [item for place, item in enumerate(scored) if place < many or item[0] >= 0.5 * scored[0][0]]
     return [_insight(strength, group) for strength, group in scored[:MAX_INCIDENTS]]
 
 
@@ -163,6 +164,9 @@ def _phrase(deviation: Deviation) -> str:
         return (
             f"{'no' if d.observed == 0 else 'only ' + amount(d.observed)} {_what(d)} in {duration(d.seconds)} {missing}"
         )
+    if d.kind == "drift":
+        times = f"{amount(d.observed)} times instead of {usual(d.expected)}"
+        return f"`{name}` came more often for {duration(d.seconds)}: {times}"
     if name:
         if d.is_new:
             return f"`{name}` appeared for the first time, {amount(d.observed)} times in {duration(d.seconds)}"
@@ -186,6 +190,8 @@ def _title(deviation: Deviation) -> str:
         return f"{'Jump' if d.observed > d.expected else 'Fall'} of `{_around(d)}`"
     if d.kind == "silence":
         return "Silence" if d.series.name == "total" else f"`{name}` stopped"
+    if d.kind == "drift":
+        return f"More and more `{name}`"
     if d.series.name == "template":
         return f"{'New message' if d.is_new else 'Burst of'} `{name}`"
     return f"Burst of {name}"

@@ -7,132 +7,41 @@ times, their weight and the lines that show them.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.insights.log_deviations import USUAL_RUNS, Run, count_runs, sharpened, value_runs
-from mesh_assets.insights.log_reader import Witness
-from mesh_assets.insights.log_series import WIDTHS, Cell, LogSeries, Measured, Numbers, Series
+from mesh_assets.insights.log_scales import (
+    PLOT_POINTS,
+    WEIGHTS,
+    Cells,
+    Deviation,
+    Plot,
+    Scale,
+    count_plot,
+    scales_of,
+    severity_of,
+    strength_of,
+    within,
+)
+from mesh_assets.insights.log_series import LogSeries, Numbers, Series
+from mesh_assets.insights.log_slow_changes import longest_silences, rate_drifts
 
-# Buckets of a scale: fewer have no baseline, more only cost time.
-MIN_BUCKETS = 16
-MAX_BUCKETS = 6000
-PLOT_POINTS = 240
 # Events beyond the expected that make a burst worth saying.
 LEAST_ERRORS = 8
 LEAST_EVENTS = 25
 LEAST_VOLUME = 40
+LEAST_NEW = 12
 # A new message: chance that it falls where it did by itself, for all templates together.
 _CHANCE = 1e-7
-# Seconds; a shorter log is a single episode, with nothing usual to compare with.
-MIN_SPAN = 300
-_WEIGHTS = {"error": 1.0, "warning": 0.8, "total": 0.7, "other": 0.5, "shift": 1.2}
 # What did not happen before weighs more than more of the same.
 _NOVELTY = 1.25
-_SAYS_FATAL = re.compile(
-    r"(?i)panic|fatal|out of memory|segfault|killed process|corrupt|exhausted|data loss|no space left"
-)
-_SAYS_ERROR = re.compile(
-    r"(?i)error|exception|fail|fatal|panic|exhaust|refus|denied|timeout|timed out|unavailable|unreachable|abort|crash"
-    r"|corrupt|cannot|unable|lost|killed|out of memory|overflow|reset by peer|rejected|deadlock|invalid|broken|critical"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A series to draw: times (seconds since 1970 UTC), values, the seconds of a step, first and last marked index."""
-
-    times: tuple[float, ...]
-    y: tuple[float, ...]
-    seconds: float
-    marked: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """One series that strayed from `start` to `stop` (seconds since 1970 UTC, `stop` exclusive).
-
-    `kind` is burst, silence, shift (of a measured value) or new. `observed` and `expected` are events, of a shift
-    typical values. `width` is the bucket width in seconds of the scale it was found at.
-    """
-
-    source: str
-    kind: str
-    series: Series
-    severity: str
-    start: float
-    stop: float
-    observed: float
-    expected: float
-    strength: float
-    width: int
-    is_new: bool = False
-    label: str = ""
-    shown: tuple[Witness, ...] = ()
-    plot: Plot = Plot((), (), 1.0, (0, 0))
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasted."""
-        return max(self.stop - self.start, 1.0)
-
-
-class _Cells(NamedTuple):
-    """Cells as arrays: their buckets, and columns of what they hold."""
-
-    buckets: NDArray[np.int64]
-    columns: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, cells: Mapping[int, Cell]) -> _Cells:
-        """With the column of the counts."""
-        counts = np.fromiter((cell.count for cell in cells.values()), np.float64, len(cells))
-        return cls(np.fromiter(cells, np.int64, len(cells)), counts[None, :])
-
-    @classmethod
-    def measured(cls, cells: Mapping[int, Measured]) -> _Cells:
-        """With columns of counts, totals and squares."""
-        columns = np.array([(cell.count, cell.total, cell.squares) for cell in cells.values()], np.float64).T
-        return cls(np.fromiter(cells, np.int64, len(cells)), columns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Buckets of `width` seconds: bucket `first` of the log is index 0; `factor` stored buckets make one."""
-
-    width: int
-    factor: int
-    first: int
-    length: int
-
-    def counts(self, cells: _Cells) -> NDArray[np.float64]:
-        """Events by bucket."""
-        return self._sum(cells.buckets, cells.columns[0])
-
-    def measured(self, cells: _Cells) -> tuple[NDArray[np.float64], ...]:
-        """How many values, their mean and their mean square by bucket."""
-        held = [self._sum(cells.buckets, column) for column in cells.columns]
-        many = np.maximum(held[0], 1.0)
-        return held[0], held[1] / many, held[2] / many
-
-    def _sum(self, buckets: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        at = buckets // self.factor - self.first
-        inside = (at >= 0) & (at < self.length)
-        return np.bincount(at[inside], weights=values[inside], minlength=self.length).astype(np.float64)
-
-    def time(self, index: int) -> float:
-        """When bucket `index` begins."""
-        return float((self.first + index) * self.width)
 
 
 def scan(log: LogSeries) -> list[Deviation]:
     """What deviates in `log`, strongest first; nothing where it has no times or is too short for a baseline."""
-    scales = _scales(log)
+    scales = scales_of(log)
     if not scales:
         return []
     found: list[Deviation] = []
@@ -145,50 +54,19 @@ def scan(log: LogSeries) -> list[Deviation]:
                     found += _value_deviations(log, series, label, numbers, scales)
     burst = {id(deviation.series) for deviation in found if deviation.kind == "burst"}
     found += _new_templates(log, burst, scales[0])
+    found += longest_silences(log, found, scales[0])
+    found += rate_drifts(log, found, scales[0])
     return sorted(found, key=lambda deviation: -deviation.strength)
-
-
-def _scales(log: LogSeries) -> list[_Scale]:
-    span = log.span()
-    if span is None:
-        return []
-    widths = [log.width, *(width for width in WIDTHS if width > log.width)]
-    scales: list[_Scale] = []
-    for width in widths:
-        factor = width // log.width
-        first, last = span[0] // factor, span[1] // factor
-        # A bucket that the log covers in part only would look like a collapse.
-        first += (span[0] - first * factor) > factor // 5
-        last -= ((last + 1) * factor - 1 - span[1]) > factor // 5
-        length = last - first + 1
-        if MIN_BUCKETS <= length <= MAX_BUCKETS and length * width >= MIN_SPAN:
-            scales.append(_Scale(width, factor, first, length))
-    return scales
-
-
-def _severity(series: Series) -> str:
-    if series.name != "template":
-        return series.name
-    if series.level in ("error", "warning"):
-        return series.level
-    text = " ".join(series.words)
-    if series.level != "none":
-        return "other"
-    return "error" if _SAYS_FATAL.search(text) else "warning" if _SAYS_ERROR.search(text) else "other"
 
 
 def _least(severity: str) -> int:
     return {"error": LEAST_ERRORS, "warning": LEAST_ERRORS, "total": LEAST_VOLUME}.get(severity, LEAST_EVENTS)
 
 
-def _strength(weight: float, ratio: float, excess: float) -> float:
-    return weight * min(6.0, math.log2(max(ratio, 1.0))) * math.log10(1 + max(excess, 0.0))
-
-
-def _count_deviations(log: LogSeries, series: Series, scales: list[_Scale]) -> list[Deviation]:
-    severity = _severity(series)
-    runs: list[tuple[_Scale, Run]] = []
-    cells = _Cells.of(series.cells)
+def _count_deviations(log: LogSeries, series: Series, scales: list[Scale]) -> list[Deviation]:
+    severity = severity_of(series)
+    runs: list[tuple[Scale, Run]] = []
+    cells = Cells.of(series.cells)
     every = [scale.counts(cells) for scale in scales]
     for scale, counts in zip(scales, every, strict=True):
         # Errors that come back now and then are still errors; anything else that does is a routine.
@@ -202,7 +80,7 @@ def _count_deviations(log: LogSeries, series: Series, scales: list[_Scale]) -> l
     ]
 
 
-def _sharpened(run: Run, scale: _Scale, finest: _Scale, counts: NDArray[np.float64]) -> Run:
+def _sharpened(run: Run, scale: Scale, finest: Scale, counts: NDArray[np.float64]) -> Run:
     """`run` of a coarse scale as a run of the finest, with the edges that can be seen there."""
     times = scale.width // finest.width
     length = (run.last - run.first + 1) * times
@@ -214,7 +92,7 @@ def _sharpened(run: Run, scale: _Scale, finest: _Scale, counts: NDArray[np.float
     return Run(first, last, observed, run.expected / length * (last - first + 1), run.z)
 
 
-def _keep(runs: list[tuple[_Scale, Run]], scale: _Scale, run: Run) -> None:
+def _keep(runs: list[tuple[Scale, Run]], scale: Scale, run: Run) -> None:
     """Add a run of a coarser scale, unless a finer one shows it about as well and tells its time better."""
     start, stop = scale.time(run.first), scale.time(run.last + 1)
     same = [
@@ -229,13 +107,16 @@ def _keep(runs: list[tuple[_Scale, Run]], scale: _Scale, run: Run) -> None:
     runs.append((scale, run))
 
 
-def _count_deviation(log: LogSeries, series: Series, severity: str, scale: _Scale, run: Run) -> Deviation:
-    inside = _within(series.cells, scale, run)
-    weight = _WEIGHTS[severity]
+def _count_deviation(log: LogSeries, series: Series, severity: str, scale: Scale, run: Run) -> Deviation:
+    inside = within(series.cells, scale, run)
+    weight = WEIGHTS[severity]
     if run.rises:
         # Stragglers just before the run belong to it: a message is new if nothing came long before.
         earliest = min(series.cells)
-        is_new = earliest >= min(inside) - max(3, max(inside) - min(inside)) and run.first > 0.05 * scale.length
+        is_first = earliest >= min(inside) - max(3, max(inside) - min(inside))
+        # In the first slice of a log, what is there from the start was there before.
+        is_late = bool(log.earlier) or run.first > 0.05 * scale.length
+        is_new = is_first and is_late and not log.earlier.have(series.words)
         weight *= _NOVELTY if is_new and series.name == "template" else 1.0
         start = series.cells[earliest if is_new else min(inside)].first.time
         stop = max(series.cells[bucket].last for bucket in inside)
@@ -258,43 +139,25 @@ def _count_deviation(log: LogSeries, series: Series, severity: str, scale: _Scal
         stop=stop,
         observed=run.observed,
         expected=run.expected,
-        strength=_strength(weight, ratio, excess),
+        strength=strength_of(weight, ratio, excess),
         width=scale.width,
         is_new=is_new and series.name == "template",
         shown=tuple(shown),
-        plot=_count_plot(series, scale, run),
-    )
-
-
-def _within(cells: Mapping[int, object], scale: _Scale, run: Run) -> list[int]:
-    low, high = (scale.first + run.first) * scale.factor, (scale.first + run.last + 1) * scale.factor
-    return sorted(bucket for bucket in cells if low <= bucket < high)
-
-
-def _count_plot(series: Series, scale: _Scale, run: Run) -> Plot:
-    """The series around the whole log in at most `PLOT_POINTS` sums of neighbouring buckets."""
-    counts = scale.counts(_Cells.of(series.cells))
-    step = -(-len(counts) // PLOT_POINTS)
-    sums = np.add.reduceat(counts, np.arange(0, len(counts), step))
-    return Plot(
-        times=tuple(scale.time(i * step) for i in range(len(sums))),
-        y=tuple(float(value) for value in sums),
-        seconds=scale.width * step,
-        marked=(run.first // step, run.last // step),
+        plot=count_plot(series, scale, run),
     )
 
 
 def _value_deviations(
-    log: LogSeries, series: Series, label: str, numbers: Numbers, scales: list[_Scale]
+    log: LogSeries, series: Series, label: str, numbers: Numbers, scales: list[Scale]
 ) -> list[Deviation]:
-    runs: list[tuple[_Scale, Run]] = []
-    cells = _Cells.measured(numbers.cells)
+    runs: list[tuple[Scale, Run]] = []
+    cells = Cells.measured(numbers.cells)
     for scale in scales:
         for run in value_runs(*scale.measured(cells)):
             _keep(runs, scale, run)
     found: list[Deviation] = []
     for scale, run in runs:
-        inside = _within(numbers.cells, scale, run)
+        inside = within(numbers.cells, scale, run)
         count = sum(numbers.cells[bucket].count for bucket in inside)
         high, low = max(run.observed, run.expected), min(run.observed, run.expected)
         witnesses = sorted((numbers.cells[b] for b in inside), key=lambda c: -c.largest)[:3]
@@ -306,13 +169,13 @@ def _value_deviations(
                 source=log.source,
                 kind="shift",
                 series=series,
-                severity=_severity(series),
+                severity=severity_of(series),
                 start=series.cells[inside[0]].first.time if inside[0] in series.cells else scale.time(run.first),
                 stop=max(series.cells[b].last if b in series.cells else 0.0 for b in inside)
                 or scale.time(run.last + 1),
                 observed=run.observed,
                 expected=run.expected,
-                strength=_strength(_WEIGHTS["shift"], (high + 1) / (low + 1), count),
+                strength=strength_of(WEIGHTS["shift"], (high + 1) / (low + 1), count),
                 width=scale.width,
                 label=label,
                 shown=tuple(sorted((cell.shown for cell in witnesses), key=lambda w: w.time)),
@@ -327,8 +190,11 @@ def _value_deviations(
     return found
 
 
-def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Deviation]:
-    """Messages that were first seen late and are too many for chance, though no burst."""
+def _new_templates(log: LogSeries, burst: set[int], scale: Scale) -> list[Deviation]:
+    """Messages that were first seen late and are too many for chance, though no burst.
+
+    Where earlier slices have the log, late is whatever they do not have.
+    """
     begin, end = scale.time(0), scale.time(scale.length)
     span = end - begin
     found: list[Deviation] = []
@@ -336,16 +202,20 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
     held = [(cell.first.time, cell.last, cell.count) for cell in log.total.cells.values()]
     firsts, lasts, counts = np.array(held, np.float64).T
     for series in templates:
-        severity = _severity(series)
-        if id(series) in burst or series.count < (5 if severity != "other" else LEAST_EVENTS):
+        severity = severity_of(series)
+        if id(series) in burst or series.count < (5 if severity != "other" else LEAST_NEW):
             continue
         start, stop = min(c.first.time for c in series.cells.values()), max(c.last for c in series.cells.values())
-        if start < begin + 0.1 * span or start >= end or stop > end + scale.width:
+        if (start < begin + 0.1 * span and not log.earlier) or start >= end or stop > end + scale.width:
+            continue
+        if log.earlier.have(series.words):
             continue
         late, dense = (end - start) / span, max(stop - start, scale.width) / span
         chance = min(series.count * math.log10(late), math.log10(series.count) + (series.count - 1) * math.log10(dense))
         share = series.count / max(1.0, float(counts[(start <= lasts) & (firsts <= stop)].sum()))
-        if chance > math.log10(_CHANCE / len(templates)) or (severity == "other" and (share < 0.05 or dense > 0.25)):
+        if (chance > math.log10(_CHANCE / len(templates)) and not log.earlier) or (
+            severity == "other" and (share < 0.02 or dense > 0.25)
+        ):
             continue
         first, last = int((start - begin) // scale.width), int((stop - begin) // scale.width)
         run = Run(max(first, 0), min(last, scale.length - 1), series.count, 0.0, 0.0)
@@ -360,11 +230,11 @@ def _new_templates(log: LogSeries, burst: set[int], scale: _Scale) -> list[Devia
                 stop=stop,
                 observed=series.count,
                 expected=0.0,
-                strength=_strength(_WEIGHTS[severity] * 0.8, series.count + 1, series.count),
+                strength=strength_of(WEIGHTS[severity] * _NOVELTY, series.count + 1, series.count),
                 width=scale.width,
                 is_new=True,
                 shown=tuple(series.cells[b].first for b in buckets),
-                plot=_count_plot(series, scale, run),
+                plot=count_plot(series, scale, run),
             )
         )
     ordinary = [deviation for deviation in found if deviation.severity == "other"]

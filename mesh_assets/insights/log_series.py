@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.insights.byte_text import Places, widths
+from mesh_assets.insights.earlier_templates import NO_EARLIER, EarlierTemplates
 from mesh_assets.insights.known_templates import KnownTemplates, Room
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.template_miner import Shape
@@ -254,8 +255,9 @@ def _merge(into: dict[int, C], cells: dict[int, C]) -> None:
 class LogSeries:
     """All series of one log, filled event by event."""
 
-    def __init__(self, source: str, room: Room) -> None:
+    def __init__(self, source: str, room: Room, earlier: EarlierTemplates = NO_EARLIER) -> None:
         self.source = source
+        self.earlier = earlier
         self.width = WIDTHS[0]
         self.levels: dict[str, int] = {}
         self.records = 0

@@ -7,7 +7,7 @@ theirs in a temporary file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.chunks.log_records import LEVELS
 from mesh_assets.insights.columns import column_of, equals
+from mesh_assets.insights.earlier_templates import EarlierTemplates
 from mesh_assets.insights.known_templates import KnownTemplates, Room
 from mesh_assets.insights.locators import CHUNK_COLUMNS, relative_spans
 from mesh_assets.insights.log_reader import Events, LogReader, Witness, source_of
@@ -60,15 +61,17 @@ def log_batches(
     outcome: Outcome,
     attached: AttachedRows,
     counts: Counter[str] | None = None,
+    earlier: Mapping[str, EarlierTemplates] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `LOG_EVENTS` of the logs among `chunks`; `places` are the `PLACE_COLUMNS` of the same chunks.
 
     `attached` gets the rows of `LOG_TEMPLATES` and `LOG_INSIGHTS`. A record has no template where its log says more
-    that is new than may be remembered. `outcome` advances with each batch of the chunks.
+    that is new than may be remembered. `outcome` advances with each batch of the chunks. `earlier` has by log the
+    templates of earlier slices, which are not new in this one.
     """
     counts = log_counts() if counts is None else counts
     logs = _Logs(dataset, slice_key, _ends(places))
-    insight, reader, writer = LogInsight(), LogReader(), None
+    insight, reader, writer = LogInsight(earlier), LogReader(), None
     read = 0
     with TemporaryFile() as waiting:
         for batch in chunks:

@@ -1,15 +1,20 @@
-"""Logs: level counts and rates, and the incidents in them. Detection is in `log_scan`, wording in `log_incidents`."""
+"""Logs: level counts and rates, and the incidents in them. Detection is in `log_scan`, wording in `log_incidents`.
+
+What comes before failures is in `log_precursors`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
 
+from mesh_assets.insights.earlier_templates import NO_EARLIER, EarlierTemplates
 from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import incidents
+from mesh_assets.insights.log_precursors import precursors
 from mesh_assets.insights.log_reader import LEVEL_NAMES, Events, Witness
 from mesh_assets.insights.log_scan import scan
 from mesh_assets.insights.log_series import LogSeries
@@ -19,12 +24,15 @@ from mesh_assets.insights.wording import amount, duration, plural, share
 # Logs that are followed one by one; a slice with more has its further ones looked at as one.
 MAX_LOGS = 48
 FURTHER = "further logs"
+_DAY = 86_400  # seconds
 
 
 class LogInsight:
     """Follows each log of a slice and says how much it wrote, of which levels, and what was unusual when."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Mapping[str, EarlierTemplates] | None = None) -> None:
+        """`earlier` has the templates of the logs that earlier slices had, too."""
+        self._earlier = earlier or {}
         self._room = Room()
         self._logs: dict[str, LogSeries] = {}
         self._error: dict[str, Witness] = {}
@@ -35,7 +43,7 @@ class LogInsight:
         source = name if name in self._logs or len(self._logs) < MAX_LOGS else FURTHER
         log = self._logs.get(source)
         if log is None:
-            log = self._logs[source] = LogSeries(source, self._room)
+            log = self._logs[source] = LogSeries(source, self._room, self._earlier.get(source, NO_EARLIER))
             self._first[source] = events.witness(0)
         log.add(events)
         errors = np.flatnonzero(events.levels == LEVEL_NAMES.index("error"))
@@ -43,9 +51,12 @@ class LogInsight:
             self._error[source] = events.witness(int(errors[0]))
 
     def conclude(self) -> Iterable[Insight]:
-        """Levels of each log, then the incidents of all of them."""
+        """Levels of each log, then the incidents of all of them, and what came before failures."""
         yield from self._levels()
-        yield from incidents(deviation for log in self._logs.values() for deviation in scan(log))
+        spans = [(log.span() or (0, 0), log.width) for log in self._logs.values()]
+        days = max(((last - first + 1) * width / _DAY for (first, last), width in spans), default=0.0)
+        yield from incidents((deviation for log in self._logs.values() for deviation in scan(log)), days=days)
+        yield from precursors(self._logs.values())
 
     def _levels(self) -> Iterator[Insight]:
         for source, log in sorted(self._logs.items(), key=lambda item: -item[1].records):

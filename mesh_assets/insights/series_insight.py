@@ -1,22 +1,25 @@
 """Time series: how each runs, and where it leaves its usual course.
 
 Of a long series every group of neighbours is one point, the one furthest from the mean: peaks stay. What a series is
-belongs to `series_reader`, the rule for anomalies to `series_anomalies`.
+belongs to `series_reader`, the rules for anomalies to `series_anomalies`, those
+for levels to `change_points`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_assets.insights.change_points import STEP, Change, changes
 from mesh_assets.insights.locators import ChunkText
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.secrets import mask
-from mesh_assets.insights.series_anomalies import Anomaly, anomalies
+from mesh_assets.insights.series_anomalies import LEAST_POINTS, Anomaly, anomalies, usual_course
 from mesh_assets.insights.series_reader import Points, SeriesReader, moment_of
 from mesh_assets.insights.wording import amount, duration, period, plural
 from mesh_assets.schemas.citations import Citation
@@ -27,11 +30,15 @@ MAX_SERIES, MAX_POINTS = 64, 6144
 MAX_PROFILES, MAX_ANOMALIES, MAX_OF_SERIES = 12, 8, 3
 # Points of a chart, and those that it shows on each side of an anomaly, at least.
 _CHART, _AROUND = 400, 60
+# An anomaly so few points from a change of the level is that change.
+_NEAR = 6
 # Fewer points are no course.
 _LEAST_POINTS = 10
 
 # A point's row: its chunk with the characters there, or where its chunk is no longer held, the citation.
 _Place = tuple[ChunkText, int, int] | Citation
+# Moments, values and places of a series, by time.
+_Points = tuple[NDArray[np.int64], NDArray[np.float64], list[_Place]]
 
 
 @dataclass(slots=True)
@@ -150,7 +157,7 @@ class SeriesInsight:
 
     def conclude(self) -> Iterable[Insight]:
         """How the series run, and their anomalies: the strongest of the slice only."""
-        found: list[tuple[float, Insight]] = []
+        found: list[Insight] = []
         profiles = 0
         for trace in self._traces.values():
             if trace.seen < _LEAST_POINTS:
@@ -159,10 +166,9 @@ class SeriesInsight:
             if profiles < MAX_PROFILES:
                 profiles += 1
                 yield _profile(trace, times, values, places)
-            for anomaly in anomalies(times, values)[:MAX_OF_SERIES]:
-                found.append((-anomaly.z, _anomaly(trace, anomaly, (times, values, places))))
-        found.sort(key=lambda each: (each[0], each[1].title))
-        yield from (insight for _, insight in found[:MAX_ANOMALIES])
+            found += _findings(trace, (times, values, places))
+        found.sort(key=lambda insight: (-insight.score, insight.title))
+        yield from found[:MAX_ANOMALIES]
 
 
 def _profile(trace: _Trace, times: NDArray[np.int64], values: NDArray[np.float64], places: list[_Place]) -> Insight:
@@ -191,9 +197,49 @@ def _profile(trace: _Trace, times: NDArray[np.int64], values: NDArray[np.float64
     )
 
 
-def _anomaly(
-    trace: _Trace, anomaly: Anomaly, points: tuple[NDArray[np.int64], NDArray[np.float64], list[_Place]]
-) -> Insight:
+def _findings(trace: _Trace, points: _Points) -> list[Insight]:
+    """Changes of the level, and the strongest anomalies that are not one."""
+    times, values, _ = points
+    if len(values) < LEAST_POINTS:
+        return []
+    moved = changes(values, usual_course(times, values)[0])
+    apart = (
+        anomaly
+        for anomaly in anomalies(times, values)
+        if not any(anomaly.first - _NEAR <= change.at <= anomaly.last + _NEAR for change in moved)
+    )
+    found = [_change(trace, change, points) for change in moved]
+    return found + [_anomaly(trace, anomaly, points) for anomaly in islice(apart, MAX_OF_SERIES)]
+
+
+def _change(trace: _Trace, change: Change, points: _Points) -> Insight:
+    times, values, places = points
+    name = mask(trace.name)
+    start, stop = moment_of(int(times[change.at])), moment_of(int(times[change.stop - 1]))
+    word = "rises" if change.after > change.before else "falls"
+    until = "" if change.stop == len(times) else f" until {stop:%Y-%m-%d %H:%M}"
+    marked = change.at - change.first, change.stop - 1 - change.first
+    return Insight(
+        kind=trace.kind,
+        type="series_change",
+        title=f"{name} of {trace.path} {word} from {amount(change.before)} to {amount(change.after)} and stays",
+        statement=f"From {start:%Y-%m-%d %H:%M} UTC on{until} {name} of {trace.path} is around {amount(change.after)}; "
+        f"before that, since {moment_of(int(times[change.first])):%Y-%m-%d %H:%M}, it was around "
+        f"{amount(change.before)}.",
+        score=0.5 + 0.35 * (1 - 2.0 ** (1 - change.z / STEP)),
+        value={
+            "series": _plotted(times[change.first : change.stop], values[change.first : change.stop], name, marked),
+            "before": change.before,
+            "after": change.after,
+            "robust z": round(change.z, 1),
+        },
+        evidence=(_cited(places[change.at - 1]), _cited(places[change.at])),
+        time_start=start,
+        time_stop=stop,
+    )
+
+
+def _anomaly(trace: _Trace, anomaly: Anomaly, points: _Points) -> Insight:
     times, values, places = points
     name = mask(trace.name)
     value, start, stop = (
@@ -206,19 +252,23 @@ def _anomaly(
     first, last = max(anomaly.first - around, 0), min(anomaly.last + around + 1, len(times))
     cited = dict.fromkeys((anomaly.peak, anomaly.first, anomaly.last))
     marked = anomaly.first - first, anomaly.last - first
+    why = f"{amount(anomaly.z)} robust standard deviations away" if anomaly.lasting else ""
+    if anomaly.surprise:
+        why += f"{', and ' if why else ''}no course before it was like that"
     word = "rises" if value > anomaly.usual else "falls"
     return Insight(
         kind=trace.kind,
         type="series_anomaly",
         title=f"{name} of {trace.path} {word} to {amount(value)}",
         statement=f"{period(start, stop)} {name} of {trace.path} {word} to {amount(value)}, where "
-        f"{amount(anomaly.usual)} is usual{when}: {amount(anomaly.z)} robust standard deviations away.",
-        score=0.5 + 0.35 * (1 - 2.0 ** (1 - anomaly.z / 6)),
+        f"{amount(anomaly.usual)} is usual{when}: {why}.",
+        score=0.5 + 0.35 * (1 - 2.0 ** (1 - anomaly.strength)),
         value={
             "series": _plotted(times[first:last], values[first:last], name, marked),
             "value": value,
             "usual": anomaly.usual,
             "robust z": round(anomaly.z, 1),
+            "surprise": round(anomaly.surprise, 1),
         },
         evidence=tuple(_cited(places[at]) for at in cited),
         time_start=start,

@@ -222,3 +222,28 @@ def test_a_long_series_is_thinned_and_keeps_its_peaks(monkeypatch: pytest.Monkey
     for part in np.array_split(values, 77):
         trace.add(np.arange(len(part)), part, [Citation("d", "p", 0, 1, "ab")] * len(part))
         assert len(trace.values) < 1024
+
+
+def test_what_was_new_when_it_came_is_an_anomaly_though_small_and_says_so() -> None:
+    values = daily()
+    values[3000] += 12  # less than half of what lies between the hours of a day: hindsight alone says nothing
+    rows = [f"{time},{value:.2f}" for time, value in zip(stamps(len(values)), values, strict=True)]
+    (anomaly,) = of_type(insights(metric("cpu.csv", "at,load", rows)), "series_anomaly")
+    assert anomaly["statement"].endswith("no course before it was like that.")
+    assert anomaly["evidence"][0]["quote"] == rows[3000]
+    assert json.loads(anomaly["value"])["surprise"] >= 5
+
+
+def test_a_level_that_moves_and_stays_is_one_finding_and_no_anomaly() -> None:
+    values = daily()
+    values[2000:] += 60
+    rows = [f"{time},{value:.2f}" for time, value in zip(stamps(len(values)), values, strict=True)]
+    found = insights(metric("cpu.csv", "at,load", rows))
+    (change,) = of_type(found, "series_change")
+    assert change["score"] >= FINDING_SCORE
+    assert change["statement"].startswith("From 2024-03-07 22:40 UTC on load of cpu.csv is around 1")
+    assert change["title"].endswith(" and stays")
+    figures = json.loads(change["value"])
+    assert figures["after"] - figures["before"] == pytest.approx(60, abs=2)
+    assert [place["quote"] for place in change["evidence"]] == rows[1999:2001]
+    assert of_type(found, "series_anomaly") == []

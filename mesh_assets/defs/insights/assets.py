@@ -13,6 +13,7 @@ from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.earlier_templates import earlier_templates
 from mesh_assets.storage.first_look import first_look
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -70,7 +71,8 @@ def log_events(context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: d
     """The records of the logs of the slice: when, how severe, what wrote each, which template it has, and its bytes.
 
     Beside them `log_templates` has each message once, with what varies in it left open, how often and since when; it
-    has the same `template_id` in every slice of a dataset. Rotated files are one log.
+    has the same `template_id` in every slice of a dataset. Rotated files are one log. A message is new where no earlier
+    slice that is there has it.
     """
     counts, attached = log_counts(), AttachedRows()
     return produce(
@@ -84,6 +86,7 @@ def log_events(context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: d
             outcome=outcome,
             attached=attached,
             counts=counts,
+            earlier=earlier_templates(lake, context.partition_key),
         ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
