@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from mesh_assets.reports.answers import Answers
 from mesh_assets.reports.model import SECTION_ENTRIES, TOP_FINDINGS_OF_A_TYPE, dataset_report, slice_report
 from mesh_assets.reports.rendering import render
 from mesh_assets.schemas.rejects import Reject
@@ -122,15 +123,15 @@ def test_a_slice_without_insights_still_reads_as_a_report() -> None:
         assert "Remove it." in text
 
 
-def test_how_it_was_made_names_engines_missing_slices_and_services_outside() -> None:
+def test_how_it_was_made_names_engines_missing_slices_and_models_asked() -> None:
     whole = facts(engines=(("Embedding model", "all-MiniLM-L6-v2"),), not_done=("shop.000009",))
     made = section(slice_report(whole, [], {}), "made")
     assert ("Embedding model", "all-MiniLM-L6-v2") in made.facts
     assert ("Slices not done", "shop.000009") in made.facts
     assert "nothing left the machine" in made.lead
-    outside = section(slice_report(facts(outside=("Qdrant on db-2",)), [], {}), "made").lead
-    assert "Qdrant on db-2" in outside
-    assert "nothing left" not in outside
+    asked = section(slice_report(facts(), [], {}, answers=Answers(models=("deepseek",))), "made").lead
+    assert "deepseek answered questions" in asked
+    assert "nothing left" not in asked
 
 
 @pytest.mark.parametrize("type_", ["log_incident", "topic", "table_outlier", "entities"])

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, dataset_table, slice_asset
 from mesh_assets.defs.produce import input_hash, made_from
+from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
 from mesh_assets.schemas.outcome import Outcome, Produced
@@ -18,6 +19,8 @@ from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.progress import dataset_progress
 from mesh_assets.storage.statistics import dataset_statistics_table
+
+_ANSWERS = tuple(f"{depth}_analyses" for depth in DEPTHS)
 
 
 @slice_asset(deps=["vector_index", "fulltext_index", "graph_index", "time_index", "research_analyses"])
@@ -40,7 +43,7 @@ def slice_reports(
         report_inputs.previews(lake, [key]),
         report_inputs.answers(lake, [key]),
     )
-    before = ["raw_partitions", "chunk_sets", "vector_index", "fulltext_index", "graph_index", "time_index", *_DEPTHS]
+    before = ("raw_partitions", "chunk_sets", "vector_index", "fulltext_index", "graph_index", "time_index", *_ANSWERS)
     upstream = [*(lake.read(asset, key) for asset in before), slice_insights]
     extra = {"slice_version": upstream[0].footer.extra["slice_version"], **made_from(upstream, {})}
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
