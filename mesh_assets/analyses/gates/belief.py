@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesh_assets.analyses.gates.bins import Floats, Ints
+from mesh_assets.analyses.gates.bins import Bins, Floats, Ints
 
 # Values with prior weights: mild for honest scores, wide enough for scores that are shifted, too sure, or lie.
 _SHIFTS = (np.linspace(-6, 6, 25), 2.0)  # and the standard deviation of its normal prior
-_SLOPES = (np.array([0.0, 0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0]), 0.4)
-_FLOORS = (np.array([0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]), np.array([0.6, 0.1, 0.1, 0.08, 0.06, 0.04, 0.02]))
+_SLOPES = (np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0]), 0.5)
+# The share of right rows that may be at any score.
+_ANYWHERE = (np.array([0.0, 0.01, 0.03, 0.1, 0.3, 1.0]), np.array([0.78, 0.1, 0.08, 0.025, 0.01, 0.005]))
 _CEILINGS = (np.array([1.0, 0.95, 0.8]), np.array([0.5, 0.3, 0.2]))
 _SMALLEST = 1e-9
 # A bin's own chance is taken to lie off its curve by a factor of about 1 / sqrt of this.
@@ -37,15 +38,16 @@ class Curves:
         return weights / weights.sum(axis=1, keepdims=True)
 
 
-def curves_at(logit: Floats) -> Curves:
-    """All curves of the grid at bins with these mean logits."""
-    shift, slope, floor, ceiling = (
-        axis.ravel() for axis in np.meshgrid(_SHIFTS[0], _SLOPES[0], _FLOORS[0], _CEILINGS[0], indexing="ij")
+def curves_at(bins: Bins) -> Curves:
+    """All curves of the grid at these bins."""
+    shift, slope, anywhere, ceiling = (
+        axis.ravel() for axis in np.meshgrid(_SHIFTS[0], _SLOPES[0], _ANYWHERE[0], _CEILINGS[0], indexing="ij")
     )
-    rising = 1 / (1 + np.exp(-(shift[:, None] + slope[:, None] * logit[None, :])))
-    chance = np.clip(floor[:, None] + (ceiling - floor)[:, None] * rising, _SMALLEST, 1 - _SMALLEST)
+    rising = 1 / (1 + np.exp(-(shift[:, None] + slope[:, None] * bins.logit[None, :])))
+    floor = anywhere[:, None] * (rising @ bins.rows / bins.rows.sum())[:, None]
+    chance = np.clip(floor + (ceiling[:, None] - floor).clip(0) * rising, _SMALLEST, 1 - _SMALLEST)
     log_prior = -0.5 * (shift / _SHIFTS[1]) ** 2 - 0.5 * ((slope - 1) / _SLOPES[1]) ** 2
-    priors = np.meshgrid(_SHIFTS[0], _SLOPES[0], np.log(_FLOORS[1]), np.log(_CEILINGS[1]), indexing="ij")
+    priors = np.meshgrid(_SHIFTS[0], _SLOPES[0], np.log(_ANYWHERE[1]), np.log(_CEILINGS[1]), indexing="ij")
     return Curves(chance, log_prior + priors[2].ravel() + priors[3].ravel())
 
 
@@ -65,14 +67,19 @@ class Belief:
         """The mean chance of a right row in each bin, (trials, bins)."""
         return (self.right + self.worth * (self.weights @ self.curves.chance)) / (self.labelled + self.worth)
 
-    def totals(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Mean and variance, (trials, curves), of how many of `rows` (trials, bins) without labels are right."""
-        a_row = rows / (self.labelled + self.worth)
-        mean = (a_row * self.right).sum(axis=1, keepdims=True) + (a_row * self.worth) @ self.curves.chance.T
+    def totals(self, rows: Floats, counted: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance, (trials, curves), of the right ones among `rows` without labels, each `counted` so often.
+
+        Both are (trials, bins).
+        """
+        seen = self.labelled + self.worth
+        each = counted * rows / seen
         # A right row more or less, and a bin's chance that is off its curve.
-        spread = (rows + rows**2 / (self.labelled + self.worth + 1)) * (1 - self.chance)
-        own = spread / (self.labelled + self.worth)
-        variance = (own * self.right).sum(axis=1, keepdims=True) + (own * self.worth) @ self.curves.chance.T
+        squared = counted**2 * (rows + rows**2 / (seen + 1)) * (1 - self.chance) / seen
+        mean, variance = (
+            (factor * self.right).sum(axis=1, keepdims=True) + (factor * self.worth) @ self.curves.chance.T
+            for factor in (each, squared)
+        )
         return mean, variance
 
 

@@ -27,14 +27,16 @@ _CAUTION = 1.0
 _SEQUENCE = (0.6, 0.8, 0.9, 1.0)
 
 
-def most_kept(bins: Bins, draw: Draw, budget: int, target: float, delta: float, rng: np.random.Generator) -> tuple[Ints, Labels]:
+def most_kept(
+    bins: Bins, draw: Draw, budget: int, target: float, delta: float, rng: np.random.Generator
+) -> tuple[Ints, Labels]:
     """Label at most `budget` rows; how many bins from above are kept, (trials), and the labels.
 
     With probability 1 - `delta` at least `target` of the rows kept (those bins and the rows known to be right, without
     those known to be wrong) are right. 0 bins: nothing is kept but what is known to be right.
     """
     labels = Labels(bins.rows, draw)
-    curves = curves_at(bins.logit)
+    curves = curves_at(bins)
     pilot = np.full(draw.trials, int(np.ceil(budget * _PILOT)))
     labels.add(apportion(np.ones(labels.room.shape), pilot, labels.room))
     rest = budget - labels.labelled.sum(axis=1)
@@ -57,7 +59,13 @@ def _plan(belief: Belief, labels: Labels, rest: Ints, target: float, delta: floa
     for share in _TESTED:
         number = np.floor(rest * share)[:, None]
         single = np.stack(
-            [(fill(np.where(np.arange(room.shape[1]) > end, labels.room, 0), rest - number[:, 0].astype(np.int64)) * chance).sum(axis=1) for end in range(room.shape[1])],
+            [
+                (
+                    fill(np.where(np.arange(room.shape[1]) > end, labels.room, 0), rest - number[:, 0].astype(np.int64))
+                    * chance
+                ).sum(axis=1)
+                for end in range(room.shape[1])
+            ],
             axis=1,
         )
         drawn = np.minimum(number, unlabelled)
