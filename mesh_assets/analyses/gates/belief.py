@@ -22,6 +22,8 @@ _CEILINGS = (np.array([1.0, 0.95, 0.8]), np.array([0.5, 0.3, 0.2]))
 _SMALLEST = 1e-9
 # A bin's own chance is taken to lie off its curve by a factor of about 1 / sqrt of this.
 _TRUST = 2.0
+# Curves of less weight in every trial are dropped: all of them together weigh less than a hundredth.
+_LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -86,5 +88,8 @@ class Belief:
 def believe(curves: Curves, right: Ints, labelled: Ints) -> Belief:
     """The belief after `right` of `labelled` rows in each bin, both (trials, bins)."""
     weights = curves.weigh(right, labelled - right)
+    likely = weights.max(axis=0) > _LEAST_WEIGHT
+    curves = Curves(curves.chance[likely], curves.log_prior[likely])
+    weights = weights[:, likely] / weights[:, likely].sum(axis=1, keepdims=True)
     mean = weights @ curves.chance
     return Belief(curves, weights, right, labelled, _TRUST / (mean * (1 - mean)))

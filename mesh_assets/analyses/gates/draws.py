@@ -96,7 +96,7 @@ class Labels:
 
 
 def apportion(weights: Floats, total: Ints, room: Ints) -> Ints:
-    """Whole numbers by `weights` (trials, bins) that add up to `total` (trials), within `room`; all of a smaller one."""
+    """Whole numbers by `weights` (trials, bins) that add up to `total` (trials), within `room`; or all of it."""
     wanted = np.minimum(total, room.sum(axis=1))
     shares = np.zeros(room.shape)
     for _ in range(room.shape[1]):

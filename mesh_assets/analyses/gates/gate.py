@@ -89,13 +89,17 @@ class Gate:
         """The gate in a file. GateError where it is none, or of another version."""
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            if fields.pop("version") != FILE_VERSION:
-                raise ValueError("it is of another version")
+            _check_version(fields.pop("version"))
             gate = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
             _check(gate)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise GateError(f"{path} is no gate: {error}.", remedy="Make it anew from the verdicts.") from error
         return gate
+
+
+def _check_version(version: object) -> None:
+    if version != FILE_VERSION:
+        raise ValueError(f"it is of version {version}, not {FILE_VERSION}")
 
 
 def _check(gate: Gate) -> None:
@@ -132,7 +136,7 @@ def gate_over(
     delta: float = 0.05,
     seed: int = 0,
 ) -> Gate:
-    """The gate of all rows of the slices, whose scores are `slices`: one budget of verdicts, one promise, for their union.
+    """The gate of all rows of slices with these scores: one budget of verdicts and one promise for their union.
 
     Rows are numbered through the slices in their order; `judge` says of row numbers, a few calls in all, which are
     right. GateError where there are no rows, a score is none, or a promise is none.

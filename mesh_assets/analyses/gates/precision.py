@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betainc
 from scipy.stats import hypergeom
 
-from mesh_assets.analyses.gates.belief import Belief, Curves, believe, curves_at
+from mesh_assets.analyses.gates.belief import Belief, believe, curves_at
 from mesh_assets.analyses.gates.bins import Bins, Floats, Ints
 from mesh_assets.analyses.gates.draws import Draw, Labels, apportion, fill, scatter
 
