@@ -1,16 +1,18 @@
 """Gates with a guarantee against SUPG's: `python benchmarks/gates.py --data FOLDER [--seeds 1000]`.
 
-Each folder of FOLDER holds `source.csv`: id, label (whether the row is right), proxy_score. In each setting (folder, what is
-promised, budget of verdicts, all rows at once or 32 slices) as many seeds draw other verdicts. In slices each counts
-its own scores; the counts are added, one sample is drawn over all of them, and one threshold is for all: SUPG, too, is
-given one sample and one threshold over the union. `missed` is the share of seeds in which the promise was not kept.
-Quality is the mean recall under a promise of precision, and the mean precision under one of recall; what nothing is
-kept of has precision 1.
+Each folder of FOLDER holds `source.csv`: id, label (whether the row is right), proxy_score. In each setting (folder,
+what is promised, budget of verdicts, all rows at once or 32 slices) as many seeds draw other verdicts. In slices each
+counts its own scores; the counts are added, one sample is drawn over all of them, and one threshold is for all: SUPG,
+too, is given one sample and one threshold over the union. `missed` is the share of seeds in which the promise was not
+kept. Quality is the mean recall under a promise of precision, and the mean precision under one of recall; what nothing
+is kept of has precision 1.
 
 `budget` is the smallest one at which our mean quality reaches SUPG's at the stated budget, over that: budgets of GRID
 times the stated one are tried by halving, with all rows at once, and the crossing is interpolated in the logarithm; at
-least the first of GRID, at most the last. Last line: `violation_rate`, the worst `missed` of ours; `vs_supg`, the geometric mean of `budget` where the
-guarantee holds (MOST_MISSED or less) for both; `vs_supg_any`, the same wherever it holds for ours.
+least the first of GRID, at most the last.
+
+Last line: `violation_rate`, the worst `missed` of ours; `vs_supg`, the geometric mean of `budget` where the guarantee
+holds (MOST_MISSED or less) for both; `vs_supg_any`, the same wherever it holds for ours.
 
 Our gates are tried on counts: rows of a bin are alike to them, so the right ones among those drawn are hypergeometric.
 """

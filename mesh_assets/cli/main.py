@@ -17,6 +17,7 @@ from mesh_assets.cli import (
     forget,
     graph,
     ingest,
+    judge,
     nodes,
     pause,
     report,
@@ -47,6 +48,7 @@ _READ = (
     cost.cost,
     estimate.estimate,
     nodes.nodes,
+    judge.judge,
 )
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):

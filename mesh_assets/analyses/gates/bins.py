@@ -15,6 +15,7 @@ from mesh_assets.errors import GateError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 # Logits beyond this (a probability of 1e-11) share a cell; a cell is 2.5% of odds wide.
 _LOGIT_LIMIT = 25.0

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mesh_assets.analyses.gates.bins import Floats, Ints
+from mesh_assets.analyses.gates.bins import Bools, Floats, Ints
 
 
 class Draw(Protocol):
@@ -32,7 +32,7 @@ class RowDraw:
 
     trials = 1
 
-    def __init__(self, bin_of_row: Ints, judge: Callable[[Ints], Ints], rng: np.random.Generator) -> None:
+    def __init__(self, bin_of_row: Ints, judge: Callable[[Ints], Bools], rng: np.random.Generator) -> None:
         shuffled = rng.permutation(len(bin_of_row))
         ordered = shuffled[np.argsort(bin_of_row[shuffled], kind="stable")]
         ends = np.cumsum(np.bincount(bin_of_row))
@@ -93,6 +93,11 @@ class Labels:
     def left(self, budget: int) -> Ints:
         """How many more may be labelled, (trials)."""
         return budget - self.labelled.sum(axis=1)
+
+
+def columns(bins: int) -> Ints:
+    """The numbers of bins, as a row that trials are compared with."""
+    return np.arange(bins, dtype=np.int64).reshape(1, bins)
 
 
 def apportion(weights: Floats, total: Ints, room: Ints) -> Ints:

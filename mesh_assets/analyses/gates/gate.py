@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from mesh_assets.analyses.gates.bins import Bins, Floats, Ints, bins_of, cell_score, count_cells, score_cells
+from mesh_assets.analyses.gates.bins import Bins, Bools, Floats, Ints, bins_of, cell_score, count_cells, score_cells
 from mesh_assets.analyses.gates.draws import Draw, Labels, RowDraw
 from mesh_assets.analyses.gates.precision import most_kept
 from mesh_assets.analyses.gates.recall import fewest_kept
@@ -67,12 +66,12 @@ class Gate:
             return f"The verdicts are too few, or the scores too poor, to leave anything out: all is kept. {sure}"
         return f"{sure} {_RESTS_ON[self.rests_on]}"
 
-    def keeps(self, scores: Floats) -> npt.NDArray[np.bool_]:
+    def keeps(self, scores: Floats) -> Bools:
         """Whether each score is kept. GateError where one is no number from 0 to 1."""
         cells = score_cells(scores)
         return np.zeros(len(cells), bool) if self.cell is None else cells >= self.cell
 
-    def kept_rows(self, scores: Floats) -> npt.NDArray[np.bool_]:
+    def kept_rows(self, scores: Floats) -> Bools:
         """Whether each row is kept, of the rows that the gate was made of, in their order: the judged as they were."""
         kept = self.keeps(scores)
         kept[list(self.judged_right)] = True
@@ -88,9 +87,10 @@ class Gate:
     def load(cls, path: Path) -> Gate:
         """The gate in a file. GateError where it is none, or of another version."""
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             _check_version(fields.pop("version"))
-            gate = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+            gate = cls(**fields)
+            gate = replace(gate, judged_right=tuple(gate.judged_right), judged_wrong=tuple(gate.judged_wrong))
             _check(gate)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise GateError(f"{path} is no gate: {error}.", remedy="Make it anew from the verdicts.") from error
@@ -104,7 +104,7 @@ def _check_version(version: object) -> None:
 
 def _check(gate: Gate) -> None:
     """ValueError where a field has a value that no gate has."""
-    is_cell = gate.cell is None or (isinstance(gate.cell, int) and gate.cell >= 0)
+    is_cell = gate.cell is None or int(gate.cell) >= 0
     if gate.promise not in get_args(Promise) or gate.rests_on not in _RESTS_ON or not is_cell:
         raise ValueError("a field has no possible value")
     check_promise(gate.target, gate.delta)
@@ -128,7 +128,7 @@ def place(
 
 def gate_over(
     slices: Sequence[Floats],
-    judge: Callable[[Ints], Ints],
+    judge: Callable[[Ints], Bools],
     promise: Promise,
     *,
     budget: int,
@@ -142,7 +142,7 @@ def gate_over(
     right. GateError where there are no rows, a score is none, or a promise is none.
     """
     check_promise(target, delta)
-    bins = bins_of(np.sum([count_cells(scores) for scores in slices], axis=0)) if slices else bins_of(np.zeros(1))
+    bins = bins_of(np.sum([count_cells(np.zeros(0)), *map(count_cells, slices)], axis=0))
     rng = np.random.default_rng(seed)
     draw = RowDraw(np.concatenate([bins.of(scores) for scores in slices]), judge, rng)
     kept, labels = place(bins, draw, promise, budget=budget, target=target, delta=delta, rng=rng)

@@ -7,10 +7,10 @@ list are tested in turn, each at the full `delta`, until one fails (fixed sequen
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binom
 
 from mesh_assets.analyses.gates.bins import Floats, Ints, score_cells
 from mesh_assets.analyses.gates.gate import Gate, Promise, check_promise
+from mesh_assets.analyses.gates.laws import binomial
 from mesh_assets.errors import GateError
 
 # From one threshold of the list to the next: half a unit of the logit.
@@ -39,7 +39,7 @@ def _most(cells: Ints, right: Ints, target: float, delta: float) -> int | None:
         number, wrong = int(above.sum()), int((above & ~right).sum())
         if target**number > delta:
             continue  # so few could not be enough if all of them were right: not tested yet
-        if float(binom.cdf(wrong, number, 1 - target)) > delta:
+        if _chance(wrong, number, 1 - target) > delta:
             break
         kept = cell
     return kept
@@ -49,7 +49,11 @@ def _fewest(cells: Ints, right: Ints, target: float, delta: float) -> int:
     kept, number = 0, int(right.sum())
     for cell in range(_STEP, _TOP, _STEP):
         missed = int((right & (cells < cell)).sum())
-        if float(binom.cdf(missed, number, 1 - target)) > delta:
+        if _chance(missed, number, 1 - target) > delta:
             break
         kept = cell
     return kept
+
+
+def _chance(met: int, drawn: int, rate: float) -> float:
+    return float(binomial(np.array(met), np.array(drawn), np.array(rate)))

@@ -11,12 +11,11 @@ BARGAIN (arXiv 2509.02896) and SUPG (VLDB 2020) descend their thresholds.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betainc
-from scipy.stats import hypergeom
 
 from mesh_assets.analyses.gates.belief import Belief, believe, curves_at
 from mesh_assets.analyses.gates.bins import Bins, Floats, Ints
-from mesh_assets.analyses.gates.draws import Draw, Labels, apportion, fill, scatter
+from mesh_assets.analyses.gates.draws import Draw, Labels, apportion, columns, fill, scatter
+from mesh_assets.analyses.gates.laws import binomial, hypergeometric
 
 # Shares of the verdicts: to look around, then to test with; what is left is for single rows.
 _PILOT = 0.3
@@ -39,48 +38,51 @@ def most_kept(
     curves = curves_at(bins)
     pilot = np.full(draw.trials, int(np.ceil(budget * _PILOT)))
     labels.add(apportion(np.ones(labels.room.shape), pilot, labels.room))
-    rest = budget - labels.labelled.sum(axis=1)
+    rest = labels.left(budget)
     belief = believe(curves, labels.right, labels.labelled)
     widest, tested = _plan(belief, labels, rest, target, delta)
     # Single rows first: what is known of them makes the test easier, and they lie outside of what is tested.
-    outside = np.arange(len(bins.rows))[None, :] >= widest[:, None]
+    outside = columns(len(bins.rows)) >= widest[:, None]
     labels.add(fill(np.where(outside, labels.room, 0), np.where(widest > 0, rest - tested, rest)))
     return _descend(labels, widest, tested, target, delta, rng), labels
 
 
 def _plan(belief: Belief, labels: Labels, rest: Ints, target: float, delta: float) -> tuple[Ints, Ints]:
     """How many bins to test, and with how many labels, (trials): where most right rows are likely to be kept."""
-    room, chance = labels.room.astype(np.float64), belief.chance
-    unlabelled = np.cumsum(room, axis=1)
-    wrong = np.cumsum(room * (1 - chance), axis=1)
-    known = labels.right.sum(axis=1, keepdims=True)
-    best = np.full(wrong.shape[0], -1.0)
+    best = np.full(rest.shape, -1.0)
     widest, tested = np.zeros_like(rest), np.zeros_like(rest)
     for share in _TESTED:
-        number = np.floor(rest * share)[:, None]
-        single = np.stack(
-            [
-                (
-                    fill(np.where(np.arange(room.shape[1]) > end, labels.room, 0), rest - number[:, 0].astype(np.int64))
-                    * chance
-                ).sum(axis=1)
-                for end in range(room.shape[1])
-            ],
-            axis=1,
-        )
-        drawn = np.minimum(number, unlabelled)
-        rate = wrong / np.maximum(unlabelled, 1)
-        deviation = np.sqrt(np.maximum(drawn * rate * (1 - rate), 0) * (1 - drawn / np.maximum(unlabelled, 1)))
-        met = np.ceil(drawn * rate + _CAUTION * deviation - 0.5).clip(0)
-        passes = _too_few_wrong(met, drawn, unlabelled, known + single, target) <= delta
-        kept = np.where(passes & (drawn > 0), known + unlabelled - wrong + single, -1.0)
+        number = np.floor(rest * share).astype(np.int64)
+        kept = _likely_kept(belief, labels, rest, number, target, delta)
         end = kept.argmax(axis=1)
         value = np.take_along_axis(kept, end[:, None], axis=1)[:, 0]
         better = value > best
         best = np.where(better, value, best)
-        widest = np.where(better & (value >= 0), end + 1, widest)
-        tested = np.where(better & (value >= 0), np.floor(rest * share).astype(np.int64), tested)
+        widest = np.where(better, end + 1, widest)
+        tested = np.where(better, number, tested)
     return widest, tested
+
+
+def _likely_kept(belief: Belief, labels: Labels, rest: Ints, number: Ints, target: float, delta: float) -> Floats:
+    """Right rows that are kept, (trials, bins), if the test is of so many bins and with `number` labels of the `rest`.
+
+    -1 where the test is likely to fail.
+    """
+    room, chance = labels.room.astype(np.float64), belief.chance
+    bins = room.shape[1]
+    single = np.zeros(room.shape)
+    for end in range(bins):
+        singles = fill(np.where(columns(bins) > end, labels.room, 0), rest - number)
+        single[:, end] = (singles * chance).sum(axis=1)
+    unlabelled = np.cumsum(room, axis=1)
+    wrong = np.cumsum(room * (1 - chance), axis=1)
+    known = labels.right.sum(axis=1, keepdims=True) + single
+    drawn = np.minimum(number[:, None].astype(np.float64), unlabelled)
+    rate = wrong / np.maximum(unlabelled, 1)
+    spread = np.sqrt(np.maximum(drawn * rate * (1 - rate), 0) * (1 - drawn / np.maximum(unlabelled, 1)))
+    met = np.ceil(drawn * rate + _CAUTION * spread - 0.5).clip(0)
+    passes = (drawn > 0) & (_too_few_wrong(met, drawn, unlabelled, known, target) <= delta)
+    return np.where(passes, known + unlabelled - wrong, -1.0)
 
 
 def _fewest_bad(met: Floats, unlabelled: Floats, known: Floats, target: float) -> Floats:
@@ -92,14 +94,13 @@ def _too_few_wrong(met: Floats, drawn: Floats, unlabelled: Floats, known: Floats
     """About the chance to meet that few wrong rows where the target is missed: Wise's binomial, to plan with."""
     bad = _fewest_bad(met, unlabelled, known, target)
     rate = np.clip((2 * bad - met) / np.maximum(2 * unlabelled - drawn + 1, 1), 0, 1)
-    chance = betainc(np.maximum(drawn - met, 1e-9), met + 1, 1 - rate)
-    return np.where(bad > unlabelled, 0.0, np.where(drawn <= met, 1.0, chance))
+    return np.where(bad > unlabelled, 0.0, binomial(met, drawn, rate))
 
 
 def _descend(labels: Labels, widest: Ints, tested: Ints, target: float, delta: float, rng: np.random.Generator) -> Ints:
     """Draw `tested` rows of the `widest` bins and keep the widest set of the sequence up to which all pass."""
-    columns = np.arange(labels.room.shape[1])[None, :]
-    before = np.where(columns < widest[:, None], labels.room, 0)
+    number = columns(labels.room.shape[1])
+    before = np.where(number < widest[:, None], labels.room, 0)
     known = labels.right.sum(axis=1)
     take = scatter(before, tested, rng)
     right = labels.add(take)
@@ -107,12 +108,12 @@ def _descend(labels: Labels, widest: Ints, tested: Ints, target: float, delta: f
     for share in _SEQUENCE:
         upto = np.cumsum(before, axis=1)
         ends = np.minimum((upto < share * upto[:, -1:]).sum(axis=1) + 1, widest)
-        inside = columns < ends[:, None]
+        inside = number < ends[:, None]
         drawn, unlabelled = np.where(inside, take, 0).sum(axis=1), np.where(inside, before, 0).sum(axis=1)
         met = drawn - np.where(inside, right, 0).sum(axis=1)
         others = known + np.where(inside, 0, right).sum(axis=1)
         bad = _fewest_bad(met.astype(float), unlabelled.astype(float), others.astype(float), target)
-        chance = hypergeom.cdf(met, unlabelled, np.minimum(bad, unlabelled).astype(np.int64), drawn)
+        chance = hypergeometric(met, drawn, np.minimum(bad, unlabelled).astype(np.int64), unlabelled)
         going = going & ((bad > unlabelled) | (chance <= delta))
         kept = np.where(going, ends, kept)
     return kept

@@ -14,11 +14,11 @@ right row seen below for none there.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
 
 from mesh_assets.analyses.gates.belief import Belief, believe, curves_at
 from mesh_assets.analyses.gates.bins import Bins, Ints
-from mesh_assets.analyses.gates.draws import Draw, Labels, apportion, fill
+from mesh_assets.analyses.gates.draws import Draw, Labels, apportion, columns, fill
+from mesh_assets.analyses.gates.laws import normal
 
 # Share of the verdicts to look around with, and rounds for the rest.
 _PILOT = 0.3
@@ -52,7 +52,7 @@ def fewest_kept(bins: Bins, draw: Draw, budget: int, target: float, delta: float
 def _round(belief: Belief, labels: Labels, kept: Ints, number: Ints) -> Ints:
     """What to label next, `number` rows (trials) where `kept` bins would be kept."""
     bins = labels.room.shape[1]
-    inside = np.arange(bins)[None, :] < kept[:, None]
+    inside = columns(bins) < kept[:, None]
     explored = np.floor(number * np.where(kept < bins, _EXPLORED, _EXPLORED_OF_ALL)).astype(np.int64)
     doubt = labels.room * np.sqrt(belief.chance * (1 - belief.chance))
     explore = apportion(np.where(inside, 1e-9 * doubt, doubt), explored, labels.room)
@@ -64,14 +64,13 @@ def _reach(belief: Belief, labels: Labels, target: float, delta: float) -> Ints:
     """How many bins from above must be kept, (trials), by halving."""
     trials, number = labels.room.shape
     low, high = np.full(trials, -1), np.full(trials, number)  # fails, holds
-    columns = np.arange(number)[None, :]
     known = labels.right.sum(axis=1, keepdims=True)
     missed = (1 - target) / target  # right rows that may be missed for each one that is kept
     while bool((high - low > 1).any()):
         middle = (low + high) // 2
-        counted = np.where(columns < middle[:, None], missed, -1.0)
+        counted = np.where(columns(number) < middle[:, None], missed, -1.0)
         mean, variance = belief.totals(labels.room.astype(np.float64), counted)
-        holds = (belief.weights * ndtr((missed * known + mean) / np.sqrt(variance + 1e-12))).sum(axis=1) >= 1 - delta
+        holds = (belief.weights * normal((missed * known + mean) / np.sqrt(variance + 1e-12))).sum(axis=1) >= 1 - delta
         going = high - low > 1
         high = np.where(going & holds, middle, high)
         low = np.where(going & ~holds, middle, low)
