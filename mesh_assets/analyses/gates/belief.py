@@ -17,7 +17,10 @@ from mesh_assets.analyses.gates.bins import Bins, Floats, Ints
 _SHIFTS = (np.linspace(-6, 6, 25), 2.0)  # and the standard deviation of its normal prior
 _SLOPES = (np.array([-1.0, -0.5, -0.2, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0]), 0.5)
 # The share of right rows that may be at any score.
-_ANYWHERE = (np.array([0.0, 0.01, 0.03, 0.1, 0.3, 1.0]), np.array([0.8, 0.1, 0.085, 0.007, 0.005, 0.003]))
+_ANYWHERE = (
+    np.array([0.0, 0.01, 0.03, 0.05, 0.08, 0.12, 0.3, 1.0]),
+    np.array([0.74, 0.1, 0.08, 0.045, 0.02, 0.007, 0.005, 0.003]),
+)
 _CEILINGS = (np.array([1.0, 0.95, 0.8]), np.array([0.5, 0.3, 0.2]))
 _SMALLEST = 1e-9
 # A bin's own chance is taken to lie off its curve by a factor of about 1 / sqrt of this.
