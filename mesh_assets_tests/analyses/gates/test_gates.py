@@ -19,6 +19,7 @@ from mesh_assets.errors import GateError
 TARGET, DELTA = 0.9, 0.05
 # How scores lie, by name: chance of a right row from uniform numbers, and the score that is told.
 SCORES = {
+    "good": lambda u: (1 - u**3, 1 - u**3),
     "honest": lambda u: (u**6, u**6),
     "too sure": lambda u: (u**4, u**8 / (u**8 + (1 - u**4) ** 2 + 1e-12)),
     "rare": lambda u: (u**200, u**200),
@@ -45,7 +46,7 @@ def _shares(labels: Labels, right: Ints, kept: Ints) -> tuple[Floats, Floats]:
 @pytest.mark.parametrize("name", SCORES)
 @pytest.mark.parametrize("promise", ["precision", "recall"])
 def test_a_promise_is_missed_no_more_often_than_it_says(name: str, promise: Promise, budget: int) -> None:
-    trials = 200
+    trials = 60
     scores, right = _rows(name, 20_000, seed=7)
     bins = bins_of(count_cells(scores))
     in_bins = np.bincount(bins.of(scores), right, minlength=len(bins.rows)).astype(np.int64)
@@ -162,17 +163,17 @@ def test_a_gate_prints_its_guarantee_and_survives_its_file(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("promise", ["precision", "recall"])
 def test_a_gate_for_cases_to_come_keeps_its_promise_there(promise: Promise) -> None:
-    scores, right = _rows("honest", 200_000, seed=11)
+    scores, right = _rows("good", 50_000, seed=11)
     rng, missed, share = np.random.default_rng(1), [], []
-    for _ in range(200):
+    for _ in range(100):
         judged = rng.choice(len(scores), 500, replace=False)
         kept = gate_for_new(scores[judged], right[judged], promise).keeps(scores)
         hits = right[kept].sum()
         reached = hits / right.sum() if promise == "recall" else hits / kept.sum() if kept.any() else 1.0
         missed.append(reached < TARGET)
         share.append(kept.mean())
-    assert np.mean(missed) <= 0.1
-    assert 0.01 < np.mean(share) < 0.7
+    assert np.mean(missed) <= DELTA + 3 * np.sqrt(DELTA * (1 - DELTA) / 100)
+    assert 0.3 < np.mean(share) < 0.95
 
 
 def test_what_is_no_score_and_no_promise_is_refused() -> None:
