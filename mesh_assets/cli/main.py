@@ -18,6 +18,7 @@ from mesh_assets.cli import (
     forget,
     graph,
     ingest,
+    judge,
     nodes,
     pause,
     report,
@@ -49,6 +50,7 @@ _READ = (
     cost.cost,
     estimate.estimate,
     nodes.nodes,
+    judge.judge,
 )
 _CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):

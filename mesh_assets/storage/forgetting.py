@@ -21,6 +21,7 @@ from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.references import References
 from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
 from mesh_assets.storage.backfills import recorded
@@ -69,6 +70,7 @@ class Erasure:
         ledger = self.settings.state / LEDGER
         if ledger.exists():  # what was paid stays on the record, without its name
             SqliteLedger(ledger, self.settings.limits).forget(self.dataset)
+        SqliteVerdicts(self.settings.state).forget(self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)
         References.of(self.settings).remove(self.dataset)
