@@ -11,9 +11,9 @@ import os
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +29,26 @@ _CANDIDATES = 200
 _CANDIDATES_PER_HIT = 10
 # Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
 _MAPPED_FILES = 128
+# A thread is worth its start where it scans so many codes, which takes a millisecond.
+_ROWS_A_THREAD = 100_000
 # Rows whose codes are copied at a time where only some kinds are searched: 3 MiB at 384 dimensions.
 _MASK_ROWS = 1 << 16
 # Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
 _DECIMALS = 6
 _SUFFIX = ".vectors"
+# Hamming distances and rows of the entries of a slice that are nearest to a query.
+_Scan = tuple[NDArray[np.int32], NDArray[np.int64]]
 
 
 class FaissVectorIndex:
-    """A VectorIndex in the folder `root`. `run_id` names its temporary files and is unique to one writing process."""
+    """A VectorIndex in the folder `root`. `run_id` names its temporary files and is unique to one writing process.
 
-    def __init__(self, root: Path, *, run_id: str = "") -> None:
+    A query scans slices on up to `threads` threads.
+    """
+
+    def __init__(self, root: Path, *, run_id: str = "", threads: int = 1) -> None:
         self._root = root
+        self._threads = threads
         self._run_id = run_id or f"{os.getpid()}-{secrets.token_hex(4)}"
         self._mapped: OrderedDict[tuple[str, int, int, int], VectorFile] = OrderedDict()
 
@@ -117,14 +125,31 @@ class FaissVectorIndex:
         self._let_go()
         wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
         nearest = _Nearest(vector, wanted)
+        slices: dict[str, VectorFile] = {}
         for path in _vector_files(self._folder(model), where.dataset):
             file = self._open(path)
             if file is None or not file.rows:
                 continue
             if file.dimension != vector.size or file.model != model:
                 raise _of_another_model(path, file)
-            nearest.add(path.name.removesuffix(_SUFFIX), file, *_nearest_codes(file, vector, wanted, where.kind))
+            slices[path.name.removesuffix(_SUFFIX)] = file
+            if len(slices) == _MAPPED_FILES:
+                nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
+                slices = {}
+        nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
         return nearest.best(limit)
+
+    def _scanned(
+        self, files: list[VectorFile], vector: NDArray[np.float32], wanted: int, kind: str | None
+    ) -> list[_Scan]:
+        def scan(file: VectorFile) -> _Scan:
+            return _nearest_codes(file, vector, wanted, kind)
+
+        threads = min(self._threads, len(files), sum(file.rows for file in files) // _ROWS_A_THREAD)
+        if threads < 2:
+            return [scan(file) for file in files]
+        with ThreadPoolExecutor(threads) as pool:  # of this query only: a pool does not outlive a fork
+            return list(pool.map(scan, files))
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
         """See the Protocol. Reads the ids of each slice of a hit once for each of its hits: for few hits only."""
@@ -211,9 +236,7 @@ def _rows_of(file: VectorFile, chunk_id: str) -> NDArray[np.int64]:
     return rows[halves[rows, 1] == second]
 
 
-def _nearest_codes(
-    file: VectorFile, vector: NDArray[np.float32], wanted: int, kind: str | None
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _nearest_codes(file: VectorFile, vector: NDArray[np.float32], wanted: int, kind: str | None) -> _Scan:
     """Hamming distances and rows of the entries of `kind` whose codes are nearest to the query's, at least `wanted`."""
     query = binary_codes(vector.reshape(1, -1))
     if kind is None or file.kinds == (kind,):
@@ -229,9 +252,7 @@ def _nearest_codes(
     return np.concatenate(distances), np.concatenate(rows)
 
 
-def _scan(
-    query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _scan(query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int) -> _Scan:
     import faiss
 
     # One query is scanned by one thread anyway; others would only spin, for seconds where the cores are busy.
@@ -240,15 +261,6 @@ def _scan(
     # of a million in 21 slices.
     distances, rows = faiss.knn_hamming(query, codes, min(wanted, len(codes)), variant="mc")
     return distances[0], rows[0]
-
-
-class _Near(NamedTuple):
-    """The entries of one slice whose codes are nearest to the query's."""
-
-    slice_key: str
-    file: VectorFile
-    distances: NDArray[np.int32]
-    rows: NDArray[np.int64]
 
 
 class _Nearest:
@@ -261,42 +273,34 @@ class _Nearest:
     def __init__(self, vector: NDArray[np.float32], wanted: int) -> None:
         self._vector = vector
         self._wanted = wanted
-        self._waiting: list[_Near] = []
         self._slices: list[str] = []
         self._distances = np.empty(0, np.int32)
         self._of_slice = np.empty(0, np.int64)
         self._ids = np.empty((0, ID_BYTES), np.uint8)
         self._scores = np.empty(0, np.float32)
 
-    def add(self, slice_key: str, file: VectorFile, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> None:
-        """Let in those `rows` of `file` that are nearer than what is there; the first come stays among equals."""
-        self._waiting.append(_Near(slice_key, file, distances, rows))
-        if len(self._waiting) == _MAPPED_FILES:
-            self._score()
-
-    def best(self, limit: int) -> list[Hit]:
-        """The `limit` most similar ones, ties by chunk id."""
-        self._score()
-        # A vector that is no number is similar to nothing.
-        scores = np.round(np.nan_to_num(self._scores, nan=-1.0), _DECIMALS)
-        halves = self._ids.view(">u8")
-        order = np.lexsort((halves[:, 1], halves[:, 0], -scores))[:limit]
-        return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]
-
-    def _score(self) -> None:
-        distances = np.concatenate([self._distances, *(near.distances for near in self._waiting)])
+    def add(self, slices: Mapping[str, VectorFile], scans: Sequence[_Scan]) -> None:
+        """Let in what the scans of `slices` found nearer than what is there; the first come stays among equals."""
+        distances = np.concatenate([self._distances, *(near for near, _ in scans)])
         # In the order of the slices, so that the first come stays first.
         chosen = np.sort(np.argsort(distances, kind="stable")[: self._wanted])
         start = len(self._distances)
         kept = chosen[chosen < start]
         of_slice, ids, scores = [self._of_slice[kept]], [self._ids[kept]], [self._scores[kept]]
-        for near in self._waiting:
-            rows = near.rows[chosen[(start <= chosen) & (chosen < start + len(near.rows))] - start]
-            of_slice.append(np.full(len(rows), len(self._slices)))
-            ids.append(near.file.ids[rows])
-            scores.append(near.file.vectors[rows].astype(np.float32) @ self._vector)
-            self._slices.append(near.slice_key)
-            start += len(near.rows)
+        for (slice_key, file), (_, rows) in zip(slices.items(), scans, strict=True):
+            mine = rows[chosen[(start <= chosen) & (chosen < start + len(rows))] - start]
+            of_slice.append(np.full(len(mine), len(self._slices)))
+            ids.append(file.ids[mine])
+            scores.append(file.vectors[mine].astype(np.float32) @ self._vector)
+            self._slices.append(slice_key)
+            start += len(rows)
         self._distances = distances[chosen]
         self._of_slice, self._ids, self._scores = np.concatenate(of_slice), np.concatenate(ids), np.concatenate(scores)
-        self._waiting = []
+
+    def best(self, limit: int) -> list[Hit]:
+        """The `limit` most similar ones, ties by chunk id."""
+        # A vector that is no number is similar to nothing.
+        scores = np.round(np.nan_to_num(self._scores, nan=-1.0), _DECIMALS)
+        halves = self._ids.view(">u8")
+        order = np.lexsort((halves[:, 1], halves[:, 0], -scores))[:limit]
+        return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]

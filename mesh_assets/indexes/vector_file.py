@@ -103,7 +103,8 @@ def map_vectors(path: Path) -> VectorFile:
     """The file at `path`, mapped. FileNotFoundError where there is none, IndexDownError where it is damaged."""
     try:
         with path.open("rb") as file:
-            mapped = np.memmap(file, np.uint8, mode="r")
+            # Plain arrays: each view of numpy's own class costs some twenty times as much.
+            mapped = np.memmap(file, np.uint8, mode="r").view(np.ndarray)
         return _parsed(mapped)
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise IndexDownError(

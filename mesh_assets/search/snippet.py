@@ -23,7 +23,9 @@ def snippet(text: str, query: str, *, width: int = SNIPPET) -> str:
     Runs of white space and everything that does not print (control characters, bidirectional overrides) become one
     blank; an ellipsis stands where text was left out. Without a matching word it is the beginning.
     """
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = " ".join(text.split())
+    if not plain.isprintable():
+        plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     if len(plain) <= width:
         return plain
     wanted = {_stem(word) for word in query_words(query)}
