@@ -178,11 +178,11 @@ def write_round(
 ) -> None:
     """Publish a slice and index it, as a slice run does."""
     key = f"written.{number % WRITTEN_SLICES:06d}"
-    made = [
-        row | {"chunk_id": f"{number:016x}{at:016x}", "slice": key, "dataset": "written", "path": f"{number}/{at}.txt"}
-        for at, row in enumerate(templates)
-    ]
-    batch = CHUNKS.batch([row | {"text": f"{row['text']}\n{marker(number)} {at}"} for at, row in enumerate(made)])
+    made: list[dict[str, object]] = []
+    for at, row in enumerate(templates):
+        own = {"chunk_id": f"{number:016x}{at:016x}", "slice": key, "dataset": "written", "path": f"{number}/{at}.txt"}
+        made.append({**row, **own, "text": f"{row['text']}\n{marker(number)} {at}"})
+    batch = CHUNKS.batch(made)
     lake.publish("chunk_sets", key, Produced([batch], Outcome(), f"{number}"), version="1", run_id="readers")
     shared.published_at[number] = time.monotonic()
     shared.rounds.value = number

@@ -111,7 +111,7 @@ def peak_mb() -> float:
 
 def bm25s_process(state: Path, count: int) -> dict[str, Any]:
     """bm25s over the same texts, asked the same questions."""
-    import bm25s
+    import bm25s  # pyright: ignore[reportMissingTypeStubs]
 
     lake = Lake(state / "lake")
     keys = sorted(path.stem for path in (lake.root / "chunk_sets" / DATASET).glob("*.parquet"))
@@ -124,7 +124,7 @@ def bm25s_process(state: Path, count: int) -> dict[str, Any]:
 
     def ask(question: str) -> object:
         tokens = bm25s.tokenize([question], stopwords="en", show_progress=False)
-        return index.retrieve(tokens, k=HITS, show_progress=False)
+        return cast("object", index.retrieve(tokens, k=HITS, show_progress=False))
 
     return {"times": asdict(timed(ask, questions(lake, count + WARM))), "build_s": built, "peak_mb": peak_mb()}
 

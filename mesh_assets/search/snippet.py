@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 from mesh_assets.indexes.words import query_words
 
@@ -34,6 +35,7 @@ def snippet(text: str, query: str, *, width: int = SNIPPET) -> str:
     return _cut(plain, start, width)
 
 
+@lru_cache(maxsize=1 << 14)
 def _stem(word: str) -> str:
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -64,9 +64,9 @@ def index_all(state: Path, version: int) -> None:
         produced = Produced([batch], Outcome(total=batch.num_rows, done=batch.num_rows), f"{version}")
         lake.publish("chunk_sets", key(number), produced, version="1", run_id=f"run{version}")
         index_documents(words, key(number), lake.read("chunk_sets", key(number)).batches(DOCUMENT_COLUMNS), Outcome())
-        texts = batch.column("text").to_pylist()
-        entries = (batch.column("chunk_id").to_pylist(), ["text"] * len(texts), ENCODER.encode(texts))
-        vectors.replace_slice(key(number), ENCODER.model, [(entries[0], entries[1], entries[2].astype(np.float16))])
+        ids, texts = (cast("list[str]", batch.column(name).to_pylist()) for name in ("chunk_id", "text"))
+        entries = (ids, ["text"] * len(ids), ENCODER.encode(texts).astype(np.float16))
+        vectors.replace_slice(key(number), ENCODER.model, [entries])
 
 
 def held(state: Path, number: int) -> dict[str, Any]:
