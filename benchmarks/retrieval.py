@@ -220,7 +220,7 @@ class _Remembering:
 
 
 def ranked(question: str, mode: str, indexed: Indexed) -> list[ChunkRow]:
-    """The chunks that the product's search finds, best first."""
+    """The chunks that the product's search finds, best first; further places of a hit's text come with it."""
     result = search(
         question,
         encoder=NoEncoder() if mode == "words" else indexed.encoder,
@@ -229,7 +229,9 @@ def ranked(question: str, mode: str, indexed: Indexed) -> list[ChunkRow]:
         chunks=indexed,
         limit=HITS,
     )
-    return [indexed.chunks[hit.chunk_id] for hit in result.hits]
+    places = {(row.path, row.byte_start): row for row in indexed.chunks.values()}
+    cited = (citation for hit in result.hits for citation in (hit.citation, *hit.others))
+    return [places[citation.path, citation.byte_start] for citation in cited]
 
 
 def figures(found: Sequence[str], relevant: Collection[str]) -> tuple[float, float, float]:

@@ -146,7 +146,7 @@ class VariedInput:
         self._table = _Table()
         self.originals: list[Original] = []
         self._texts: list[tuple[str, str]] = []
-        for name, data in _default_files() if folder is None else _files_of(folder):
+        for name, data in real_files(folder):
             found = detect(data[:SAMPLE_BYTES], name, whole=len(data) <= SAMPLE_BYTES)
             if kind in (None, found.kind, found.format):
                 self.originals.append(self._tokenised(Original(name, found.kind, found.format, found.encoding), data))
@@ -289,6 +289,11 @@ def _decoded(data: bytes, encoding: str | None) -> str | None:
         return data.decode(encoding, "surrogateescape")
     except UnicodeDecodeError:
         return None
+
+
+def real_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
+    """Paths and contents of the files of `folder`, as they are; those of the default library where it is None."""
+    return _default_files() if folder is None else _files_of(folder)
 
 
 def _files_of(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -16,11 +16,13 @@ from mesh_assets.reports.prose import show_command
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.vector_index import connect_vector_index
-from mesh_assets.search.hybrid import SearchResult
 from mesh_assets.search.hybrid import search as run_search
+from mesh_assets.search.protocol import SearchHit, SearchResult
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.lake import Lake
+
+_OTHERS = 3  # further places of a text that are named
 
 
 class Kind(StrEnum):
@@ -60,9 +62,14 @@ def search(
     for note in result.notes:
         errors.print(escape(safe(note)), style="yellow", soft_wrap=True)
     if json:
-        print_json([asdict(hit) | {"citation": str(hit.citation)} for hit in result.hits])
+        print_json([_plain(hit) for hit in result.hits])
     else:
         _print_hits(result)
+
+
+def _plain(hit: SearchHit) -> dict[str, object]:
+    plain: dict[str, object] = asdict(hit)
+    return plain | {"citation": str(hit.citation), "others": [str(other) for other in hit.others]}
 
 
 def _print_hits(result: SearchResult) -> None:
@@ -75,3 +82,7 @@ def _print_hits(result: SearchResult) -> None:
         console.print(f"[bold]{rank}. {escape(safe(place))}[/] [dim]{hit.score:.2f} {escape(hit.why)}[/]")
         console.print(f"   {escape(safe(hit.snippet))}", soft_wrap=True)
         console.print(f"   [dim]{escape(show_command(hit.citation))}[/]", soft_wrap=True)
+        if hit.others:
+            shown = ", ".join(f"{c.dataset}/{c.path}:{c.line_start}" for c in hit.others[:_OTHERS])
+            more = f" and {len(hit.others) - _OTHERS} more" if len(hit.others) > _OTHERS else ""
+            console.print(f"   [dim]the same in {escape(safe(shown))}{more}[/]", soft_wrap=True)

@@ -11,8 +11,12 @@ import os
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +24,39 @@ from numpy.typing import NDArray
 from mesh_assets.atomic import replacing
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Filter, Hit, Stored
-from mesh_assets.indexes.vector_file import VectorFile, binary_codes, map_vectors, write_vectors
+from mesh_assets.indexes.vector_file import ID_BYTES, VectorFile, binary_codes, entry_bytes, map_vectors, write_vectors
 from mesh_assets.slices import SliceKey, check_dataset_key, dataset_key
 
-# Entries scored exactly: recall@10 was .997 with 200 on real MiniLM vectors; more where more are asked for.
-_CANDIDATES = 200
+# Entries scored exactly, the largest of these: recall@10 was .993 with 200 of 2,870 real MiniLM vectors; among 60
+# copies of each, at a cosine of .8 (175,000), it took 1,000 to 2,000 for .98. Scoring 1,000 costs half a millisecond.
+_CANDIDATES = 1000
 _CANDIDATES_PER_HIT = 10
+_ENTRIES_PER_CANDIDATE = 250
+# Codes that the distance of the last candidate is estimated from: with 80 of them nearer than 4,000 of a million, three
+# standard deviations more are 1.3 times as many as are wanted.
+_SAMPLE = 20_000
 # Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
 _MAPPED_FILES = 128
+# A thread is worth its start where it scans so many codes, which takes a millisecond.
+_ROWS_A_THREAD = 100_000
 # Rows whose codes are copied at a time where only some kinds are searched: 3 MiB at 384 dimensions.
 _MASK_ROWS = 1 << 16
 # Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
 _DECIMALS = 6
 _SUFFIX = ".vectors"
+# Hamming distances and rows of the entries of a slice that are nearest to a query.
+_Scan = tuple[NDArray[np.int32], NDArray[np.int64]]
 
 
 class FaissVectorIndex:
-    """A VectorIndex in the folder `root`. `run_id` names its temporary files and is unique to one writing process."""
+    """A VectorIndex in the folder `root`. `run_id` names its temporary files and is unique to one writing process.
 
-    def __init__(self, root: Path, *, run_id: str = "") -> None:
+    A query scans slices on up to `threads` threads.
+    """
+
+    def __init__(self, root: Path, *, run_id: str = "", threads: int = 1) -> None:
         self._root = root
+        self._threads = threads
         self._run_id = run_id or f"{os.getpid()}-{secrets.token_hex(4)}"
         self._mapped: OrderedDict[tuple[str, int, int, int], VectorFile] = OrderedDict()
 
@@ -114,17 +131,42 @@ class FaissVectorIndex:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
         where = where or Filter()
         self._let_go()
-        wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
+        paths = list(_vector_files(self._folder(model), where.dataset))
+        wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
         nearest = _Nearest(vector, wanted)
-        for path in _vector_files(self._folder(model), where.dataset):
+        slices: dict[str, VectorFile] = {}
+        for path in paths:
             file = self._open(path)
             if file is None or not file.rows:
                 continue
             if file.dimension != vector.size or file.model != model:
                 raise _of_another_model(path, file)
-            distances, rows = _nearest_codes(file, vector, wanted, where.kind)
-            nearest.add(path.name.removesuffix(_SUFFIX), file, distances, rows)
-        return sorted(nearest.hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+            slices[path.name.removesuffix(_SUFFIX)] = file
+            if len(slices) == _MAPPED_FILES:
+                nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
+                slices = {}
+        nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
+        return nearest.best(limit)
+
+    def _scanned(
+        self, files: list[VectorFile], vector: NDArray[np.float32], wanted: int, kind: str | None
+    ) -> list[_Scan]:
+        query = binary_codes(vector.reshape(1, -1))
+        if kind is not None and any(file.kinds != (kind,) for file in files):
+            return self._each(files, partial(_nearest_of_kind, query=query, wanted=wanted, kind=kind))
+        radius = _radius(files, query, wanted)
+        while True:
+            scans = self._each(files, partial(_within, query=query, radius=radius))
+            if radius > 8 * query.size or sum(len(rows) for _, rows in scans) >= wanted:
+                return scans
+            radius += query.size  # the estimate was too low: an eighth of all bits more, until there are enough
+
+    def _each(self, files: list[VectorFile], scan: Callable[[VectorFile], _Scan]) -> list[_Scan]:
+        threads = min(self._threads, len(files), sum(file.rows for file in files) // _ROWS_A_THREAD)
+        if threads < 2:
+            return [scan(file) for file in files]
+        with ThreadPoolExecutor(threads) as pool:  # of this query only: a pool does not outlive a fork
+            return list(pool.map(scan, files))
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
         """See the Protocol. Reads the ids of each slice of a hit once for each of its hits: for few hits only."""
@@ -152,10 +194,10 @@ class FaissVectorIndex:
             try:
                 stat = Path(key[0]).stat()
             except OSError:
-                del self._mapped[key]
+                self._mapped.pop(key, None)
                 continue
             if key[1:] != (stat.st_ino, stat.st_mtime_ns, stat.st_size):
-                del self._mapped[key]
+                self._mapped.pop(key, None)
 
     def _open(self, path: Path) -> VectorFile | None:
         """The mapped file, or None where it went away since it was listed."""
@@ -211,13 +253,45 @@ def _rows_of(file: VectorFile, chunk_id: str) -> NDArray[np.int64]:
     return rows[halves[rows, 1] == second]
 
 
-def _nearest_codes(
-    file: VectorFile, vector: NDArray[np.float32], wanted: int, kind: str | None
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _entries(paths: Sequence[Path], dimension: int) -> int:
+    """About how many entries these files hold, by their sizes; one that went away meanwhile holds none."""
+    held = 0
+    for path in paths:
+        with suppress(OSError):
+            held += path.stat().st_size
+    return held // entry_bytes(dimension)
+
+
+def _radius(files: Sequence[VectorFile], query: NDArray[np.uint8], wanted: int) -> int:
+    """A Hamming distance that most likely is beyond those of the nearest `wanted` entries, and of few more."""
+    rows = sum(file.rows for file in files)
+    if rows < 4 * wanted:
+        return 8 * query.size + 1
+    sample = np.concatenate([file.codes[:: max(1, rows // _SAMPLE)] for file in files])
+    distances = np.bitwise_count(sample ^ query).sum(axis=1, dtype=np.int32)
+    expected = wanted * len(sample) / rows
+    place = min(int(expected + 3 * expected**0.5) + 2, len(sample) - 1)
+    return int(np.partition(distances, place)[place]) + 1
+
+
+def _within(file: VectorFile, query: NDArray[np.uint8], radius: int) -> _Scan:
+    """Distances and rows of the codes nearer to the query's than `radius`; unlike a search for k, as fast for any."""
+    import faiss
+
+    # One query is scanned by one thread anyway; others would only spin, for seconds where the cores are busy.
+    faiss.omp_set_num_threads(1)
+    found = faiss.RangeSearchResult(1)
+    scan = cast("Callable[..., None]", faiss.hamming_range_search)  # pyright: ignore[reportAttributeAccessIssue]
+    scan(faiss.swig_ptr(query), faiss.swig_ptr(file.codes), 1, file.rows, radius, query.size, found)
+    count = int(faiss.rev_swig_ptr(found.lims, 2)[1])
+    if not count:
+        return np.empty(0, np.int32), np.empty(0, np.int64)
+    # Copies: what the result holds goes with it.
+    return faiss.rev_swig_ptr(found.distances, count).astype(np.int32), faiss.rev_swig_ptr(found.labels, count).copy()
+
+
+def _nearest_of_kind(file: VectorFile, query: NDArray[np.uint8], wanted: int, kind: str) -> _Scan:
     """Hamming distances and rows of the entries of `kind` whose codes are nearest to the query's, at least `wanted`."""
-    query = binary_codes(vector.reshape(1, -1))
-    if kind is None or file.kinds == (kind,):
-        return _scan(query, file.codes, wanted)
     distances, rows = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     code = file.kinds.index(kind) if kind in file.kinds else None
     for start in range(0, file.rows if code is not None else 0, _MASK_ROWS):
@@ -229,45 +303,53 @@ def _nearest_codes(
     return np.concatenate(distances), np.concatenate(rows)
 
 
-def _scan(
-    query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _scan(query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int) -> _Scan:
     import faiss
 
-    # One query is scanned by one thread anyway; others would only spin, for seconds where the cores are busy.
     faiss.omp_set_num_threads(1)
-    distances, rows = faiss.knn_hamming(query, codes, min(wanted, len(codes)))
+    # Counting the distances, as there are few different ones, beats a heap.
+    distances, rows = faiss.knn_hamming(query, codes, min(wanted, len(codes)), variant="mc")
     return distances[0], rows[0]
 
 
 class _Nearest:
     """The `wanted` entries over all slices whose codes are nearest to the query's, scored exactly.
 
-    An entry is scored when it gets in, so that its file need not stay mapped: with n slices that reads about
-    `wanted` * (1 + ln n) vectors, not `wanted` * n, and ends with the same entries as looking at all codes at once.
+    Entries of as many slices as are mapped at once are compared before they are scored; what got in then needs no
+    mapped file any more. It ends with the same entries as looking at all codes at once.
     """
 
     def __init__(self, vector: NDArray[np.float32], wanted: int) -> None:
         self._vector = vector
         self._wanted = wanted
+        self._slices: list[str] = []
         self._distances = np.empty(0, np.int32)
-        self.hits: list[Hit] = []
+        self._of_slice = np.empty(0, np.int64)
+        self._ids = np.empty((0, ID_BYTES), np.uint8)
+        self._scores = np.empty(0, np.float32)
 
-    def add(self, slice_key: str, file: VectorFile, distances: NDArray[np.int32], rows: NDArray[np.int64]) -> None:
-        """Let in those `rows` of `file` that are nearer than what is there; the first come stays among equals."""
-        if len(self.hits) == self._wanted:
-            nearer = distances < self._distances[-1]
-            distances, rows = distances[nearer], rows[nearer]
-        if not rows.size:
-            return
-        hits = self.hits + self._scored(slice_key, file, rows)
-        distances = np.concatenate([self._distances, distances])
-        order = np.argsort(distances, kind="stable")[: self._wanted]
-        self._distances = distances[order]
-        self.hits = [hits[i] for i in order]
+    def add(self, slices: Mapping[str, VectorFile], scans: Sequence[_Scan]) -> None:
+        """Let in what the scans of `slices` found nearer than what is there; the first come stays among equals."""
+        distances = np.concatenate([self._distances, *(near for near, _ in scans)])
+        # In the order of the slices, so that the first come stays first.
+        chosen = np.sort(np.argsort(distances, kind="stable")[: self._wanted])
+        start = len(self._distances)
+        kept = chosen[chosen < start]
+        of_slice, ids, scores = [self._of_slice[kept]], [self._ids[kept]], [self._scores[kept]]
+        for (slice_key, file), (_, rows) in zip(slices.items(), scans, strict=True):
+            mine = rows[chosen[(start <= chosen) & (chosen < start + len(rows))] - start]
+            of_slice.append(np.full(len(mine), len(self._slices)))
+            ids.append(file.ids[mine])
+            scores.append(file.vectors[mine].astype(np.float32) @ self._vector)
+            self._slices.append(slice_key)
+            start += len(rows)
+        self._distances = distances[chosen]
+        self._of_slice, self._ids, self._scores = np.concatenate(of_slice), np.concatenate(ids), np.concatenate(scores)
 
-    def _scored(self, slice_key: str, file: VectorFile, rows: NDArray[np.int64]) -> list[Hit]:
-        scores = file.vectors[rows].astype(np.float32) @ self._vector
+    def best(self, limit: int) -> list[Hit]:
+        """The `limit` most similar ones, ties by chunk id."""
         # A vector that is no number is similar to nothing.
-        rounded = np.round(np.nan_to_num(scores, nan=-1.0), _DECIMALS)
-        return [Hit(i.tobytes().hex(), slice_key, float(s)) for i, s in zip(file.ids[rows], rounded, strict=True)]
+        scores = np.round(np.nan_to_num(self._scores, nan=-1.0), _DECIMALS)
+        halves = self._ids.view(">u8")
+        order = np.lexsort((halves[:, 1], halves[:, 0], -scores))[:limit]
+        return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]

@@ -14,7 +14,8 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,6 +54,9 @@ _FURTHER_FORM = 0.375
 _MOST_WORDS = 64
 # Entries looked at to order those that tie at the end of a result by their ids.
 _MOST_TIES = 4096
+# Words whose forms and frequencies a process remembers; ten MB at most.
+_REMEMBERED = 1 << 14
+_META = "meta.json"  # which each commit replaces
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0  # seconds between two tries for the writer's place
 
 
@@ -62,6 +66,7 @@ class TantivyFulltextIndex:
     def __init__(self, root: Path, *, lock_wait_seconds: float = 60) -> None:
         self._folder = root / _FORMAT
         self._lock_wait_seconds = lock_wait_seconds
+        self._commit: _Commit | None = None
 
     @property
     def engine(self) -> str:
@@ -163,21 +168,33 @@ class TantivyFulltextIndex:
 
     def search(self, query: str, *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. A query is read up to 64 distinct words; each weighs as often as it is repeated."""
-        import tantivy
-
-        if limit < 1 or not self._folder.is_dir():
+        if limit < 1:
             return []
         with _engine_errors(self._folder):
-            index = tantivy.Index.open(str(self._folder))
-            searcher = index.searcher()
-            words = _words(query, searcher)
-            if not words:
+            commit = self._last_commit()
+            words = _words(query, commit) if commit is not None else []
+            if commit is None or not words:
                 return []
-            hits = _hits(
-                searcher, _query(index.schema, words, _limits(index.schema, searcher, where or Filter())), limit
-            )
+            limits = _limits(commit.schema, commit.searcher, where or Filter())
+            hits = _hits(commit.searcher, _query(commit.schema, words, limits), limit)
             whole = sum(word.count * word.weight for word in words)
         return [Hit(hit.chunk_id, hit.slice, hit.score / whole) for hit in hits]
+
+    def _last_commit(self) -> _Commit | None:
+        """What was committed last; None where there is no index. The files of an earlier commit are let go."""
+        import tantivy
+
+        try:
+            stat = (self._folder / _META).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._commit = None
+            return None
+        identity = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        commit = self._commit
+        if commit is None or commit.identity != identity:
+            index = tantivy.Index.open(str(self._folder))
+            commit = self._commit = _Commit(identity, index.schema, index.searcher())
+        return commit
 
     @contextmanager
     def _writer(self) -> Generator[tantivy.IndexWriter]:
@@ -282,9 +299,9 @@ def _schema() -> tantivy.Schema:
     builder.add_bytes_field("chunk_id", stored=True, indexed=False)
     builder.add_text_field("slice", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
-    for field in ("text", "path"):
+    for name in ("text", "path"):
         # Without positions the index is half as large; no query asks for phrases.
-        builder.add_text_field(field, tokenizer_name=_PLAIN, index_option="freq")
+        builder.add_text_field(name, tokenizer_name=_PLAIN, index_option="freq")
     return builder.build()
 
 
@@ -298,6 +315,27 @@ def _analyzer(*, stemmed: bool) -> tantivy.TextAnalyzer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Commit:
+    """The index as one commit left it, open: opening it takes longer than most queries.
+
+    `holding` remembers how many entries hold a word. Words of queries are few, beside what is mapped of the index.
+    """
+
+    identity: tuple[int, int, int]
+    schema: tantivy.Schema
+    searcher: tantivy.Searcher
+    holding: dict[str, int] = field(default_factory=dict[str, int])
+
+    def entries_with(self, word: str) -> int:
+        """Entries whose text holds `word`; replaced ones count, too, until their segment is merged."""
+        if word not in self.holding:
+            if len(self.holding) >= _REMEMBERED:
+                self.holding.clear()
+            self.holding[word] = self.searcher.doc_freq("text", word)
+        return self.holding[word]
+
+
+@dataclass(frozen=True, slots=True)
 class _Word:
     """A word of a query: as it is asked for, with its weight, and the forms that texts hold, with theirs."""
 
@@ -307,7 +345,7 @@ class _Word:
     forms: dict[str, float]
 
 
-def _words(query: str, searcher: tantivy.Searcher) -> list[_Word]:
+def _words(query: str, commit: _Commit) -> list[_Word]:
     """The words of a query, those of one stem as one, with the inverse document frequency that BM25 gives them."""
     text = " ".join(query_words(query))
     stemmed = _analyzer(stemmed=True).analyze
@@ -315,14 +353,17 @@ def _words(query: str, searcher: tantivy.Searcher) -> list[_Word]:
     for stem, term in zip(stemmed(text), _analyzer(stemmed=False).analyze(text), strict=True):
         if stem in asked or len(asked) < _MOST_WORDS:
             asked.setdefault(stem, Counter())[term] += 1
-    forms = forms_of(asked, stemmed)
-    return [_word(terms, forms.get(stem, frozenset()), searcher) for stem, terms in asked.items()]
+    return [_word(terms, _forms(stem), commit) for stem, terms in asked.items()]
 
 
-def _word(asked: Counter[str], forms: frozenset[str], searcher: tantivy.Searcher) -> _Word:
-    # These count replaced entries too, until their segment is merged.
-    holding = {form: searcher.doc_freq("text", form) for form in sorted(forms.union(asked))}
-    entries = searcher.num_docs
+@lru_cache(maxsize=_REMEMBERED)
+def _forms(stem: str) -> frozenset[str]:
+    return forms_of([stem], _analyzer(stemmed=True).analyze).get(stem, frozenset())
+
+
+def _word(asked: Counter[str], forms: frozenset[str], commit: _Commit) -> _Word:
+    holding = {form: commit.entries_with(form) for form in sorted(forms.union(asked))}
+    entries = commit.searcher.num_docs
     weight = _rarity(entries, sum(holding.values()))
     # A form is worth what the word is, however rare the form is.
     held = {form: weight / _rarity(entries, number) for form, number in holding.items() if number}

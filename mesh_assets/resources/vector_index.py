@@ -4,12 +4,13 @@ import dagster as dg
 
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.protocol import VectorIndex
+from mesh_assets.machine import cores
 from mesh_assets.settings import Settings
 
 
 def connect_vector_index(settings: Settings, *, run_id: str = "") -> VectorIndex:
     """FAISS over binary codes. Its temporary files carry the run id."""
-    return FaissVectorIndex(settings.state / "indexes" / "vectors", run_id=run_id)
+    return FaissVectorIndex(settings.state / "indexes" / "vectors", run_id=run_id, threads=cores(settings))
 
 
 def vector_index_resource(settings: Settings) -> dg.ResourceDefinition:

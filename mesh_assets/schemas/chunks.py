@@ -18,6 +18,7 @@ CHUNKS = Table(
     name="chunks",
     grain="one chunk",
     key=("chunk_id",),
+    by_row=True,
     columns=(
         Column("chunk_id", pa.string(), "32 hex digits: dataset, path, extent, content, ordinal among equals."),
         Column("dataset", pa.string(), "Key of the dataset."),

@@ -23,12 +23,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the lake: `grain` says what a row is, `key` names the columns that identify it."""
+    """A table of the lake: `grain` says what a row is, `key` names the columns that identify it.
+
+    Of one that is read `by_row` a few rows are asked for at a time, so it is stored in small row groups.
+    """
 
     name: str
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    by_row: bool = False
 
     @property
     def schema(self) -> pa.Schema:

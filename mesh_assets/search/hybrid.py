@@ -6,6 +6,7 @@ Indexes, encoder and lake come as Protocols. An index that is down costs its hal
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.protocol import Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.words import MAX_QUERY, encodable
 from mesh_assets.schemas.citations import Citation
+from mesh_assets.search.alike import Alike
 from mesh_assets.search.protocol import ChunkRow, ChunkStore, SearchHit, SearchResult
 from mesh_assets.search.snippet import snippet
 from mesh_assets.slices import dataset_key
@@ -58,8 +60,9 @@ def search(
     Scores of each list are scaled to 0..1 and averaged; a chunk that a list lacks has 0 there. Words that answer little
     of the query weigh less. Then the query moves towards what was found first by both, and its meaning is asked for
     once more: pseudo-relevance feedback among vectors (Li et al. 2021, after Rocchio 1971). Words alone and meaning
-    alone are asked once: their first entries are more often wrong. Chunks that an index still holds but
-    the lake does not are left out, and later ones move up. `where` may call a dataset by its folder or by its key.
+    alone are asked once: their first entries are more often wrong. Chunks that an index still holds but the lake does
+    not are left out, chunks of nearly the same text become one hit with the other places, and later ones move up.
+    `where` may call a dataset by its folder or by its key.
     """
     text = encodable(query[:MAX_QUERY]).strip()
     if not text or limit < 1:
@@ -69,8 +72,12 @@ def search(
     depth = max(_DEPTH, limit)
     notes: list[str] = []
     meaning = _Meaning(text, encoder, vectors, depth, where)
-    by_words = _asked(lambda: words.search(text, limit=depth, where=where), "words", notes)
-    by_meaning = _asked(lambda: meaning.hits(notes), "meaning", notes)
+    of_meaning: list[str] = []
+    with ThreadPoolExecutor(1) as beside:  # the engines compute without holding up each other
+        asking = beside.submit(_asked, lambda: words.search(text, limit=depth, where=where), "words", notes)
+        by_meaning = _asked(lambda: meaning.hits(of_meaning), "meaning", of_meaning)
+        by_words = asking.result()
+    notes += of_meaning
     ranked = _fused(by_words, by_meaning)
     if by_words and by_meaning:
         nearer = _asked(lambda: meaning.hits_like(ranked[:_FEEDBACK]), "what the first hits mean", notes)
@@ -166,8 +173,8 @@ def _scaled(hits: list[Hit]) -> list[float]:
 
 
 def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int) -> list[SearchHit]:
-    """The first `limit` of `ranked` that the lake still has, fetched `limit` at a time."""
-    hits: list[SearchHit] = []
+    """The first `limit` texts of `ranked` that the lake still has, fetched `limit` at a time."""
+    alike, first, others = Alike(), list[tuple[_Found, ChunkRow]](), list[list[ChunkRow]]()
     for start in range(0, len(ranked), limit):
         wave = ranked[start : start + limit]
         wanted: dict[str, list[str]] = {}
@@ -175,13 +182,21 @@ def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int) ->
             for slice_key in sorted(entry.slices):
                 wanted.setdefault(slice_key, []).append(entry.chunk_id)
         rows = chunks.fetch(wanted)
-        hits += [_hit(entry, rows[entry.chunk_id], query) for entry in wave if entry.chunk_id in rows]
-        if len(hits) >= limit:
+        for entry in wave:
+            if (row := rows.get(entry.chunk_id)) is None:
+                continue
+            place = alike.place(row.text)
+            if place < len(first):
+                others[place].append(row)
+            else:
+                first.append((entry, row))
+                others.append([])
+        if len(first) >= limit:
             break
-    return hits[:limit]
+    return [_hit(*found, again, query) for found, again in zip(first[:limit], others, strict=False)]
 
 
-def _hit(entry: _Found, row: ChunkRow, query: str) -> SearchHit:
+def _hit(entry: _Found, row: ChunkRow, again: list[ChunkRow], query: str) -> SearchHit:
     shown = snippet(row.text, query)
     return SearchHit(
         score=entry.score,
@@ -193,19 +208,24 @@ def _hit(entry: _Found, row: ChunkRow, query: str) -> SearchHit:
         symbol=row.symbol,
         line_start=row.line_start,
         line_stop=row.line_stop,
-        citation=Citation(
-            dataset=row.dataset,
-            path=row.path,
-            byte_start=row.byte_start,
-            byte_stop=row.byte_stop,
-            source_hash=row.source_hash,
-            line_start=row.line_start,
-            quote=shown,
-            place=row.place,
-        ),
+        citation=_citation(row, shown),
         snippet=shown,
         words_rank=entry.words_rank,
         meaning_rank=entry.meaning_rank,
         time_start=row.time_start,
         time_stop=row.time_stop,
+        others=tuple(_citation(other, shown) for other in again),
+    )
+
+
+def _citation(row: ChunkRow, quote: str) -> Citation:
+    return Citation(
+        dataset=row.dataset,
+        path=row.path,
+        byte_start=row.byte_start,
+        byte_stop=row.byte_stop,
+        source_hash=row.source_hash,
+        line_start=row.line_start,
+        quote=quote,
+        place=row.place,
     )

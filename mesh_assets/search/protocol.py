@@ -44,7 +44,8 @@ class SearchHit:
     """One chunk that answers a query. `score` lies in 0..1 and is comparable within one query only.
 
     `snippet` is plain text of at most about 240 characters, also the citation's quote. The ranks count from 1 and say
-    at which place the words and the meaning of the query found it; None where they did not.
+    at which place the words and the meaning of the query found it; None where they did not. `others` are the further
+    places of nearly the same text, as far as they were met before the answer was full.
     """
 
     score: float
@@ -62,6 +63,7 @@ class SearchHit:
     meaning_rank: int | None
     time_start: datetime | None = None
     time_stop: datetime | None = None
+    others: tuple[Citation, ...] = ()
 
     @property
     def why(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 from mesh_assets.indexes.words import query_words
 
@@ -23,7 +24,9 @@ def snippet(text: str, query: str, *, width: int = SNIPPET) -> str:
     Runs of white space and everything that does not print (control characters, bidirectional overrides) become one
     blank; an ellipsis stands where text was left out. Without a matching word it is the beginning.
     """
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = " ".join(text.split())
+    if not plain.isprintable():
+        plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     if len(plain) <= width:
         return plain
     wanted = {_stem(word) for word in query_words(query)}
@@ -32,6 +35,7 @@ def snippet(text: str, query: str, *, width: int = SNIPPET) -> str:
     return _cut(plain, start, width)
 
 
+@lru_cache(maxsize=1 << 14)
 def _stem(word: str) -> str:
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:

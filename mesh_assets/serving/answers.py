@@ -41,7 +41,7 @@ _SLICE_PAGE = "/assets/slice_reports?view=partitions&partition="
 
 @dataclass(frozen=True, slots=True)
 class FoundHit:
-    """One hit: where it is, why it was found, and how it is opened."""
+    """One hit: where it is, why it was found, how it is opened, and where else nearly the same text lies."""
 
     chunk_id: str
     slice: str
@@ -56,6 +56,7 @@ class FoundHit:
     citation: str
     time: datetime | None
     asset_url: str
+    others: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class Answers:
             citation=str(hit.citation),
             time=hit.time_start,
             asset_url=f"http://127.0.0.1:{self._settings.port}{_SLICE_PAGE}{quote(hit.slice)}",
+            others=[f"{c.dataset}/{c.path}:{c.line_start}" for c in hit.others],
         )
 
     def around(self, chunk_id: str, slice_key: str) -> Around:

@@ -1,35 +1,131 @@
-"""Chunks by id, for search: the indexes know ids, the lake knows the texts."""
+"""Chunks by id, for search: the indexes know ids, the lake knows the texts.
+
+A slice's table is opened once and its ids are remembered as numbers, so that a query reads the row groups of its hits
+and nothing else. An open table stays what it was: one that is replaced meanwhile is opened anew by the next query.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Lock
+from typing import cast
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from mesh_assets.errors import CorruptTableError
 from mesh_assets.search.protocol import ChunkRow
-from mesh_assets.storage.lake import Lake, LakeTable
+from mesh_assets.storage.lake import Lake, LakeTable, opened
 
 _COLUMNS = [field.name for field in fields(ChunkRow)]
+# Each holds a descriptor, its footer (about 1 MB for 50,000 chunks) and 12 bytes a chunk; a process may have 256
+# descriptors (macOS) by default, and the vector index holds up to half of these.
+_OPEN_TABLES = 64
+_CHUNK_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LakeChunks:
-    """Fetches rows of `chunk_sets` from the lake."""
+    """Fetches rows of `chunk_sets` from the lake, for any number of threads."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._lock = Lock()
+        self._tables: OrderedDict[Path, _Table] = OrderedDict()
 
     def fetch(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, ChunkRow]:
-        """Rows by chunk id, for slice keys with their ids. An id that the lake no longer has is left out."""
+        """Rows by chunk id, for slice keys with their ids. An id that the lake no longer has is left out.
+
+        CorruptTableError where a table cannot be read.
+        """
         found: dict[str, ChunkRow] = {}
-        for slice_key, ids in wanted.items():
-            path = self._lake.path("chunk_sets", slice_key)
-            if path.exists():
-                chosen = pads.field("chunk_id").isin(pa.array(list(ids), pa.string()))
-                for row in pads.dataset(path).to_table(columns=_COLUMNS, filter=chosen).to_pylist():
-                    found[row["chunk_id"]] = ChunkRow(**row)
+        with self._lock:
+            self._let_go()
+            for slice_key, ids in wanted.items():
+                path = self._lake.path("chunk_sets", slice_key)
+                try:
+                    table = self._table(path)
+                    found |= {row.chunk_id: row for row in table.rows(ids)} if table is not None else {}
+                except (OSError, ValueError, pa.ArrowException) as error:
+                    self._tables.pop(path, None)
+                    raise CorruptTableError(
+                        f"{path} cannot be read: {error}", remedy="Delete it and materialize its partition again."
+                    ) from error
         return found
+
+    def _let_go(self) -> None:
+        """Close tables that were replaced or deleted: what is open stays on the disk."""
+        for path, table in list(self._tables.items()):
+            if table.identity is None or _identity(path) != table.identity:
+                self._tables.pop(path).file.close()
+
+    def _table(self, path: Path) -> _Table | None:
+        table = self._tables.pop(path, None) or _open(path)
+        if table is not None:
+            self._tables[path] = table
+            if len(self._tables) > _OPEN_TABLES:
+                self._tables.popitem(last=False)[1].file.close()
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """An open table: `halves` are the first halves of its ids, sorted, `order` their rows, `starts` of row groups."""
+
+    file: pq.ParquetFile
+    identity: tuple[int, int, int] | None
+    halves: NDArray[np.uint64]
+    order: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    def rows(self, ids: Sequence[str]) -> Iterator[ChunkRow]:
+        """The rows of those `ids` that are here."""
+        asked = {chunk_id for chunk_id in ids if _CHUNK_ID.fullmatch(chunk_id)}
+        wanted = np.unique(_halves("".join(asked)))
+        spans = zip(np.searchsorted(self.halves, wanted), np.searchsorted(self.halves, wanted, "right"), strict=True)
+        rows = np.sort(np.concatenate([self.order[:0], *(self.order[start:stop] for start, stop in spans)]))
+        groups = np.searchsorted(self.starts, rows, "right") - 1
+        for group in np.unique(groups).tolist():
+            table = self.file.read_row_group(group, columns=_COLUMNS, use_threads=False)
+            for row in table.take(rows[groups == group] - self.starts[group]).to_pylist():
+                if row["chunk_id"] in asked:
+                    yield ChunkRow(**row)
+
+
+def _open(path: Path) -> _Table | None:
+    """The table at `path`, or None where there is none."""
+    try:
+        identity = _identity(path)
+        file = opened(path)
+    except FileNotFoundError:
+        return None
+    if identity != _identity(path):
+        # Replaced between the two: the identity of neither is known, so it is not kept beyond this query.
+        identity = None
+    metadata = file.metadata
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    ids = file.read(["chunk_id"], use_threads=False).column("chunk_id").combine_chunks()
+    halves = _halves("".join(cast("list[str]", ids.to_pylist())))
+    order = np.argsort(halves).astype(np.int32)
+    return _Table(file, identity, halves[order], order, np.cumsum([0, *sizes])[:-1])
+
+
+def _halves(ids: str) -> NDArray[np.uint64]:
+    # Half of an id hardly ever stands for two; which of them it is, the row itself says.
+    return np.frombuffer(bytes.fromhex(ids), np.uint64)[::2]
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def formats_of(sources: LakeTable) -> set[tuple[str, str]]:

@@ -245,3 +245,28 @@ def test_however_entries_are_divided_into_slices_the_same_are_found(tmp_path: Pa
     for query in vectors(5, seed=1):
         whole, divided = (found(FaissVectorIndex(tmp_path / size), query, kind="text") for size in ("3000", "100"))
         assert whole == divided
+
+
+@pytest.mark.parametrize("of_kind", [False, True])
+@pytest.mark.parametrize("sample", [1, 64])
+def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int, of_kind: bool
+) -> None:
+    monkeypatch.setattr(faiss_codes, "_CANDIDATES", 40)
+    # The nearest ones lie together at the end, where a sample hardly sees them.
+    near = unit(vectors(1, seed=1) + 0.05 * vectors(300, seed=2))
+    values = np.concatenate([vectors(4000), near]).astype(np.float16)
+    for part, start in enumerate(range(0, 4300, 430)):
+        rows = slice(start, start + 430)
+        FaissVectorIndex(tmp_path).replace_slice(f"a.{part:06d}", MODEL, [batch(values[rows], start)])
+    query = vectors(1, seed=1)[0]
+
+    def ask(index: FaissVectorIndex) -> list[str]:
+        return found(index, query, kind="text") if of_kind else found(index, query)
+
+    usual = ask(FaissVectorIndex(tmp_path))
+    assert len(usual) == 10
+    assert set(usual) <= set(ids(300, 4000))
+    monkeypatch.setattr(faiss_codes, "_SAMPLE", sample)
+    monkeypatch.setattr(faiss_codes, "_ROWS_A_THREAD", 1)
+    assert ask(FaissVectorIndex(tmp_path, threads=3)) == usual

@@ -14,6 +14,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
+from mesh_assets.embeddings.no_encoder import NoEncoder
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.sentence_encoder import DEFAULT_MODEL, SentenceEncoder
 from mesh_assets.errors import IndexDownError, ModelError
@@ -196,8 +197,21 @@ def test_a_chunk_that_moved_to_another_slice_is_shown_once(mesh: Mesh) -> None:
 
 
 def test_equal_chunks_come_in_the_order_of_their_ids(mesh: Mesh) -> None:
-    ids = mesh.add("a.000001", {f"x{i}": "same fish" for i in range(30)})
+    # Those at the end are as near and as long, and no two of them say the same.
+    ids = mesh.add("a.000001", {f"x{i}": f"fish {i:02d}" for i in range(30)})
+    mesh.encoder = NoEncoder()
     assert [hit.chunk_id for hit in mesh.ask("fish", limit=30).hits] == sorted(ids)
+
+
+def test_one_passage_in_many_files_is_one_hit_with_the_other_places(mesh: Mesh) -> None:
+    passage = "The coolant pump seized because its bearing ran dry, and nobody had looked at it for a year."
+    ids = mesh.add("a.000001", {f"copy{i}.txt": passage if i % 2 else f"  {passage.upper()}\n" for i in range(6)})
+    other = mesh.add("b.000001", {"other.txt": "A pump for the garden."})
+    hits = mesh.ask("coolant pump", limit=3).hits
+    assert [hit.chunk_id for hit in hits] == [min(ids), *other]
+    assert {place.path for place in hits[0].others} | {hits[0].path} == {f"copy{i}.txt" for i in range(6)}
+    assert len(hits[0].others) == 5
+    assert not hits[1].others
 
 
 def test_nothing_is_found_where_nothing_is_asked_or_indexed(mesh: Mesh) -> None:
@@ -312,7 +326,7 @@ def test_a_changed_model_is_named_until_something_was_embedded_with_it(
     changed = Mesh(FakeEncoder(32), mesh.vectors, mesh.words, mesh.lake)
     assert changed.ask("fish").notes == []
     mesh.add("a.000001", {"f": "fish"})
-    mesh.add("b.000001", {"g": "fish"})
+    mesh.add("b.000001", {"g": "fish soup"})
     result = changed.ask("fish")
     assert [hit.why for hit in result.hits] == ["words #1", "words #2"]
     (note,) = result.notes

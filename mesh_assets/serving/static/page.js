@@ -107,6 +107,10 @@ function entry(hit) {
   const why = element("div", `${hit.why}${hit.time ? ` · ${hit.time.slice(0, 19).replace("T", " ")}` : ""} · `, { class: "why" });
   why.append(element("a", `slice ${hit.slice}`, { href: hit.asset_url, target: "_blank", rel: "noopener" }));
   item.append(why);
+  if (hit.others.length) {
+    const more = hit.others.length > 3 ? ` and ${hit.others.length - 3} more` : "";
+    item.append(element("div", `the same in ${hit.others.slice(0, 3).join(", ")}${more}`, { class: "why" }));
+  }
   const open = () => around(hit.chunk_id, hit, item);
   item.addEventListener("click", (event) => event.target.tagName === "A" || open());
   item.addEventListener("keydown", (event) => {
