@@ -14,6 +14,7 @@
     ├── BudgetError            money that is not there for a call, or a price that is not known
     ├── LedgerError            the record of money that cannot be read or written
     ├── RoutingError           records or candidates that no choice of a node can be made from
+    ├── CalibrationError       verdicts or signals that no confidence can be made from
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -127,6 +128,10 @@ class LedgerError(MeshError):
 
 class RoutingError(MeshError):
     """Records or candidates do not fit together, so no node can be chosen by them."""
+
+
+class CalibrationError(MeshError):
+    """Verdicts, signals or a kept calibration do not fit together, so no confidence can be made from them."""
 
 
 class IndexDownError(MeshError):
