@@ -48,6 +48,10 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
+def places(rows: Rows) -> list[int]:
+    return [int(row) for row in rows]
+
+
 @dataclass(frozen=True)
 class Questions:
     """Recorded questions: `right` is whether the direct and the deep answer are, shape (questions, 2)."""
@@ -66,12 +70,14 @@ class Questions:
         """What is learned from: the answer shown is the direct one, also where the deep one is judged."""
         return [
             Verdict(self.questions[i], self.direct[i], self.signals[i], bool(self.right[i, column]))
-            for i in rows.tolist()
+            for i in places(rows)
         ]
 
     def predict(self, model: FittedConfidence, rows: Rows) -> Floats:
-        places = rows.tolist()
-        return model.probabilities(*([of[i] for i in places] for of in (self.questions, self.direct, self.signals)))
+        chosen = places(rows)
+        return model.probabilities(
+            [self.questions[i] for i in chosen], [self.direct[i] for i in chosen], [self.signals[i] for i in chosen]
+        )
 
     def of_tasks(self, chosen: Sequence[str]) -> Rows:
         return np.array([i for i, task in enumerate(self.tasks) if task in chosen], dtype=np.int64)
@@ -166,7 +172,7 @@ def split(data: Questions, learned: Rows, held: Rows, group: Callable[[Rows], ND
         fallback=float(np.where(goes, deep_or_direct, right[:, 0]).mean()),
         curve=np.array([gained[round(share * len(held))] - share * gained[-1] for share in BUDGETS]),
         stated=stated,
-        plain=np.array([1.0 - complexity(data.questions[i]) for i in held.tolist()]),
+        plain=np.array([1.0 - complexity(data.questions[i]) for i in places(held)]),
         right=right[:, 0],
     )
 
@@ -185,7 +191,7 @@ def unseen_split(data: Questions, seed: int) -> Split:
         data,
         data.of_tasks(names[left:]),
         data.of_tasks(names[:left]),
-        lambda rows: np.array([place[data.tasks[i]] for i in rows.tolist()]),
+        lambda rows: np.array([place[data.tasks[i]] for i in places(rows)]),
     )
 
 
@@ -257,7 +263,7 @@ def game24(folder: Path) -> None:
 
 
 def human_eval(folder: Path) -> None:
-    """Prints plain answers and reflexion on HumanEval, by the recorded verdicts of the tests, and what reflexion broke."""
+    """Prints plain answers and reflexion on HumanEval, as their tests said, and what reflexion broke."""
     paths = [next(iter(sorted(folder.rglob(f"humaneval*{way}.jsonl"))), None) for way in ("simple", "reflexion")]
     if paths[0] is None or paths[1] is None:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -71,8 +71,7 @@ class FittedConfidence:
     base: float
     slope: float
     shift: float
-
-    is_calibrated = True
+    form: int = FORM
 
     @property
     def version(self) -> str:
@@ -98,30 +97,22 @@ class FittedConfidence:
 
     def to_json(self) -> str:
         """All of it, the same text for the same numbers."""
-        return json.dumps({"form": FORM} | asdict(self), sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> FittedConfidence:
         """What `to_json` wrote. CalibrationError where it is none of this form."""
         remedy = "Fit it again from the verdicts."
+        adapter = cast("Any", import_module("pydantic")).TypeAdapter(cls)
         try:
-            said = cast("dict[str, Any]", json.loads(text))
-            form = said.pop("form")
-            if form != FORM:
-                raise CalibrationError(f"The calibration has form {form}, and {FORM} is read.", remedy=remedy)
-            names = {field.name for field in fields(cls)}
-            made = cls(
-                **{
-                    name: tuple(value) if isinstance(value, list) else value
-                    for name, value in said.items()
-                    if name in names
-                }
-            )
-            sizes = (len(made.means), len(made.spreads), len(made.weights) - 2 * _BUCKETS)
-            numbers = np.array([*made.weights, *made.rarity, made.base, made.slope, made.shift], dtype=np.float64)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            made = cast("FittedConfidence", adapter.validate_json(text))
+        except ValueError as error:
             raise CalibrationError(f"This is no calibration: {error}.", remedy=remedy) from error
-        if set(sizes) != {len(made.names)} or len(made.rarity) != _BUCKETS or not np.isfinite(numbers).all():
+        if made.form != FORM:
+            raise CalibrationError(f"The calibration has form {made.form}, and {FORM} is read.", remedy=remedy)
+        sizes = {len(made.means), len(made.spreads), len(made.weights) - 2 * _BUCKETS}
+        numbers = np.array([*made.weights, *made.rarity, *made.means, *made.spreads, made.base, made.slope, made.shift])
+        if sizes != {len(made.names)} or len(made.rarity) != _BUCKETS or not bool(np.isfinite(numbers).all()):
             raise CalibrationError("The calibration's numbers do not fit together.", remedy=remedy)
         return made
 
