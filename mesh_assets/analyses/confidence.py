@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -35,8 +36,6 @@ Floats = NDArray[np.float64]
 
 class _Table(Protocol):
     """What is used of a sparse table of shape (answers, features), as scipy carries no types."""
-
-    data: Floats
 
     def __getitem__(self, rows: NDArray[np.int64], /) -> _Table: ...
     def __matmul__(self, weights: object, /) -> _Table: ...
@@ -136,7 +135,7 @@ def fit_confidence(verdicts: Sequence[Verdict]) -> FittedConfidence | None:
     """
     if standing(verdicts):
         return None
-    ordered = sorted(verdicts, key=_identity)
+    ordered = sorted(verdicts, key=lambda verdict: (_identity(verdict), verdict.is_right))
     names = tuple(sorted(ordered[0].signals))
     questions, answers = [each.question for each in ordered], [each.answer for each in ordered]
     rows = _told([each.signals for each in ordered], names)
@@ -161,7 +160,7 @@ def fit_confidence(verdicts: Sequence[Verdict]) -> FittedConfidence | None:
 
 
 def _identity(verdict: Verdict) -> bytes:
-    said = f"{verdict.question}\x1f{verdict.answer}\x1f{sorted(verdict.signals.items())}\x1f{verdict.is_right}"
+    said = f"{verdict.question}\x1f{verdict.answer}\x1f{sorted(verdict.signals.items())}"
     return blake3(said.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -217,18 +216,23 @@ def _logistic(odds: Floats) -> Floats:
     return 1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0)))
 
 
-def _counts(texts: Sequence[str], sizes: tuple[int, int]) -> _Table:
+# Two confidences that are asked about the same answers (would a deeper one be right?) count their letters once.
+@lru_cache(maxsize=4)
+def _counts(texts: tuple[str, ...], sizes: tuple[int, int]) -> _Table:
+    """Groups of letters in each text, as logarithms of how often; nobody changes what is kept."""
     text = cast("Any", import_module("sklearn.feature_extraction.text"))
     clean = [each[:_CHARS].encode("utf-8", "replace").decode() for each in texts]
     hashed = text.HashingVectorizer(
         analyzer="char_wb", ngram_range=sizes, n_features=_BUCKETS, alternate_sign=False, norm=None
     )
-    return hashed.transform(clean).tocsr()
+    found = hashed.transform(clean).tocsr()
+    found.data = np.log(found.data) + 1.0
+    return cast("_Table", found)
 
 
 def _rarity(questions: Sequence[str]) -> Floats:
     """Inverse document frequency of each bucket."""
-    met = np.asarray((_counts(questions, (3, 3)) > 0).sum(axis=0)).ravel()
+    met = np.asarray((_counts(tuple(questions), (3, 3)) > 0).sum(axis=0)).ravel()
     return np.log((1.0 + len(questions)) / (1.0 + met)) + 1.0
 
 
@@ -236,8 +240,7 @@ def _letters(questions: Sequence[str], answers: Sequence[str], rarity: Floats) -
     """Letters of questions and of answers, each of length 1 (times its weight), sparse."""
     sparse = cast("Any", import_module("scipy.sparse"))
     normalize = cast("Any", import_module("sklearn.preprocessing")).normalize
-    asked, said = _counts(questions, (3, 3)), _counts(answers, (1, 3))
-    asked.data, said.data = np.log(asked.data) + 1.0, np.log(said.data) + 1.0
+    asked, said = _counts(tuple(questions), (3, 3)), _counts(tuple(answers), (1, 3))
     return [normalize(asked @ sparse.diags_array(rarity)), normalize(said) * np.sqrt(_ANSWER_WEIGHT)]
 
 
