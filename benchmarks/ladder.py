@@ -1,4 +1,4 @@
-"""What going deeper is worth: `python benchmarks/ladder.py --data FOLDER [--solutions FOLDER] [--tasks NAME,NAME]`.
+"""What going deeper is worth: `python benchmarks/ladder.py --data FOLDER [--solutions FOLDER]`.
 
 FOLDER holds `bbh/*.jsonl` (questions with a direct and a chain-of-thought answer of one node, and the right one) and
 `game24`; --solutions has HumanEval solutions, plain and with reflexion. A set that is absent is left out of the table.
@@ -36,6 +36,7 @@ from mesh_assets.analyses.confidence import FittedConfidence, Verdict, fit_confi
 from mesh_assets.analyses.form import form_signals
 from mesh_assets.mesh.routing.arithmetic import evaluate, numbers
 from mesh_assets.mesh.routing.complexity import complexity
+from mesh_assets.reports.plots import reliability_chart, risk_coverage_chart
 
 SEEDS = 20
 LEARNED_SHARE = 0.5
@@ -195,7 +196,7 @@ def unseen_split(data: Questions, seed: int) -> Split:
     )
 
 
-def bbh(data: Questions, seeds: int) -> str:
+def bbh(data: Questions, seeds: int, plots: Path | None) -> str:
     """Prints the table of BBH; its figures for the last line."""
     found = [seen_split(data, seed) for seed in range(seeds)]
     print(f"BBH: {len(data.tasks)} questions of {len(set(data.tasks))} tasks, {seeds} seeds")
@@ -219,6 +220,8 @@ def bbh(data: Questions, seeds: int) -> str:
     print("  reliability, first seed: stated and right share of each bin")
     print("   ", "  ".join(f"{each.stated:.2f}/{each.right:.2f}" for each in reliability(first.stated, first.right)))
     risks = risk_coverage(first.stated, first.right)
+    if plots is not None:
+        write_plots(plots, first)
     shown = [min(risks, key=lambda pair, at=at: abs(pair[0] - at)) for at in (0.1, 0.25, 0.5, 0.75, 1.0)]
     print("  risk at coverage:", "  ".join(f"{risk:.3f} at {coverage:.2f}" for coverage, risk in shown))
     new = [unseen_split(data, seed) for seed in range(seeds)]
@@ -230,6 +233,16 @@ def bbh(data: Questions, seeds: int) -> str:
         f"bbh_gain_kept={kept:.3f} bbh_deep_calls={calls:.3f} above_line={curve.min():.3f} "
         f"bbh_gain_kept_unseen={unseen:.3f} ece_before={before:.3f} ece_after={after:.3f}"
     )
+
+
+def write_plots(folder: Path, first: Split) -> None:
+    """`reliability_before.svg`, `reliability_after.svg` and `risk_coverage.svg` of the first seed, in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, stated in (("before", first.plain), ("after", first.stated)):
+        bins = [(each.stated, each.right, each.answers) for each in reliability(stated, first.right)]
+        folder.joinpath(f"reliability_{name}.svg").write_text(reliability_chart(bins, f"Reliability {name}"), "utf-8")
+    drawn = risk_coverage_chart(risk_coverage(first.stated, first.right), "Risk by coverage")
+    folder.joinpath("risk_coverage.svg").write_text(drawn, "utf-8")
 
 
 def solves(puzzle: Sequence[float], run: str) -> bool:
@@ -283,13 +296,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of bbh and game24")
     parser.add_argument("--solutions", type=Path, help="folder of HumanEval solutions")
     parser.add_argument("--tasks", default="", help="tasks of BBH alone, with commas")
+    parser.add_argument("--plots", type=Path, help="folder for plots of reliability and of risk by coverage")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     options = parser.parse_args()
     game24(options.data)
     if options.solutions:
         human_eval(options.solutions)
     data = read_bbh(options.data, [name for name in options.tasks.split(",") if name])
-    print(bbh(data, options.seeds) if data else f"There are no recorded questions below {options.data}.")
+    print(bbh(data, options.seeds, options.plots) if data else f"There are no recorded questions below {options.data}.")
 
 
 if __name__ == "__main__":
