@@ -15,6 +15,7 @@
     ├── LedgerError            the record of money that cannot be read or written
     ├── RoutingError           records or candidates that no choice of a node can be made from
     ├── GateError              scores or verdicts that no gate can be made from or read with
+    ├── CalibrationError       verdicts or signals that no confidence can be made from
     ├── IndexDownError         an index that does not answer; its slice is recorded as pending
     ├── CitationError          a citation that cannot be read or opened
     ├── QueryError             a query over the lake that cannot be run
@@ -132,6 +133,10 @@ class RoutingError(MeshError):
 
 class GateError(MeshError):
     """Scores or verdicts are none that a gate can be made from, or its file is none of ours."""
+
+
+class CalibrationError(MeshError):
+    """Verdicts, signals or a kept calibration do not fit together, so no confidence can be made from them."""
 
 
 class IndexDownError(MeshError):

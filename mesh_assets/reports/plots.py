@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -23,6 +24,10 @@ _ROW, _BAR_WIDTH = 22, 380
 _LETTER = 7.2
 _TICKS = 5
 _MARK = "var(--mark,#c92a2a)"
+# A chart of two shares: left, right, top and bottom of its square.
+_SIDE = (36, 236, 24, 224)
+_FAINT = 'stroke="currentColor" stroke-opacity=".3"'
+_FILLED = f'style="fill:{_MARK}" fill-opacity=".6"'
 
 
 def line_chart(series: Series, title: str) -> str:
@@ -87,6 +92,52 @@ def bars(heights: tuple[float, ...], title: str) -> str:
         f'<svg class="bars" role="img" aria-label="{name}" viewBox="0 0 {width} 16" width="{width}" height="16">'
         f'<path d="{drawn}" fill="currentColor" fill-opacity=".55"/></svg>'
     )
+
+
+def reliability_chart(bins: Sequence[tuple[float, float, int]], title: str) -> str:
+    """What was stated against what was right, a circle for each bin (stated, right, answers); on the line both agree.
+
+    Shares are 0..1. The area of a circle grows with the answers in its bin.
+    """
+    most = max((answers for _, _, answers in bins), default=1) or 1
+    described = "; ".join(f"stated {stated:.2f}, right {right:.2f}" for stated, right, _ in bins)
+    parts = [*_square(title, described), f'<path d="M{_SIDE[0]} {_SIDE[3]}L{_SIDE[1]} {_SIDE[2]}" {_FAINT}/>']
+    for stated, right, answers in bins:
+        x, y = _in_square(stated, right)
+        parts.append(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(2 + 4 * (answers / most) ** 0.5)}" {_FILLED}/>')
+    return "".join([*parts, *_named("stated", "right"), "</svg>"])
+
+
+def risk_coverage_chart(points: Sequence[tuple[float, float]], title: str) -> str:
+    """The share of wrong answers (risk) among the surest, by the share of answers that is kept (coverage), 0..1."""
+    last = points[-1] if points else (0.0, 0.0)
+    described = f"Of all that is kept, {last[1]:.0%} is wrong where {last[0]:.0%} is kept."
+    path = "L".join(f"{_n(x)} {_n(y)}" for x, y in (_in_square(*point) for point in points))
+    drawn = [f'<path d="M{path}" fill="none" style="stroke:{_MARK}"/>'] if points else []
+    return "".join([*_square(title, described), *drawn, *_named("kept", "wrong"), "</svg>"])
+
+
+def _square(title: str, described: str) -> list[str]:
+    """The frame of a chart of two shares."""
+    left, right, top, bottom = _SIDE
+    frame = f'<path d="M{left} {top}V{bottom}H{right}V{top}z" fill="none" {_FAINT}/>'
+    return [*_head(_SIDE[1] + 20, _SIDE[3] + 28, title, described), frame]
+
+
+def _in_square(x: float, y: float) -> tuple[float, float]:
+    left, right, top, bottom = _SIDE
+    return left + (right - left) * min(max(x, 0.0), 1.0), bottom - (bottom - top) * min(max(y, 0.0), 1.0)
+
+
+def _named(x: str, y: str) -> list[str]:
+    """Both axes with their ends and names."""
+    left, right, top, bottom = _SIDE
+    return [
+        *(_text(left - 6, at + 4, end, anchor="end") for at, end in ((bottom, "0"), (top, "1"))),
+        *(_text(at, bottom + 16, end, anchor="middle") for at, end in ((left, "0"), (right, "1"))),
+        _text((left + right) / 2, bottom + 16, x, anchor="middle"),
+        _text(left + 4, top - 8, y),
+    ]
 
 
 def sparkline(series: Series) -> str:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.reports.plots import bar_chart, line_chart, sparkline
+from mesh_assets.reports.plots import bar_chart, line_chart, reliability_chart, risk_coverage_chart, sparkline
 from mesh_assets.reports.values import Breakdown, Series, read_values
 from mesh_assets_tests.reports.samples import START
 
@@ -84,3 +84,20 @@ def test_any_json_is_read_and_drawn(value: object) -> None:
             assert "nan" not in svg
         for breakdown in values.breakdowns:
             assert breakdown.entries
+
+
+def test_a_calibration_that_holds_lies_on_the_line_and_overconfidence_below_it() -> None:
+    svg = reliability_chart([(0.0, 0.0, 10), (1.0, 1.0, 10), (0.9, 0.5, 40)], "How far stated confidence holds <1>")
+    circles = [element.attrib for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("circle")]
+    assert [(circle["cx"], circle["cy"]) for circle in circles] == [("36", "224"), ("236", "24"), ("216", "124")]
+    assert float(circles[2]["r"]) > float(circles[0]["r"])
+    assert {"stated", "right", "0", "1"} <= set(texts(svg))
+    assert "stated 0.90, right 0.50" in svg
+
+
+def test_risk_by_coverage_is_drawn_and_said() -> None:
+    svg = risk_coverage_chart([(0.5, 0.0), (1.0, 0.25)], "Risk")
+    assert "M136 224L236 174" in svg
+    assert "25% is wrong where 100% is kept" in svg
+    for nothing in (risk_coverage_chart([], "none"), reliability_chart([], "none")):
+        assert ElementTree.fromstring(nothing) is not None
