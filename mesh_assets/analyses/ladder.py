@@ -148,13 +148,14 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
         is_extracted=is_extracted,
     )
     said = str(called.value.get("answer", ""))
-    sure = run.means.calibrator.confidence(signals, question=case.question, answer=said)
+    # Only what leads to evidence goes on: the prose around it is nobody's claim. Quotes are evidence themselves.
+    text = said if is_extracted else " ".join(c.statement for c in checked.claims)
+    sure = run.means.calibrator.confidence(signals, question=case.question, answer=text)
     reported = called.value.get("confidence")
     return replace(
         empty,
         node=node.name,
-        # Only what leads to evidence goes on: the prose around it is nobody's claim. Quotes are evidence themselves.
-        text=said if is_extracted else " ".join(c.statement for c in checked.claims),
+        text=text,
         claims=checked.claims,
         aspects=tuple(aspects_of(called.value, checked)),
         evidence=tuple(labels_of(called.value, checked)),

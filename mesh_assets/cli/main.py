@@ -11,6 +11,7 @@ from mesh_assets.cli import (
     ask,
     audit,
     backfill,
+    calibrate,
     cost,
     demo,
     doctor,
@@ -52,7 +53,7 @@ _READ = (
     nodes.nodes,
     judge.judge,
 )
-_CONTROL = (backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
+_CONTROL = (calibrate.calibrate, backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)
 verbs.add_typer(audit.audit, name="audit")

@@ -4,15 +4,16 @@ Nothing is opened or read before it is used, so that a fault in mesh.yaml stops 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from mesh_assets.analyses.ladder import Means
 from mesh_assets.analyses.offers import Thresholds
-from mesh_assets.analyses.signals import Calibrator, Uncalibrated
+from mesh_assets.analyses.signals import Calibrator
 from mesh_assets.mesh.calls import Caller
 from mesh_assets.mesh.nodes import NodeState, nodes_on
 from mesh_assets.mesh.protocol import Client, Node
+from mesh_assets.resources.calibrator import connect_calibrator
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.nodes import connect_client, node_states
@@ -22,12 +23,15 @@ from mesh_assets.settings import Settings
 
 @dataclass(frozen=True)
 class MeshCaller:
-    """Who may be asked, and the one way to ask. Tests give other `states` and `connect`."""
+    """Who may be asked, and the one way to ask. Tests give other `states` and `connect`.
+
+    The `calibrator` is the newest fit on verdicts where none is given.
+    """
 
     settings: Settings
     connect: Callable[[Node], Client] = connect_client
     states: Callable[[Settings], list[NodeState]] = node_states
-    calibrator: Calibrator = field(default_factory=Uncalibrated)
+    calibrator: Calibrator | None = None
 
     @cached_property
     def nodes(self) -> list[NodeState]:
@@ -44,7 +48,7 @@ class MeshCaller:
             caller=Caller(ledger, connect_pace(self.settings), connect_call_log(self.settings)),
             connect=self.connect,
             receipts=ledger.case_receipts,
-            calibrator=self.calibrator,
+            calibrator=self.calibrator or connect_calibrator(self.settings),
             thresholds=Thresholds(self.settings.deep_below, self.settings.expert_below, self.settings.research_below),
         )
 

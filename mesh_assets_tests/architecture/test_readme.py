@@ -33,7 +33,7 @@ def test_commands_exist() -> None:
     named = set(re.findall(r"\bmesh ([a-z]+)\b", "\n".join(QUOTED)))
     assert known == {
         *("up", "demo", "ingest", "status", "search", "graph", "time", "show", "report", "sql", "cost", "nodes"),
-        *("judge", "audit", "estimate", "backfill", "pause", "resume", "forget", "doctor"),
+        *("ask", "judge", "calibrate", "audit", "estimate", "backfill", "pause", "resume", "forget", "doctor"),
     }
     assert named <= known, named - known
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -1,0 +1,27 @@
+"""A fitted confidence in the place of the uncalibrated one: what the ladder decides by once verdicts are enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh_assets.analyses.confidence import FittedConfidence
+from mesh_assets.analyses.signals import Confidence, Signals
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A `Calibrator` by a fit on verdicts. An answer of which nothing holds has no confidence, whatever the fit."""
+
+    fit: FittedConfidence
+
+    @property
+    def version(self) -> str:
+        """That of the fit."""
+        return self.fit.version
+
+    def confidence(self, signals: Signals, *, question: str, answer: str) -> Confidence:
+        """How likely the answer is right. CalibrationError where the fit knows other signals."""
+        if not signals.claims:
+            return Confidence(0.0, is_calibrated=True, version=self.version)
+        (value,) = self.fit.probabilities([question], [answer], [signals.values()])
+        return Confidence(float(value), is_calibrated=True, version=self.version)

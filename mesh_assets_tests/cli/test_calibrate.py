@@ -1,0 +1,86 @@
+"""`mesh calibrate`: verdicts become a probability that the ladder decides by, and too few of them are said to be so."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from mesh_assets.analyses.analysis import Analysis
+from mesh_assets.analyses.signals import Signals, Uncalibrated
+from mesh_assets.errors import CalibrationError
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, verdict
+from mesh_assets.resources.calibrator import FOLDER, connect_calibrator
+from mesh_assets.schemas import TABLES
+from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.settings import Settings
+from mesh_assets.storage.lake import Lake
+from mesh_assets_tests.analyses.scripted import posed
+from mesh_assets_tests.cli.command import mesh
+from mesh_assets_tests.flow.location import Location
+
+KEY = "shop.000000"
+
+
+def signals(support: float) -> Signals:
+    return Signals(
+        reported=0.9, support=support, claims=2, dropped=0, quoted=0.5, recomputed=1.0, agreement=0.5, complexity=0.3,
+        log_length=4.0,
+    )  # fmt: skip
+
+
+def judged(settings: Settings, count: int) -> None:
+    """Answers of which those with support are right nearly always, with a verdict each."""
+    draw = random.Random(1)
+    lake, verdicts = Lake(settings.state / "lake"), SqliteVerdicts(settings.state)
+    cases, rows = [], []
+    for number in range(count):
+        case, supported = posed(number), number % 2
+        answer = Analysis.nothing(case, "surface", calibration="uncalibrated-1")
+        rows.append(
+            answer.row()
+            | {"node": "n", "text": f"Answer {number}.", "signals": json.dumps(signals(supported).values())}
+        )
+        cases.append(case.row())
+        verdicts.add(
+            verdict(rows[-1], is_right=bool(supported) == (draw.random() < 0.95), judge="person", judge_name="ann")
+        )
+    for asset, table in (("cases", cases), ("surface_analyses", rows)):
+        batch = TABLES[asset].batch(table)
+        lake.publish(
+            asset, KEY, Produced([batch], Outcome(total=count, done=count), "input"), version="1", run_id="run"
+        )
+
+
+def test_too_few_verdicts_change_nothing_and_are_said_to_be_too_few(tmp_path: Path) -> None:
+    location = Location(tmp_path, {})
+    judged(location.settings, 20)
+    assert "20 verdicts" in mesh(location, "calibrate").stdout
+    assert isinstance(connect_calibrator(location.settings), Uncalibrated)
+    location.instance.dispose()
+
+
+def test_enough_verdicts_make_confidence_a_probability(tmp_path: Path) -> None:
+    location = Location(tmp_path, {})
+    judged(location.settings, 160)
+    said = json.loads(mesh(location, "calibrate", "--json").stdout)
+    assert (said["verdicts"], said["is_calibrated"]) == (160, True)
+    fitted = connect_calibrator(location.settings)
+    assert fitted.version == said["version"]
+    question = posed(3).case.question
+    high = fitted.confidence(signals(1.0), question=question, answer="Answer 3.")
+    low = fitted.confidence(signals(0.0), question=question, answer="Answer 3.")
+    assert high.is_calibrated
+    assert high.value > 0.85 > 0.15 > low.value
+    assert mesh(location, "calibrate", "--json").stdout == mesh(location, "calibrate", "--json").stdout
+    location.instance.dispose()
+
+
+def test_a_damaged_fit_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    (folder / "verdicts-9.json").write_text("{}")
+    with pytest.raises(CalibrationError, match="no calibration"):
+        connect_calibrator(Settings(state=tmp_path))
