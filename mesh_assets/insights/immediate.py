@@ -28,6 +28,7 @@ from mesh_assets.intake.kinds import SAMPLE_BYTES, Detected, detect
 from mesh_assets.intake.languages import Languages
 from mesh_assets.intake.sources import open_inside
 from mesh_assets.intake.walk import Listing
+from mesh_assets.schemas.rejects import printable
 from mesh_assets.wording import size
 
 # Files drawn by size, and by number: shares are within 5% of the truth nineteen times of twenty.
@@ -252,11 +253,13 @@ def _met(listing: Listing) -> Iterator[Problem]:
     """What the walk could not take, all of it."""
     reasons = Counter(reject.reason for reject in listing.rejects)
     for reason, count in reasons.most_common():
-        yield Problem(reason, count, next(each.path for each in listing.rejects if each.reason == reason))
+        path = next(each.path for each in listing.rejects if each.reason == reason)
+        yield Problem(reason, count, printable(path))
 
 
 def _drawn(files: list[_File]) -> Iterator[Problem]:
     """What is wrong with the files drawn, each with the same chance."""
     faults = Counter(fault for each in files for fault in each.faults)
     for fault, count in faults.most_common():
-        yield Problem(fault, wilson(count, len(files)), next(each.path for each in files if fault in each.faults))
+        path = next(each.path for each in files if fault in each.faults)
+        yield Problem(fault, wilson(count, len(files)), printable(path))
