@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from mesh_assets.analyses.analysis import Analysis, Asked, Next
 from mesh_assets.analyses.offers import Offers, Thresholds
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.signals import Calibrator, aspects_of, labels_of, signals_of
 from mesh_assets.mesh.calls import Called, Caller
-from mesh_assets.mesh.execution import Result, run_cases
+from mesh_assets.mesh.execution import Result, Tried, run_cases
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
+from mesh_assets.mesh.prompts import encodable
 from mesh_assets.mesh.protocol import Client, Node, Receipt, Scope
 from mesh_assets.mesh.shapes import DEPTHS, Case, Depth
 from mesh_assets.mesh.validation import Query, validated
@@ -121,15 +122,13 @@ def _own(asked: Asked, result: Result | None, offers: Offers, run: Climb) -> Ana
     receipts = [each for each in run.means.receipts(case.id) if each.billed.depth == asked.depth]
     empty = Analysis.nothing(posed, asked.depth, calibration=run.means.calibrator.version).paid(receipts)
     if result is None or result.answer is None:
-        why = offers.lack(case.id) if result is None else " ".join(each.reason for each in result.tried)
+        why = offers.lack(case.id) if result is None else " ".join(each.reason for each in _tried(result))
         waits = offers.lacks_money(case.id) if result is None else any(e.failure in PASSING for e in result.tried)
-        return replace(
-            empty, failure=why or "No node answered.", waits=waits, tried=result.tried if result is not None else ()
-        )
+        return replace(empty, failure=why or "No node answered.", waits=waits, tried=_tried(result))
     called = result.answer
     return replace(
         _answered(empty, case, called, asked, run),
-        tried=result.tried,
+        tried=_tried(result),
         why_node=offers.why(case.id),
         is_cached=called.is_cached and not result.receipts,
     )
@@ -137,28 +136,29 @@ def _own(asked: Asked, result: Result | None, offers: Offers, run: Climb) -> Ana
 
 def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Climb) -> Analysis:
     node = run.means.nodes[called.node]
+    value = cast("Mapping[str, object]", _writable(called.value))
     is_extracted = node.model == EXTRACTIVE
-    checked = validated(case, called.value, run.query)
+    checked = validated(case, value, run.query)
     signals = signals_of(
         case,
-        called.value,
+        value,
         checked,
         complexity=asked.posed.complexity,
         earlier=[each.labels for each in asked.earlier if each.has_answer and not each.is_extracted],
         is_extracted=is_extracted,
     )
-    said = str(called.value.get("answer", ""))
+    said = str(value.get("answer", ""))
     # Only what leads to evidence goes on: the prose around it is nobody's claim. Quotes are evidence themselves.
     text = said if is_extracted else " ".join(c.statement for c in checked.claims)
     sure = run.means.calibrator.confidence(signals, question=case.question, answer=text)
-    reported = called.value.get("confidence")
+    reported = value.get("confidence")
     return replace(
         empty,
         node=node.name,
         text=text,
         claims=checked.claims,
-        aspects=tuple(aspects_of(called.value, checked)),
-        evidence=tuple(labels_of(called.value, checked)),
+        aspects=tuple(aspects_of(value, checked)),
+        evidence=tuple(labels_of(value, checked)),
         dropped=checked.dropped,
         reported=float(reported) if isinstance(reported, int | float) else None,
         confidence=sure.value,
@@ -166,6 +166,21 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
         calibration=sure.version,
         signals=signals.values(),
     )
+
+
+def _writable(value: object) -> object:
+    """A JSON value without halves of surrogate pairs, which JSON can say and no table can hold."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {encodable(name): _writable(inner) for name, inner in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_writable(inner) for inner in cast("list[object]", value)]
+    return value
+
+
+def _tried(result: Result | None) -> tuple[Tried, ...]:
+    return tuple(replace(each, reason=encodable(each.reason)) for each in result.tried) if result is not None else ()
 
 
 def better(earlier: Analysis, later: Analysis) -> Analysis:

@@ -47,7 +47,7 @@ def always(text: str) -> Script:
 def at(depth: Depth, *, name: str = "", **changes: object) -> Node:
     """A node that serves one depth."""
     made: dict[str, object] = {"name": name or f"{depth}-node", "model": f"{depth}-model", "depths": (depth,)}
-    return node("openai", **(made | changes))
+    return node("openai", **(made | changes))  # type: ignore[arg-type]
 
 
 def posed(number: int = 0, **changes: object) -> Posed:

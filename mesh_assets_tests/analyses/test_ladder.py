@@ -156,6 +156,14 @@ def test_a_node_that_lies_with_full_confidence_gets_no_claim_into_the_tables(tmp
     assert ladder.spent() <= 5
 
 
+def test_what_no_table_can_hold_does_not_break_the_table(tmp_path: Path) -> None:
+    odd = {**HELD, "statement": "The nightly report \ud800 locked the database.", "citations": HELD["citations"]}
+    ladder = Ladder(tmp_path, [(ALL[0], always(answer(odd, {**INVENTED, "statement": "\udce9"}, text="\udfff")))])
+    row = last(ladder.run(posed()), posed().case.id)
+    assert row.text == "The nightly report ? locked the database."
+    assert [each.statement for each in row.dropped] == ["?"]
+
+
 def test_a_node_that_always_asks_to_go_deeper_ends_with_the_money_of_its_case(tmp_path: Path) -> None:
     ladder = Ladder(
         tmp_path, [(node, always(answer(HELD, confidence=0.0))) for node in ALL], budgets="case 0.0175; month 20"

@@ -112,7 +112,7 @@ def test_no_text_of_a_drop_steers_the_terminal(location: Location) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("sql", "select * from chunk"), "There are: chunk_insights, chunks"),
+        (("sql", "select * from chunk"), "There are: analyses, cases, chunk_insights, chunks"),
         (("sql", "select nothing from chunks"), "nothing"),
         (("sql", "drop view chunks"), "single SELECT"),
         (("sql", "select * from read_text('/etc/passwd')"), "no other file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zipfile
 from pathlib import Path
@@ -98,3 +99,10 @@ def test_an_interval_holds_its_share(count: int, total: int) -> None:
 def test_what_was_never_drawn_may_be_there(count: int) -> None:
     share = wilson(count, 400)
     assert share.high - share.low > 0.005
+
+
+def test_a_name_that_is_no_utf8_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text(PROSE)
+    said = " ".join(look(tmp_path).statements())
+    said.encode()
+    assert "name is not UTF-8" in said
