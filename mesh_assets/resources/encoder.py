@@ -11,4 +11,10 @@ def connect_encoder(settings: Settings) -> Encoder:
     """The model of the settings, none where it is `off`; ModelError at its first use where it is not here."""
     if settings.embedding_model == OFF:
         return NoEncoder()
-    return SentenceEncoder(settings.embedding_model, batch=settings.embedding_batch, threads=run_threads(settings))
+    return SentenceEncoder(
+        settings.embedding_model,
+        batch=settings.embedding_batch,
+        threads=run_threads(settings),
+        cache=settings.state / "models",
+        precision=settings.embedding_precision,
+    )
