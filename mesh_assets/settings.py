@@ -70,9 +70,19 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU takes eight of one length.")
     ] = 32
     embedding_precision: Annotated[
-        Literal["auto", "fp32"],
-        Field(description="Of the model on a CPU: `auto` is bf16 where the processor computes in it, else `fp32`."),
+        Literal["auto", "fp32", "int8"],
+        Field(
+            description="Of the model on a CPU: `auto` is bf16 where the processor computes in it, else `fp32`; `int8` "
+            "takes a quarter of the memory for weights."
+        ),
     ] = "auto"
+    embedding_effort: Annotated[
+        Literal["full", "two"],
+        Field(
+            description="`full` embeds every chunk by the model; `two` by static vectors distilled from it, at a "
+            "fiftieth of the cost, and by the model the 50 candidates of each question."
+        ),
+    ] = "full"
     speech_model: Annotated[
         str, Field(description="Folder or name of a local speech model of transformers, as Whisper; `off` for none.")
     ] = "off"

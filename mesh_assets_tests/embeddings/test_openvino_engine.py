@@ -33,7 +33,7 @@ def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.
     return (one * other).sum(axis=1)
 
 
-@pytest.mark.parametrize(("precision", "least"), [("auto", 0.9999), ("fp32", 0.999999)])
+@pytest.mark.parametrize(("precision", "least"), [("auto", 0.9999), ("fp32", 0.999999), ("int8", 0.998)])
 def test_the_vectors_are_those_of_the_original(cache: Path, precision: str, least: float) -> None:
     original = load_torch(model_folder(DEFAULT_MODEL), "cpu").encode(TEXTS, show_progress_bar=False)
     assert cosines(engine(cache, precision=precision).encode(TEXTS), original).min() > least
