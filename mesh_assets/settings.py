@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         Literal["full", "two"],
         Field(
             description="`full` embeds every chunk by the model; `two` by static vectors distilled from it, at a "
-            "fiftieth of the cost, and by the model the 50 candidates of each question."
+            "twenty-fifth of the cost, and by the model the 50 candidates of each question."
         ),
     ] = "full"
     speech_model: Annotated[

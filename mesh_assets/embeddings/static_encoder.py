@@ -1,4 +1,4 @@
-"""The cheap one of two efforts: a text's vector is the sum of its tokens' static vectors, at a fiftieth of the cost.
+"""The cheap one of two efforts: a text's vector is the sum of its tokens' static vectors, at a twenty-fifth of the cost.
 
 The rule of what is worth the full model: a chunk that a question brings among its candidates. Search embeds those
 exactly; nothing is at index time.
