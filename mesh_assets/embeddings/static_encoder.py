@@ -1,7 +1,7 @@
-"""The cheap one of two efforts: a text's vector is the sum of its tokens' static vectors, at a twenty-fifth of the cost.
+"""The cheap one of two efforts: a text's vector is the sum of its tokens' static vectors.
 
-The rule of what is worth the full model: a chunk that a question brings among its candidates. Search embeds those
-exactly; nothing is at index time.
+It costs a twenty-fifth of the model. The rule of what is worth the full model: a chunk that a question brings among its
+candidates. Search embeds those exactly; nothing is at index time.
 """
 
 from __future__ import annotations
