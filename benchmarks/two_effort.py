@@ -75,14 +75,13 @@ class StaticOnly:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one set: fused nDCG at 10 in full and by two efforts, CPU-seconds of both, and what a question cost."""
+    """Of one set: fused nDCG at 10 in full and by two efforts, CPU-seconds of both, and texts embedded a question."""
 
     full: float
     two: float
     full_seconds: float
     static_seconds: float
     embedded: list[int]
-    seconds: list[float]
 
 
 def measured(judged: JudgedSet, full: Counting, static: StaticEncoder, root: Path) -> Result:
@@ -104,8 +103,10 @@ def measured(judged: JudgedSet, full: Counting, static: StaticEncoder, root: Pat
             seconds = spent["full" if effort == "full" else "static"]
             print(f"{judged.name:<15}{effort:<8}{mode:<9}{average:>7.3f}{gain:>9.3f}{seconds:>14.2f}", flush=True)
     embedded, taken = _questions(judged, indexed["two"], full) if judged.relevant else ([], [])
+    if taken:
+        print(f"{judged.name}: CPU-s a question {np.median(taken):.2f}, 95th percentile {np.percentile(taken, 95):.2f}")
     two, all_of_it = gains["two", "hybrid"], gains["full", "hybrid"]
-    return Result(all_of_it, two, spent["full"], spent["static"], embedded, taken)
+    return Result(all_of_it, two, spent["full"], spent["static"], embedded)
 
 
 def _questions(judged: JudgedSet, indexed: Indexed, full: Counting) -> tuple[list[int], list[float]]:
@@ -151,8 +152,6 @@ def _report(judged: dict[str, Result]) -> None:
         print("quality_ratio=nan index_cost_ratio=nan reembedded_per_query=nan")
         return
     results = judged.values()
-    taken = np.array([seconds for result in results for seconds in result.seconds])
-    print(f"CPU-seconds a question: median {np.median(taken):.2f}, 95th percentile {np.percentile(taken, 95):.2f}")
     quality = np.mean([result.two for result in results]) / np.mean([result.full for result in results])
     cost = sum(result.static_seconds for result in results) / sum(result.full_seconds for result in results)
     most = max(count for result in results for count in result.embedded)
