@@ -209,7 +209,7 @@ class _Remembering:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._known: dict[str, NDArray[np.float32]] = {}
-        self.model, self.dimension = encoder.model, encoder.dimension
+        self.model, self.dimension, self.engine = encoder.model, encoder.dimension, encoder.engine
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See Encoder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
@@ -67,8 +67,22 @@ class Settings(BaseSettings):
         ),
     ] = "all-MiniLM-L6-v2"
     embedding_batch: Annotated[
-        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU takes one at a time.")
+        int, Field(ge=1, description="Texts embedded at once on a GPU; a CPU takes eight of one length.")
     ] = 32
+    embedding_precision: Annotated[
+        Literal["auto", "fp32", "int8"],
+        Field(
+            description="Of the model on a CPU: `auto` is bf16 where the processor computes in it, else `fp32`; `int8` "
+            "takes a quarter of the memory for weights."
+        ),
+    ] = "auto"
+    embedding_effort: Annotated[
+        Literal["full", "two"],
+        Field(
+            description="`full` embeds every chunk by the model; `two` by static vectors distilled from it, at a "
+            "twenty-fifth of the cost, and by the model the 50 candidates of each question."
+        ),
+    ] = "full"
     speech_model: Annotated[
         str, Field(description="Folder or name of a local speech model of transformers, as Whisper; `off` for none.")
     ] = "off"

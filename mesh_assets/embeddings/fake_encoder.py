@@ -31,6 +31,11 @@ class FakeEncoder:
         """Length of each vector."""
         return self._dimension
 
+    @property
+    def engine(self) -> str:
+        """`hashing`."""
+        return "hashing"
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), dimension); a text without words gets the first axis."""
         vectors = np.zeros((len(texts), self._dimension), np.float32)

@@ -23,6 +23,11 @@ class NoEncoder:
         """0."""
         return 0
 
+    @property
+    def engine(self) -> str:
+        """`off`."""
+        return OFF
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (len(texts), 0)."""
         return np.empty((len(texts), 0), np.float32)

@@ -32,6 +32,11 @@ class Encoder(Protocol):
         """Length of each vector."""
         ...
 
+    @property
+    def engine(self) -> str:
+        """What computes the vectors, for the UI, and why nothing faster does."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape (len(texts), dimension). ModelError where the model cannot run."""
         ...

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.embeddings.protocol import OFF, Encoder
+from mesh_assets.embeddings.sentence_encoder import unit
+from mesh_assets.embeddings.static_encoder import StaticEncoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.protocol import Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.words import MAX_QUERY, encodable
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.alike import Alike
+from mesh_assets.search.exact import ROUNDS, ExactVectors, then_static
 from mesh_assets.search.protocol import ChunkRow, ChunkStore, SearchHit, SearchResult
 from mesh_assets.search.snippet import snippet
 from mesh_assets.slices import dataset_key
@@ -60,9 +63,10 @@ def search(
     Scores of each list are scaled to 0..1 and averaged; a chunk that a list lacks has 0 there. Words that answer little
     of the query weigh less. Then the query moves towards what was found first by both, and its meaning is asked for
     once more: pseudo-relevance feedback among vectors (Li et al. 2021, after Rocchio 1971). Words alone and meaning
-    alone are asked once: their first entries are more often wrong. Chunks that an index still holds but the lake does
-    not are left out, chunks of nearly the same text become one hit with the other places, and later ones move up.
-    `where` may call a dataset by its folder or by its key.
+    alone are asked once: their first entries are more often wrong. Where the index holds static vectors, they only
+    choose the 50 chunks that the full model compares with the query (see `exact`). Chunks that an index still holds but
+    the lake does not are left out, chunks of nearly the same text become one hit with the other places, and later ones
+    move up. `where` may call a dataset by its folder or by its key.
     """
     text = encodable(query[:MAX_QUERY]).strip()
     if not text or limit < 1:
@@ -79,10 +83,34 @@ def search(
         by_words = asking.result()
     notes += of_meaning
     ranked = _fused(by_words, by_meaning)
-    if by_words and by_meaning:
+    if by_meaning and isinstance(encoder, StaticEncoder):
+        exact = _asked(lambda: _exactly(text, encoder.exact, chunks, meaning, by_words, by_meaning), "the model", notes)
+        ranked = _fused(by_words, exact or by_meaning)
+    elif by_words and by_meaning:
         nearer = _asked(lambda: meaning.hits_like(ranked[:_FEEDBACK]), "what the first hits mean", notes)
         ranked = _fused(by_words, nearer or by_meaning)
     return SearchResult(hits=_opened(ranked, chunks, text, limit), notes=notes)
+
+
+def _exactly(
+    text: str, model: Encoder, chunks: ChunkStore, meaning: _Meaning, words: list[Hit] | None, static: list[Hit]
+) -> list[Hit]:
+    """Hits by the full `model`, chosen in rounds by words, by static vectors, and by what the rounds before found."""
+    exact = ExactVectors(text, model, chunks)
+    near, question = static, exact.question
+    for upto in ROUNDS:
+        exact.embed(((entry.chunk_id, sorted(entry.slices)) for entry in _fused(words, near)), upto=upto)
+        best = [entry for entry in _fused(words, exact.hits(question)) if entry.chunk_id in exact][:_FEEDBACK]
+        if words and best:
+            near = meaning.hits_like(best) or static
+            question = _moved(exact.question, exact.mean([entry.chunk_id for entry in best]))
+    return then_static(exact.hits(question), near)
+
+
+def _moved(question: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The unit vector between a question's own and the mean of what was found for it."""
+    moved = _OWN_SHARE * question + (1 - _OWN_SHARE) * found
+    return unit(moved[None].astype(np.float32))[0]
 
 
 class _Meaning:
@@ -117,9 +145,8 @@ class _Meaning:
         theirs = self._vectors.vectors_of(self._encoder.model, first)
         if not len(theirs):
             return []
-        moved = _OWN_SHARE * self._vector + (1 - _OWN_SHARE) * theirs.mean(axis=0)
-        length = float(np.linalg.norm(moved))
-        return self._nearest(moved / length) if length else []
+        moved = _moved(self._vector, theirs.mean(axis=0))
+        return self._nearest(moved) if moved.any() else []
 
     def _nearest(self, vector: NDArray[np.float32]) -> list[Hit]:
         return self._vectors.search(self._encoder.model, vector, limit=self._depth, where=self._where)

@@ -29,6 +29,7 @@ class ChunkRow:
     place: str | None = None
     time_start: datetime | None = None
     time_stop: datetime | None = None
+    context: str = ""
 
 
 class ChunkStore(Protocol):

@@ -27,7 +27,12 @@ def chunk_embeddings(
     known = StoredVectors(
         lake, context.partition_key, model=model, run_id=context.run.run_id, log=lambda text: context.log.warning(text)
     )
-    counts = embedding_counts()
+    counts, shown = embedding_counts(), dict[str, object]()
+
+    def published() -> None:
+        known.forget_parts()
+        shown.update(counts, **({"engine": encoder.engine} if counts["embedded"] else {}))
+
     return produce(
         context,
         lake,
@@ -36,6 +41,6 @@ def chunk_embeddings(
         total=rows_to_embed(chunk_sets.footer.rows, encoder),
         unit="chunks",
         settings={"model": model},
-        shown=counts,
-        published=known.forget_parts,
+        shown=shown,
+        published=published,
     )
