@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator
 from json import loads
 from typing import Annotated
 
+import numpy as np
 import typer
+from blake3 import blake3
 
-from mesh_assets.analyses.confidence import Verdict, fit_confidence, standing
+from mesh_assets.analyses.confidence import FittedConfidence, Verdict, fit_confidence, standing
+from mesh_assets.analyses.gates.gate import Gate
+from mesh_assets.analyses.gates.new_cases import gate_for_new
 from mesh_assets.cli.console import console, print_json
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
@@ -20,10 +24,18 @@ from mesh_assets.storage.lake import Lake
 
 
 def calibrate(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Fit confidence to the verdicts of `mesh judge` and of verifiers; answers from now on are judged by it."""
+    """Fit confidence to the verdicts of `mesh judge` and of verifiers; answers from now on are judged by it.
+
+    Where there are enough verdicts, a third of them is kept from the fit, and a gate by those says how many of the
+    answers that are called sure are right.
+    """
     settings = load_settings()
     verdicts = list(_judged(Lake(settings.state / "lake"), SqliteVerdicts(settings.state).all()))
-    fit = fit_confidence(verdicts)
+    learned, kept = _split(verdicts)
+    fit = fit_confidence(learned)
+    if fit is None:  # none to spare for a gate
+        learned, kept = verdicts, []
+        fit = fit_confidence(learned)
     if fit is None:
         if json:
             print_json({"verdicts": len(verdicts), "is_calibrated": False, "why": standing(verdicts)})
@@ -32,12 +44,33 @@ def calibrate(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         return
     path = settings.state / FOLDER / f"{fit.version}.json"
     publish_text(path, fit.to_json(), "calibrate")
-    said = {"verdicts": len(verdicts), "is_calibrated": True, "version": fit.version, "file": str(path)}
+    gate = _gate(fit, kept) if kept else None
     if json:
-        print_json(said)
+        said = {"verdicts": len(verdicts), "is_calibrated": True, "version": fit.version, "file": str(path)}
+        guarantee = {"threshold": gate.threshold, "guarantee": gate.guarantee} if gate is not None else None
+        print_json(said | {"fitted_to": len(learned), "gate": guarantee})
         return
-    console.print(f"Confidence is fitted to {len(verdicts):,} verdicts: {path}", soft_wrap=True)
+    console.print(f"Confidence is fitted to {len(learned):,} of {len(verdicts):,} verdicts: {path}", soft_wrap=True)
+    if gate is not None:
+        least = f"Answers of confidence {gate.threshold:.2f} or more: " if gate.threshold is not None else ""
+        console.print(f"{least}{gate.guarantee}", soft_wrap=True)
     console.print("Answers from now on have it; `mesh backfill DATASET --stale` judges those that are there again.")
+
+
+def _split(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """Two thirds to learn from and one to make a gate with, by lot: the same answer is always in the same part."""
+    parts: tuple[list[Verdict], list[Verdict]] = ([], [])
+    for each in verdicts:
+        lot = blake3(f"{each.question}\x1f{each.answer}".encode("utf-8", "surrogatepass")).digest(length=1)[0]
+        parts[lot % 3 == 0].append(each)
+    return parts
+
+
+def _gate(fit: FittedConfidence, verdicts: list[Verdict]) -> Gate:
+    scores = fit.probabilities(
+        [each.question for each in verdicts], [each.answer for each in verdicts], [each.signals for each in verdicts]
+    )
+    return gate_for_new(scores, np.array([each.is_right for each in verdicts], np.int64), "precision")
 
 
 def _judged(lake: Lake, words: Iterable[Word]) -> Iterator[Verdict]:

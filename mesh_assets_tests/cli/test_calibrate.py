@@ -64,9 +64,12 @@ def test_too_few_verdicts_change_nothing_and_are_said_to_be_too_few(tmp_path: Pa
 
 def test_enough_verdicts_make_confidence_a_probability(tmp_path: Path) -> None:
     location = Location(tmp_path, {})
-    judged(location.settings, 160)
+    judged(location.settings, 240)
     said = json.loads(mesh(location, "calibrate", "--json").stdout)
-    assert (said["verdicts"], said["is_calibrated"]) == (160, True)
+    assert (said["verdicts"], said["is_calibrated"]) == (240, True)
+    assert 100 <= said["fitted_to"] < 240
+    assert "at least 0.9 of what is kept is right" in said["gate"]["guarantee"]
+    assert 0 < said["gate"]["threshold"] < 1
     fitted = connect_calibrator(location.settings)
     assert fitted.version == said["version"]
     question = posed(3).case.question
