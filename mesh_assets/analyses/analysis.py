@@ -20,6 +20,12 @@ from mesh_assets.schemas.citations import Citation
 # Tokens that an answer may have, thoughts of the node among them; never more than the node gives.
 ANSWER_TOKENS: Mapping[Depth, int] = {"surface": 1_000, "deep": 2_000, "expert": 4_000, "research": 8_000}
 
+# Fields that a row has as they are.
+_PLAIN = (
+    "case_id dataset slice brief depth calibration node why_node text reported confidence is_calibrated state why "
+    "stands is_kept next_depth next_node next_usd is_cached failure"
+).split()
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -109,19 +115,7 @@ class Analysis:
 
     def row(self) -> dict[str, object]:
         """The analysis as a row of `ANALYSES`."""
-        plain = ("case_id", "dataset", "slice", "brief", "depth", "calibration", "node", "why_node", "text", "reported")
-        more = (
-            "confidence",
-            "is_calibrated",
-            "state",
-            "why",
-            "stands",
-            "is_kept",
-            "next_depth",
-            "next_node",
-            "next_usd",
-        )
-        own: dict[str, object] = {name: getattr(self, name) for name in (*plain, *more, "is_cached", "failure")}
+        own: dict[str, object] = {name: getattr(self, name) for name in _PLAIN}
         made: dict[str, object] = {
             "claims": [
                 {
@@ -146,21 +140,9 @@ class Analysis:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Analysis:
         """What the next depth needs of such a row: all but the costs of single receipts."""
-        plain = ("case_id", "dataset", "slice", "brief", "depth", "calibration", "node", "why_node", "text", "reported")
-        more = (
-            "confidence",
-            "is_calibrated",
-            "state",
-            "why",
-            "stands",
-            "is_kept",
-            "next_depth",
-            "next_node",
-            "next_usd",
-        )
         claims = row["claims"]
         return cls(
-            **{name: row[name] for name in (*plain, *more, "is_cached", "failure")},
+            **{name: row[name] for name in _PLAIN},
             claims=tuple(
                 Claim(each["statement"], tuple(Citation(**c) for c in each["citations"]), tuple(each["queries"]))
                 for each in claims
