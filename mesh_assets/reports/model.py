@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
 
 from mesh_assets.reports.answers import Answers
+from mesh_assets.reports.changes import changed, remembered
 from mesh_assets.reports.merging import SUMMED, Entry
 from mesh_assets.reports.previews import Strip, gather_strips
 from mesh_assets.reports.prose import amount, moment, shorten, size, span
@@ -86,7 +87,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report about `subject`, the key of a slice or dataset. `findings` counts all, also those not shown."""
+    """A report about `subject`, the key of a slice or dataset. `findings` counts all, also those not shown.
+
+    `remembered` is what the next report is compared with.
+    """
 
     title: str
     subject: str
@@ -94,6 +98,7 @@ class Report:
     findings: int
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+    remembered: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def slice_report(
@@ -115,14 +120,17 @@ def dataset_report(
     rejects: Mapping[str, Iterable[pa.RecordBatch]],
     previews: Iterable[pa.RecordBatch] = (),
     answers: Answers = NO_ANSWERS,
+    before: Mapping[str, str] | None = None,
 ) -> Report:
     """The report of a dataset: rows of `INSIGHTS` of all its slices, by asset rows of `REJECTS`, and of `PREVIEWS`.
 
+    `before` is what the report before it is remembered by; None where there was none.
     Batches are read once, in order, and not kept: of each slice no more than its key stays in memory.
     """
     gathered = gather(insights, merging=True)
     unread = read_rejects(rejects)
-    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, gather_strips(previews), answers)
+    strips = gather_strips(previews)
+    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, strips, answers, before)
 
 
 def _report(
@@ -133,11 +141,13 @@ def _report(
     unread: list[Unread],
     pictures: tuple[tuple[Strip, ...], int],
     answers: Answers,
+    before: Mapping[str, str] | None = None,
 ) -> Report:
     findings, others = gathered.findings.entries(), gathered.others.entries()
     total = sum(gathered.findings.counts().values())
     top = _top(findings)
-    sections = [_standing_out(top, total, facts), *_answered(answers)]
+    known = remembered(findings)
+    sections = [_standing_out(top, total, facts), *_changes(known, before), *_answered(answers)]
     listed = [entry for entry in findings if entry not in top] + others
     counts = gathered.findings.counts() + gathered.others.counts() - Counter(entry.type for entry in top)
     sections += _with_pictures(_insight_sections(listed, counts), *pictures)
@@ -151,7 +161,13 @@ def _report(
         findings=total,
         facts=_key_figures(facts, gathered, total),
         sections=tuple(sections),
+        remembered=known,
     )
+
+
+def _changes(now: Mapping[str, str], before: Mapping[str, str] | None) -> list[Section]:
+    lead, rows = changed(now, before) if before is not None else ("", ())
+    return [Section("changes", "What is new and what is gone", lead, facts=rows)] if lead else []
 
 
 def _top(findings: list[Entry]) -> list[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pyarrow as pa
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.synthesis import Topic, standing
 from mesh_assets.embeddings.protocol import OFF
+from mesh_assets.errors import CorruptTableError
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.reports.answers import Answers, answers_of
 from mesh_assets.reports.model import Facts
@@ -77,6 +79,18 @@ def answers(lake: Lake, slices: Sequence[str]) -> Answers:
         for batch in cases.batches(_TOPIC) if cases is not None else ():
             topics += [Topic(**row) for row in batch.to_pylist()]
     return answers_of(standing(topics, rows, cost))
+
+
+def remembered(lake: Lake, dataset: str, state: str) -> dict[str, str] | None:
+    """The findings of the report before the one of this `state` of the dataset; None where there was none.
+
+    A report that is written again of the same state is compared with what it was compared with before.
+    """
+    with suppress(CorruptTableError):
+        last = lake.find("dataset_reports", dataset)
+        if last is not None:
+            return last.footer.extra.get("findings_before" if last.footer.extra.get("state") == state else "findings")
+    return None
 
 
 def rejects(lake: Lake, slices: Sequence[str]) -> dict[str, Iterable[pa.RecordBatch]]:

@@ -57,17 +57,20 @@ def dataset_reports(
     dataset = context.partition_key
     progress = dataset_progress(lake, dataset)
     slices = sorted(progress.finished)
+    before = report_inputs.remembered(lake, dataset, progress.digest)
     report = dataset_report(
         report_inputs.facts(lake, dataset, slices, not_done=progress.unfinished),
         report_inputs.insights(lake, slices),
         report_inputs.dataset_rejects(lake, dataset, slices),
         report_inputs.previews(lake, slices),
         report_inputs.answers(lake, slices),
+        before,
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
     name = f"{dataset}/index"
-    return _published(context, settings, report, name, upstream, rows, {"state": progress.digest})
+    extra = {"state": progress.digest, "findings": dict(report.remembered), "findings_before": before}
+    return _published(context, settings, report, name, upstream, rows, extra)
 
 
 @dataset_table(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "dataset_reports", "receipts"])
