@@ -69,7 +69,8 @@ def dataset_reports(
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
     name = f"{dataset}/index"
-    extra = {"state": progress.digest, "findings": dict(report.remembered), "findings_before": before}
+    found = dict(report.remembered)
+    extra: dict[str, object] = {"state": progress.digest, "findings": found, "findings_before": before}
     return _published(context, settings, report, name, upstream, rows, extra)
 
 
