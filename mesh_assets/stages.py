@@ -73,6 +73,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("fulltext_index", "tantivy"),
             _asset("graph_index", "parquet", attached=("vertices",)),
             _asset("time_index", "parquet"),
+            _asset("communities", "parquet", partition="dataset"),
         ),
     ),
     Stage(

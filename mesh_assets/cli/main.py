@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from mesh_assets.cli import (
+    around,
     ask,
     audit,
     backfill,
@@ -45,6 +46,7 @@ _READ = (
     search.search,
     ask.ask,
     graph.graph,
+    around.around,
     show.show,
     report.report,
     sql.sql,

@@ -28,7 +28,7 @@ index_job = dg.define_asset_job(
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=["receipts", "dataset_reports", "dataset_statistics"],
+    selection=["communities", "receipts", "dataset_reports", "dataset_statistics"],
     description="Write the report and the statistics of one dataset from what its slices found, and what it cost.",
 )
 JOBS = (manifest_job, slice_job, index_job, report_job)

@@ -6,8 +6,8 @@ What is asked belongs to `graph_rows` and `moment_rows`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -19,14 +19,21 @@ BATCH_ROWS = 16_384
 
 
 def streamed(query: str, tables: Mapping[str, Path], parameters: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
-    """The rows of `query`, in which each of `tables` is a view called by its key, `$name` a parameter.
+    """The rows of `query`, in which each of `tables` is a view called by its key, `$name` a parameter."""
+    with connected({called: [path] for called, path in tables.items()}) as connection:
+        yield from connection.sql(query, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
+
+
+@contextmanager
+def connected(tables: Mapping[str, Sequence[Path]], *, memory: str = MEMORY) -> Generator[duckdb.DuckDBPyConnection]:
+    """A database of its own with a view for each of `tables` over its files, at least one each.
 
     DuckDB opens these files and its own temporary ones; extensions are never loaded.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "memory_limit": MEMORY,
+        "memory_limit": memory,
         "threads": 1,  # parallelism comes from runs side by side
     }
     with (
@@ -34,6 +41,6 @@ def streamed(query: str, tables: Mapping[str, Path], parameters: Mapping[str, ob
         closing(duckdb.connect(config=config | {"temp_directory": folder})) as connection,
     ):
         connection.execute("SET TimeZone = 'UTC'")
-        for called, path in tables.items():
-            connection.from_parquet(str(path)).create_view(called)
-        yield from connection.sql(query, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
+        for called, paths in tables.items():
+            connection.from_parquet(list(map(str, paths))).create_view(called)
+        yield connection

@@ -8,6 +8,7 @@ table; `ATTACHED` are tables that a stage publishes beside its own.
 from mesh_assets.schemas.analyses import ANALYSES
 from mesh_assets.schemas.cases import CASES
 from mesh_assets.schemas.chunks import CHUNKS
+from mesh_assets.schemas.communities import COMMUNITIES
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.graph import EDGES, VERTICES
@@ -41,6 +42,7 @@ TABLES: dict[str, Table] = {
     "fulltext_index": INDEX_STATES,
     "graph_index": EDGES,
     "time_index": MOMENTS,
+    "communities": COMMUNITIES,
     "cases": CASES,
     "surface_analyses": ANALYSES,
     "deep_analyses": ANALYSES,

@@ -5,7 +5,7 @@ Indexes, encoder and lake come as Protocols. An index that is down costs its hal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,11 +19,10 @@ from mesh_assets.embeddings.static_encoder import StaticEncoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.protocol import Filter, FulltextIndex, Hit, VectorIndex
 from mesh_assets.indexes.words import MAX_QUERY, encodable
-from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.alike import Alike
 from mesh_assets.search.exact import ROUNDS, ExactVectors, then_static
+from mesh_assets.search.hits import hit_of
 from mesh_assets.search.protocol import ChunkRow, ChunkStore, SearchHit, SearchResult
-from mesh_assets.search.snippet import snippet
 from mesh_assets.slices import dataset_key
 
 # A best entry that answers less than this share of the query met its words by chance, and its list weighs less. Of the
@@ -34,7 +33,10 @@ _TRUSTED_SHARE = 0.25
 # published for dense retrieval (Li et al. 2021: depth 5, .4 and .6), not chosen on any of our sets.
 _FEEDBACK, _OWN_SHARE = 5, 0.4
 # Entries taken of each list: deeper ones score near nothing after scaling.
-_DEPTH = 100
+DEPTH = 100
+MODES = ("words", "meaning")
+# Ids of those of some rows that may be hits.
+Keep = Callable[[Mapping[str, ChunkRow]], Collection[str]]
 
 
 @dataclass(slots=True)
@@ -57,6 +59,9 @@ def search(
     chunks: ChunkStore,
     limit: int = 10,
     where: Filter | None = None,
+    modes: Collection[str] = MODES,
+    keep: Keep | None = None,
+    depth: int = DEPTH,
 ) -> SearchResult:
     """The `limit` chunks that answer `query` best, ties by chunk id; a blank query finds nothing.
 
@@ -66,22 +71,18 @@ def search(
     alone are asked once: their first entries are more often wrong. Where the index holds static vectors, they only
     choose the 50 chunks that the full model compares with the query (see `exact`). Chunks that an index still holds but
     the lake does not are left out, chunks of nearly the same text become one hit with the other places, and later ones
-    move up. `where` may call a dataset by its folder or by its key.
+    move up. `where` may call a dataset by its folder or by its key. Only what `keep` leaves is a hit; `modes` are of
+    `words` and `meaning`. `looked_at` of the result is less than `depth` where no index holds more.
     """
     text = encodable(query[:MAX_QUERY]).strip()
     if not text or limit < 1:
         return SearchResult()
     if where is not None and where.dataset is not None:
         where = replace(where, dataset=dataset_key(where.dataset))
-    depth = max(_DEPTH, limit)
+    depth = max(depth, limit)
     notes: list[str] = []
     meaning = _Meaning(text, encoder, vectors, depth, where)
-    of_meaning: list[str] = []
-    with ThreadPoolExecutor(1) as beside:  # the engines compute without holding up each other
-        asking = beside.submit(_asked, lambda: words.search(text, limit=depth, where=where), "words", notes)
-        by_meaning = _asked(lambda: meaning.hits(of_meaning), "meaning", of_meaning)
-        by_words = asking.result()
-    notes += of_meaning
+    by_words, by_meaning = _by_both(text, words, meaning, modes, notes)
     ranked = _fused(by_words, by_meaning)
     if by_meaning and isinstance(encoder, StaticEncoder):
         exact = _asked(lambda: _exactly(text, encoder.exact, chunks, meaning, by_words, by_meaning), "the model", notes)
@@ -89,7 +90,25 @@ def search(
     elif by_words and by_meaning:
         nearer = _asked(lambda: meaning.hits_like(ranked[:_FEEDBACK]), "what the first hits mean", notes)
         ranked = _fused(by_words, nearer or by_meaning)
-    return SearchResult(hits=_opened(ranked, chunks, text, limit), notes=notes)
+    looked_at = max(len(by_words or ()), len(by_meaning or ()))
+    return SearchResult(_opened(ranked, chunks, text, limit, keep), notes, looked_at)
+
+
+def _by_both(
+    text: str, words: FulltextIndex, meaning: _Meaning, modes: Collection[str], notes: list[str]
+) -> tuple[list[Hit] | None, list[Hit] | None]:
+    """What the words find and what the meaning finds; None for what is not asked, or cannot be."""
+    of_meaning: list[str] = []
+
+    def by_words() -> list[Hit]:
+        return words.search(text, limit=meaning.depth, where=meaning.where)
+
+    with ThreadPoolExecutor(1) as beside:  # the engines compute without holding up each other
+        asking = beside.submit(_asked, by_words, "words", notes) if "words" in modes else None
+        near = _asked(lambda: meaning.hits(of_meaning), "meaning", of_meaning) if "meaning" in modes else None
+        found = asking.result() if asking else None
+    notes += of_meaning
+    return found, near
 
 
 def _exactly(
@@ -120,8 +139,8 @@ class _Meaning:
         self._text = text
         self._encoder = encoder
         self._vectors = vectors
-        self._depth = depth
-        self._where = where
+        self.depth = depth
+        self.where = where
 
     @cached_property
     def _vector(self) -> NDArray[np.float32]:
@@ -136,7 +155,7 @@ class _Meaning:
             return []
         hits = self._nearest(self._vector)
         if not hits:
-            notes.extend(_unembedded(self._vectors, self._encoder.model, self._where))
+            notes.extend(_unembedded(self._vectors, self._encoder.model, self.where))
         return hits
 
     def hits_like(self, best: list[_Found]) -> list[Hit]:
@@ -149,7 +168,7 @@ class _Meaning:
         return self._nearest(moved) if moved.any() else []
 
     def _nearest(self, vector: NDArray[np.float32]) -> list[Hit]:
-        return self._vectors.search(self._encoder.model, vector, limit=self._depth, where=self._where)
+        return self._vectors.search(self._encoder.model, vector, limit=self.depth, where=self.where)
 
 
 def _asked(ask: Callable[[], list[Hit]], by: str, notes: list[str]) -> list[Hit] | None:
@@ -199,8 +218,8 @@ def _scaled(hits: list[Hit]) -> list[float]:
     return [(hit.score - low) / (high - low) if high > low else 1.0 for hit in hits]
 
 
-def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int) -> list[SearchHit]:
-    """The first `limit` texts of `ranked` that the lake still has, fetched `limit` at a time."""
+def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int, keep: Keep | None) -> list[SearchHit]:
+    """The first `limit` texts of `ranked` that the lake still has and `keep` leaves, fetched `limit` at a time."""
     alike, first, others = Alike(), list[tuple[_Found, ChunkRow]](), list[list[ChunkRow]]()
     for start in range(0, len(ranked), limit):
         wave = ranked[start : start + limit]
@@ -209,8 +228,9 @@ def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int) ->
             for slice_key in sorted(entry.slices):
                 wanted.setdefault(slice_key, []).append(entry.chunk_id)
         rows = chunks.fetch(wanted)
+        kept = rows if keep is None else keep(rows)
         for entry in wave:
-            if (row := rows.get(entry.chunk_id)) is None:
+            if (row := rows.get(entry.chunk_id)) is None or entry.chunk_id not in kept:
                 continue
             place = alike.place(row.text)
             if place < len(first):
@@ -220,39 +240,14 @@ def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int) ->
                 others.append([])
         if len(first) >= limit:
             break
-    return [_hit(*found, again, query) for found, again in zip(first[:limit], others, strict=False)]
-
-
-def _hit(entry: _Found, row: ChunkRow, again: list[ChunkRow], query: str) -> SearchHit:
-    shown = snippet(row.text, query)
-    return SearchHit(
-        score=entry.score,
-        chunk_id=entry.chunk_id,
-        slice=row.slice,
-        dataset=row.dataset,
-        path=row.path,
-        kind=row.kind,
-        symbol=row.symbol,
-        line_start=row.line_start,
-        line_stop=row.line_stop,
-        citation=_citation(row, shown),
-        snippet=shown,
-        words_rank=entry.words_rank,
-        meaning_rank=entry.meaning_rank,
-        time_start=row.time_start,
-        time_stop=row.time_stop,
-        others=tuple(_citation(other, shown) for other in again),
-    )
-
-
-def _citation(row: ChunkRow, quote: str) -> Citation:
-    return Citation(
-        dataset=row.dataset,
-        path=row.path,
-        byte_start=row.byte_start,
-        byte_stop=row.byte_stop,
-        source_hash=row.source_hash,
-        line_start=row.line_start,
-        quote=quote,
-        place=row.place,
-    )
+    return [
+        hit_of(
+            row,
+            query,
+            score=entry.score,
+            words_rank=entry.words_rank,
+            meaning_rank=entry.meaning_rank,
+            others=again,
+        )
+        for (entry, row), again in zip(first[:limit], others, strict=False)
+    ]

@@ -32,6 +32,10 @@ class ChunkRow:
     context: str = ""
 
 
+# Words of a query that are named where a hit says why it is one.
+_MOST_SHOWN = 6
+
+
 class ChunkStore(Protocol):
     """The lake's chunks, by id."""
 
@@ -46,7 +50,8 @@ class SearchHit:
 
     `snippet` is plain text of at most about 240 characters, also the citation's quote. The ranks count from 1 and say
     at which place the words and the meaning of the query found it; None where they did not. `others` are the further
-    places of nearly the same text, as far as they were met before the answer was full.
+    places of nearly the same text, as far as they were met before the answer was full. `terms` are the words of the
+    query that it holds, `reasons` what else found it: a pattern's match, an edge of the graph, a moment.
     """
 
     score: float
@@ -65,17 +70,24 @@ class SearchHit:
     time_start: datetime | None = None
     time_stop: datetime | None = None
     others: tuple[Citation, ...] = ()
+    terms: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def why(self) -> str:
-        """What found it, in words: `words #1, meaning #3`."""
+        """What found it, in words: `words #1, meaning #3: red, lantern`, the words of the query that it holds last."""
         ranks = (("words", self.words_rank), ("meaning", self.meaning_rank))
-        return ", ".join(f"{name} #{rank}" for name, rank in ranks if rank is not None)
+        found = ", ".join([*(f"{name} #{rank}" for name, rank in ranks if rank is not None), *self.reasons])
+        return f"{found}: {', '.join(self.terms[:_MOST_SHOWN])}" if self.terms and self.words_rank else found
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and `notes` on what could not be asked: each says what happened and what to do."""
+    """Hits, best first, and `notes` on what could not be asked: each says what happened and what to do.
+
+    `looked_at` entries of the longest list were candidates.
+    """
 
     hits: list[SearchHit] = field(default_factory=list[SearchHit])
     notes: list[str] = field(default_factory=list[str])
+    looked_at: int = 0

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from mesh_assets.indexes.words import query_words
+from mesh_assets.indexes.words import all_words, query_words
 
 SNIPPET = 240  # characters: two to three lines of a terminal
 _BEFORE = 40  # characters shown before the first matching word, so that the sentence can be read
@@ -33,6 +33,13 @@ def snippet(text: str, query: str, *, width: int = SNIPPET) -> str:
     matches = [(m.start(), m.end(), s) for m in _WORD.finditer(plain) if (s := _stem(m[0].lower())) in wanted]
     start = max(0, min(_best_start(matches, width - _BEFORE) - _BEFORE, len(plain) - width))
     return _cut(plain, start, width)
+
+
+def held_words(text: str, query: str) -> tuple[str, ...]:
+    """The words of `query` that `text` holds, near misses of their endings included, each once and in order."""
+    words = dict.fromkeys(query_words(query))
+    held = {_stem(word) for word in all_words(text)}
+    return tuple(word for word in words if _stem(word) in held)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from threading import Lock
 from urllib.parse import quote
 
 import pyarrow.dataset as pads
 
-from mesh_assets.embeddings.protocol import Encoder
-from mesh_assets.errors import QueryError
-from mesh_assets.indexes.protocol import Filter
-from mesh_assets.indexes.words import query_words
-from mesh_assets.resources.encoder import connect_encoder
-from mesh_assets.resources.fulltext_index import connect_fulltext_index
-from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.search.graph import Step, Vertex
-from mesh_assets.search.hybrid import search
 from mesh_assets.search.protocol import SearchHit
 from mesh_assets.search.timeline import Moment, Window
+from mesh_assets.serving.one_query import OneQuery
 from mesh_assets.settings import Settings
-from mesh_assets.slices import SliceKey
-from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.duckdb_query import lake_connection
-from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.timeline_queries import LakeTimeline
 
-# Hits that facets are counted over.
-MOST_HITS = 100
-_NEIGHBOURS, _MOMENTS = 40, 50
+_MOMENTS = 50
 # Of the Dagster UI.
 _SLICE_PAGE = "/assets/slice_reports?view=partitions&partition="
 
@@ -55,17 +40,23 @@ class FoundHit:
     score: float
     citation: str
     time: datetime | None
+    picture: str | None
     asset_url: str
     others: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, best first; how many of them each dataset and kind has; words to mark; what could not be asked."""
+    """A page of hits, best first; how many there are, as far as was looked, and whether others are behind; how many of
+    the best each dataset, kind and folder has; words to mark; what could not be asked.
+    """
 
     hits: list[FoundHit]
+    found: int
+    more: bool
     datasets: dict[str, int]
     kinds: dict[str, int]
+    folders: dict[str, int]
     words: list[str]
     notes: list[str]
 
@@ -96,34 +87,21 @@ class Answers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lake = Lake(settings.state / "lake")
-        self._chunks = LakeChunks(self._lake)
-        self._words = connect_fulltext_index(settings)
-        self._vectors = connect_vector_index(settings)
-        self._turn = Lock()
+        self._query = OneQuery(settings)
+        self._lake: Lake = self._query.lake
 
-    @cached_property
-    def _encoder(self) -> Encoder:
-        return connect_encoder(self._settings)
-
-    def search(self, query: str, *, dataset: str | None, kind: str | None, limit: int) -> Found:
-        """The best hits. Dataset and kind may be None for any."""
-        with self._turn:  # neither the model nor the mapped files are made for several threads
-            result = search(
-                query,
-                encoder=self._encoder,
-                vectors=self._vectors,
-                words=self._words,
-                chunks=self._chunks,
-                limit=limit,
-                where=Filter(dataset or None, kind or None),
-            )
+    def search(self, query: str, *, mode: str, limit: int, offset: int, fields: Mapping[str, str | None]) -> Found:
+        """A page of the best hits; see `OneQuery.search`."""
+        answer = self._query.search(query, mode=mode, limit=limit, offset=offset, **fields)
         return Found(
-            hits=[self._hit(hit) for hit in result.hits],
-            datasets=dict(Counter(hit.dataset for hit in result.hits).most_common()),
-            kinds=dict(Counter(hit.kind for hit in result.hits).most_common()),
-            words=query_words(query),
-            notes=result.notes,
+            hits=[self._hit(hit) for hit in answer.hits],
+            found=answer.found,
+            more=answer.more,
+            datasets=answer.facets["dataset"],
+            kinds=answer.facets["kind"],
+            folders=answer.facets["folder"],
+            words=answer.words,
+            notes=answer.notes,
         )
 
     def _hit(self, hit: SearchHit) -> FoundHit:
@@ -140,31 +118,22 @@ class Answers:
             score=round(hit.score, 4),
             citation=str(hit.citation),
             time=hit.time_start,
+            picture=self._picture_url(hit.chunk_id, hit.slice) if hit.kind in ("image", "video") else None,
             asset_url=f"http://127.0.0.1:{self._settings.port}{_SLICE_PAGE}{quote(hit.slice)}",
             others=[f"{c.dataset}/{c.path}:{c.line_start}" for c in hit.others],
         )
 
     def around(self, chunk_id: str, slice_key: str) -> Around:
         """What is around a chunk; QueryError where the lake has it no more."""
-        row = self._chunks.fetch({str(SliceKey.parse(slice_key)): [chunk_id]}).get(chunk_id)
-        if row is None:
-            raise QueryError(f"There is no chunk {chunk_id} any more.", remedy="Search again: the file was read anew.")
-        with lake_connection(self._lake.root, uuid.uuid4().hex) as connection:
-            graph = LakeGraph(connection)
-            steps = graph.steps([chunk_id], limit=_NEIGHBOURS)
-            # What the chunk holds says more than the chunk: who calls its symbols, what its entities are in.
-            held = [step.vertex for step in steps if step.is_outgoing and step.vertex.type in ("symbol", "entity")]
-            if held:
-                steps += graph.steps([vertex.vertex_id for vertex in held[:8]], limit=_NEIGHBOURS)
-        follows = [step for step in steps if step.type == "follows" and step.from_id == chunk_id]
+        found = self._query.around_chunk(chunk_id, slice_key)
         return Around(
             chunk_id=chunk_id,
-            text=row.text,
-            before=next((step.vertex.vertex_id for step in follows if not step.is_outgoing), None),
-            behind=next((step.vertex.vertex_id for step in follows if step.is_outgoing), None),
-            picture=self._picture_url(chunk_id, slice_key) if row.kind in ("image", "video") else None,
-            vertices=held,
-            steps=_once(steps),
+            text=found.row.text,
+            before=found.before.chunk_id if found.before else None,
+            behind=found.behind.chunk_id if found.behind else None,
+            picture=self._picture_url(chunk_id, slice_key) if found.row.kind in ("image", "video") else None,
+            vertices=found.vertices,
+            steps=found.steps,
         )
 
     def moments(self, near: datetime, *, seconds: float, dataset: str | None) -> list[Moment]:
@@ -189,13 +158,3 @@ class Answers:
     def _picture_url(self, chunk_id: str, slice_key: str) -> str | None:
         found = self.picture(chunk_id, slice_key)
         return None if found is None else f"/api/picture?chunk={quote(chunk_id)}&slice={quote(slice_key)}"
-
-
-def _once(steps: Sequence[Step]) -> list[Step]:
-    """Each edge from one of its ends only, without those between chunks of a file."""
-    kept: dict[tuple[str, str, str], Step] = {}
-    for step in steps:
-        if step.type not in ("follows", "contains"):
-            ends = sorted((step.from_id, step.vertex.vertex_id))
-            kept.setdefault((step.type, ends[0], ends[1]), step)
-    return list(kept.values())[:_NEIGHBOURS]

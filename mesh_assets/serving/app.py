@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -24,7 +24,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh_assets.errors import MeshError, QueryError
-from mesh_assets.serving.answers import MOST_HITS, Answers
+from mesh_assets.search.query import FIELDS, moment_of
+from mesh_assets.serving.answers import Answers
+from mesh_assets.serving.one_query import COUNTED, MOST_HITS
 from mesh_assets.serving.openapi import document
 from mesh_assets.settings import Settings
 
@@ -76,9 +78,10 @@ class _Calls:
         return await _answer(
             lambda: self._answers.search(
                 asked.get("q", ""),
-                dataset=asked.get("dataset"),
-                kind=asked.get("kind"),
-                limit=_number(request, "limit", 10, MOST_HITS),
+                mode=asked.get("mode") or "hybrid",
+                limit=_number(request, "limit", 10, COUNTED),
+                offset=_number(request, "offset", 0, MOST_HITS, least=0),
+                fields={field: asked.get(field) for field in FIELDS},
             )
         )
 
@@ -88,7 +91,7 @@ class _Calls:
     async def moments(self, request: Request) -> Response:
         return await _answer(
             lambda: self._answers.moments(
-                _moment(_text(request, "near")),
+                moment_of(_text(request, "near"), "near"),
                 seconds=_number(request, "seconds", 300, 86_400),
                 dataset=request.query_params.get("dataset"),
             )
@@ -166,16 +169,8 @@ def _text(request: Request, name: str) -> str:
     return value
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
+def _number(request: Request, name: str, default: int, most: int, *, least: int = 1) -> int:
     value = request.query_params.get(name, str(default))
-    if not value.isdecimal() or not 1 <= int(value) <= most:
-        raise QueryError(f"{name} is {value!r}.", remedy=f"Give a number from 1 to {most}.")
+    if not value.isdecimal() or len(value) > 9 or not least <= int(value) <= most:
+        raise QueryError(f"{name} is {value!r}.", remedy=f"Give a number from {least} to {most}.")
     return int(value)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise QueryError(f"{text!r} is no moment.", remedy="Write it as 2015-10-18T18:01:47.") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

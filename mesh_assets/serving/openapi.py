@@ -7,19 +7,33 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mesh_assets import __version__
+from mesh_assets.search.query import KINDS
 from mesh_assets.search.timeline import Moment
-from mesh_assets.serving.answers import MOST_HITS, Around, Found, ReportLink
+from mesh_assets.serving.answers import Around, Found, ReportLink
+from mesh_assets.serving.one_query import COUNTED, MODE_NAMES, MOST_HITS
 
-_LIMIT = {"type": "integer", "minimum": 1, "maximum": MOST_HITS, "default": 10}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": COUNTED, "default": 10}
 _CALLS: dict[str, tuple[str, Any, dict[str, tuple[str, bool, dict[str, Any]]]]] = {
     "/api/search": (
-        "The chunks that answer a query best, by words and by meaning.",
+        "The chunks that answer a query best, with facets counted over the best hundred.",
         Found,
         {
-            "q": ("Words, or a question.", True, {"type": "string"}),
+            "q": (
+                'Words, a "phrase", -excluded, /pattern/, and fields: path: kind: dataset: symbol: label: after: '
+                "before:.",
+                True,
+                {"type": "string"},
+            ),
+            "mode": ("How it is found.", False, {"type": "string", "enum": list(MODE_NAMES), "default": "hybrid"}),
             "dataset": ("Only this dataset.", False, {"type": "string"}),
-            "kind": ("Only this kind: text, code, log ...", False, {"type": "string"}),
-            "limit": ("Hits; facets are counted over them.", False, _LIMIT),
+            "kind": ("Only this kind.", False, {"type": "string", "enum": list(KINDS)}),
+            "path": ("Only paths that hold this, or match this glob.", False, {"type": "string"}),
+            "symbol": ("Only symbols that hold this, or match this glob.", False, {"type": "string"}),
+            "label": ("Only chunks with an entity of this label: host, ip ...", False, {"type": "string"}),
+            "after": ("Only from this moment on, ISO 8601; UTC where it says no zone.", False, {"type": "string"}),
+            "before": ("Only before this moment.", False, {"type": "string"}),
+            "limit": ("Hits of a page.", False, _LIMIT),
+            "offset": ("Hits before the page.", False, {"type": "integer", "minimum": 0, "maximum": MOST_HITS}),
         },
     ),
     "/api/around": (

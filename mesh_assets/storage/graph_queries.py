@@ -76,6 +76,11 @@ class LakeGraph:
             called[vertex.key].append(vertex)
         return [step for edge in edges for step in _steps_of(edge, ends, known, called)]
 
+    def slices_of(self, chunk_ids: Collection[str]) -> dict[str, str]:
+        """The slices that chunks are in; those that the graph does not have are left out."""
+        query = "SELECT vertex_id, slice FROM vertices WHERE type = 'chunk' AND vertex_id IN (SELECT unnest($ids))"
+        return dict(self._rows(query, {"ids": sorted(chunk_ids)}))
+
     def _vertices(self, ids: Iterable[str]) -> list[Vertex]:
         return [Vertex(*row) for row in self._rows(_VERTICES, {"ids": sorted(ids)})]
 

@@ -35,7 +35,7 @@ def lake(tmp_path: Path) -> Lake:
 def test_each_table_has_its_state_and_its_numbers(lake: Lake) -> None:
     rows = {(r["slice"], r["asset"]): r for r in dataset_statistics_table(lake, "d").to_pylist()}
     assert set(rows) == expected_rows(lake, "d")
-    assert len(rows) == 3 * len(SLICE_ASSETS) + 4
+    assert len(rows) == 3 * len(SLICE_ASSETS) + 5
     states = [rows[f"d.{n:06d}", "chunk_sets"]["state"] for n in range(3)]
     assert states == ["done", "unfinished", "missing"]
     assert rows[None, "drop_manifests"]["state"] == "done"
@@ -61,6 +61,8 @@ def test_a_dataset_that_was_emptied_has_rows_of_its_own_only(tmp_path: Path) -> 
     assert table.schema.equals(TABLES["dataset_statistics"].schema)
     assert set(zip(table["slice"].to_pylist(), table["asset"].to_pylist(), strict=True)) == {
         (None, "drop_manifests"),
+        (None, "immediate_insights"),
+        (None, "communities"),
         (None, "receipts"),
         (None, "dataset_reports"),
     }

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import dagster as dg
 import pyarrow as pa
 
-from mesh_assets.defs.partitions import slice_asset
+from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.indexes import communities as communities_of
 from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
+from mesh_assets.schemas.communities import COMMUNITIES
 from mesh_assets.schemas.outcome import AttachedRows, Outcome, StageOutput
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -122,6 +124,36 @@ def time_index(
             slice_key=context.partition_key,
         ),
     )
+
+
+@dataset_asset(deps=[dg.AssetDep(asset, partition_mapping=ACROSS_GRAINS) for asset in communities_of.ASSETS])
+def communities(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> StageOutput:
+    """What hangs together in the dataset more closely than with the rest, each by its keyphrases: files, symbols,
+    hosts, templates, columns that call, import, contain and mention each other.
+
+    `mesh graph --communities` and `mesh sql "SELECT * FROM communities"` read it.
+    """
+    dataset = context.partition_key
+    tables = {table: [lake.path(table, key) for key in _whole(lake, dataset)] for table in communities_of.TABLES}
+    upstream = [lake.read(asset, key) for key in _whole(lake, dataset) for asset in communities_of.ASSETS]
+    total = sum(table.footer.rows for table in upstream)
+
+    def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
+        yield COMMUNITIES.batch(list(communities_of.community_rows(tables, dataset=dataset)))
+        outcome.advance(total)
+
+    command = f".venv/bin/mesh graph --communities --dataset {dataset}"
+    shown: dict[str, object] = {"retrieval key": "table communities", "query": command}
+    return produce(context, lake, rows, upstream=upstream, total=total, unit="rows", shown=shown)
+
+
+def _whole(lake: Lake, dataset: str) -> list[str]:
+    """Keys of the slices of a dataset that have every table that communities are made from."""
+    return [
+        key
+        for key in sorted(lake.slices(dataset))
+        if all(lake.path(table, key).exists() for table in communities_of.TABLES)
+    ]
 
 
 def _from_lake(

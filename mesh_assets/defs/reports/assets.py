@@ -74,7 +74,9 @@ def dataset_reports(
     return _published(context, settings, report, name, upstream, rows, extra)
 
 
-@dataset_table(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "dataset_reports", "receipts"])
+@dataset_table(
+    deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "dataset_reports", "communities", "receipts"]
+)
 def dataset_statistics(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> pa.Table:
     """What each stage made of each slice of the dataset and what that cost: rows, rejects, bytes, seconds, state.
 
