@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 
 from mesh_assets.search.graph import Step, Vertex
-from mesh_assets.search.protocol import SearchHit
+from mesh_assets.search.protocol import ChunkRow, SearchHit
 from mesh_assets.search.timeline import Moment, Window
 from mesh_assets.serving.one_query import OneQuery
 from mesh_assets.settings import Settings
@@ -20,6 +21,7 @@ from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.timeline_queries import LakeTimeline
 
 _MOMENTS = 50
+_PICTURED = ("image", "video")
 # Of the Dagster UI.
 _SLICE_PAGE = "/assets/slice_reports?view=partitions&partition="
 
@@ -93,8 +95,9 @@ class Answers:
     def search(self, query: str, *, mode: str, limit: int, offset: int, fields: Mapping[str, str | None]) -> Found:
         """A page of the best hits; see `OneQuery.search`."""
         answer = self._query.search(query, mode=mode, limit=limit, offset=offset, **fields)
+        pictured = self._pictured(answer.hits)
         return Found(
-            hits=[self._hit(hit) for hit in answer.hits],
+            hits=[self._hit(hit, pictured) for hit in answer.hits],
             found=answer.found,
             more=answer.more,
             datasets=answer.facets["dataset"],
@@ -104,7 +107,7 @@ class Answers:
             notes=answer.notes,
         )
 
-    def _hit(self, hit: SearchHit) -> FoundHit:
+    def _hit(self, hit: SearchHit, pictured: Collection[str]) -> FoundHit:
         return FoundHit(
             chunk_id=hit.chunk_id,
             slice=hit.slice,
@@ -118,7 +121,7 @@ class Answers:
             score=round(hit.score, 4),
             citation=str(hit.citation),
             time=hit.time_start,
-            picture=self._picture_url(hit.chunk_id, hit.slice) if hit.kind in ("image", "video") else None,
+            picture=_picture_url(hit.chunk_id, hit.slice) if hit.chunk_id in pictured else None,
             asset_url=f"http://127.0.0.1:{self._settings.port}{_SLICE_PAGE}{quote(hit.slice)}",
             others=[f"{c.dataset}/{c.path}:{c.line_start}" for c in hit.others],
         )
@@ -131,7 +134,7 @@ class Answers:
             text=found.row.text,
             before=found.before.chunk_id if found.before else None,
             behind=found.behind.chunk_id if found.behind else None,
-            picture=self._picture_url(chunk_id, slice_key) if found.row.kind in ("image", "video") else None,
+            picture=_picture_url(chunk_id, slice_key) if chunk_id in self._pictured([found.row]) else None,
             vertices=found.vertices,
             steps=found.steps,
         )
@@ -155,6 +158,18 @@ class Answers:
         rows = pads.dataset(path).to_table(columns=["image", "media_type"], filter=pads.field("chunk_id") == chunk_id)
         return None if not rows.num_rows else (rows["image"][0].as_py(), rows["media_type"][0].as_py())
 
-    def _picture_url(self, chunk_id: str, slice_key: str) -> str | None:
-        found = self.picture(chunk_id, slice_key)
-        return None if found is None else f"/api/picture?chunk={quote(chunk_id)}&slice={quote(slice_key)}"
+    def _pictured(self, chunks: Sequence[SearchHit | ChunkRow]) -> set[str]:
+        """Ids of those of some chunks that have a picture."""
+        ids = [chunk.chunk_id for chunk in chunks if chunk.kind in _PICTURED]
+        chosen = pads.field("chunk_id").isin(pa.array(ids, pa.string()))
+        found: set[str] = set()
+        for slice_key in {chunk.slice for chunk in chunks if chunk.kind in _PICTURED}:
+            path = self._lake.path("previews", slice_key)
+            if path.exists():
+                rows = pads.dataset(path).to_table(columns=["chunk_id"], filter=chosen).to_pylist()
+                found.update(row["chunk_id"] for row in rows)
+        return found
+
+
+def _picture_url(chunk_id: str, slice_key: str) -> str:
+    return f"/api/picture?chunk={quote(chunk_id)}&slice={quote(slice_key)}"

@@ -8,16 +8,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from PIL import Image
 from starlette.testclient import TestClient
 
 from mesh_assets.embeddings.protocol import OFF
 from mesh_assets.serving.app import STATIC, build_app
 from mesh_assets_tests.flow.location import Location
 from mesh_assets_tests.ui.live import CHROMIUM, SCREENSHOTS, free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 EVIL = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>"
 
@@ -33,6 +37,8 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
     )
     stamps = [f"2026-03-0{day} 10:00:00 ERROR lantern went out\n" for day in range(1, 9)]
     (folder / "shop.log").write_text("".join(stamps * 20))
+    (folder / "wall").mkdir()
+    Image.new("RGB", (96, 64), (200, 40, 40)).save(folder / "wall" / "lantern.png")
     found.settle()
     yield found
     found.instance.dispose()
@@ -51,12 +57,26 @@ def search(client: TestClient, **asked: str) -> dict[str, Any]:
 
 def test_a_query_finds_hits_with_facets_and_how_each_is_opened(client: TestClient) -> None:
     found = search(client, q="lantern", limit="100")
-    assert set(found["kinds"]) == {"text", "log"} and found["datasets"] == {"shop": len(found["hits"])}
+    assert set(found["kinds"]) == {"text", "log", "image"} and found["datasets"] == {"shop": len(found["hits"])}
     hit = next(hit for hit in found["hits"] if hit["path"] == "shop.log")
     assert hit["citation"].startswith("shop/shop.log:") and hit["time"].startswith("2026-03-0")
     assert hit["asset_url"] == "http://127.0.0.1:3111/assets/slice_reports?view=partitions&partition=shop.000000"
     assert {hit["kind"] for hit in search(client, q="lantern", kind="log")["hits"]} == {"log"}
     assert search(client, q="lantern", dataset="other")["hits"] == []
+    assert found["folders"] == {"wall": 1}
+    (picture,) = [hit["picture"] for hit in found["hits"] if hit["path"] == "wall/lantern.png"]
+    assert client.get(picture).headers["content-type"].startswith("image/")
+
+
+def test_the_language_and_its_fields_as_parameters_find_the_same(client: TestClient) -> None:
+    def ids(**asked: str) -> list[str]:
+        return [hit["chunk_id"] for hit in search(client, **asked)["hits"]]
+
+    assert ids(q="lantern kind:log after:2026-03-02") == ids(q="lantern", kind="log", after="2026-03-02")
+    assert ids(q="path:*.py") == ids(q="", path="*.py") != []
+    assert ids(q="/lantern +went/") == ids(q="lantern +went", mode="regex") != []
+    first, second = (ids(q="path:*", limit="1", offset=offset) for offset in ("0", "1"))
+    assert first and second and first != second
 
 
 def test_around_a_hit_stand_its_neighbours(client: TestClient) -> None:
@@ -83,6 +103,10 @@ def test_many_ask_at_once(client: TestClient) -> None:
 def test_what_is_wrong_with_a_call_is_said(client: TestClient) -> None:
     for path, asked in (
         ("/api/search", {"q": "x", "limit": "9999"}),
+        ("/api/search", {"q": "author:me"}),
+        ("/api/search", {"q": "(", "mode": "regex"}),
+        ("/api/search", {"q": "x", "mode": "magic"}),
+        ("/api/search", {"q": "x", "offset": "1000"}),
         ("/api/around", {"chunk": "x"}),
         ("/api/around", {"chunk": "x", "slice": "shop.000000"}),
         ("/api/around", {"chunk": "x", "slice": "../../etc"}),
@@ -145,17 +169,43 @@ def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location
             page.locator("#hits li").first.focus()
             page.keyboard.press("Enter")
             expect(page.locator("#around pre")).to_contain_text("onerror")
-            if SCREENSHOTS:
-                page.screenshot(path=Path(SCREENSHOTS, "search-page.png"))
+            _shot(page, "search-page")
+            page.locator("#query").fill("lantern")
+            page.keyboard.press("Enter")
+            expect(page.locator("#hits img")).to_be_visible()
+            expect(page.locator("#folders")).to_contain_text("wall (1)")
+            page.locator("#from").fill("50")
+            page.get_by_role("button", name="Only this time").click()
+            expect(page.get_by_label("log (")).to_be_visible()
+            expect(page.get_by_label("text (")).to_have_count(0)
+            page.get_by_role("button", name="Any time").click()
+            expect(page.get_by_label("text (1)")).to_be_visible()
+            _shot(page, "search-page-time")
+            page.locator("#query").fill("sell")
+            page.locator("#mode").select_option("graph")
+            page.keyboard.press("Enter")
+            page.get_by_role("button", name="Search").click()
+            page.locator("#hits li").filter(has_text="till.py").first.click()
+            expect(page.locator("#around svg text").filter(has_text="take").first).to_be_visible()
+            _shot(page, "search-page-graph")
+            page.locator("#query").fill("author:me")
+            page.get_by_role("button", name="Search").click()
+            expect(page.locator("#said")).to_contain_text("no field")
             assert page.evaluate("window.pwned") is None
             page.get_by_text("Report of shop").click()
             expect(page.get_by_role("heading").first).to_be_visible()
             assert page.evaluate("window.pwned") is None
-            assert faults == []
+            # The refusal of the last query, which the browser tells as a fault.
+            assert [fault for fault in faults if "400" not in fault] == []
             browser.close()
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def _shot(page: Page, called: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS, f"{called}.png"))
 
 
 def _wait_for(port: int) -> None:

@@ -145,3 +145,12 @@ def test_the_commands_show_hits_facets_pages_and_surroundings(
     assert "no field" in command(location, "search", "author:me", expect=1).stderr
     cited = str(mesh.search("lantern symbol:take").hits[0].citation)
     assert "is called by function sell" in command(location, "around", cited).stdout.replace("\n", " ")
+
+
+def test_communities_are_found_with_the_report_and_shown(location: Location) -> None:
+    rows = location.lake.read("communities", "shop").rows()
+    assert rows and all(row["size"] >= 3 and row["members"] for row in rows)
+    assert any("src/till.py" in row["members"] for row in rows)
+    printed = command(location, "graph", "--communities", "--dataset", "shop").stdout
+    assert rows[0]["name"][:20] in printed and "members" in printed
+    assert "Nothing is named" in command(location, "graph", expect=1).stderr

@@ -7,7 +7,10 @@ const $ = (id) => document.getElementById(id);
 let found = null;
 let page = 0;
 let asked = 0;
-const chosen = { dataset: null, kind: null };
+const MOST_ASKED = 100;
+let offset = 0;
+let span = null;
+const chosen = { dataset: null, kind: null, path: null, after: null, before: null };
 
 function element(name, text = "", attributes = {}) {
   const made = document.createElement(name);
@@ -41,15 +44,16 @@ function marked(text, words) {
   return line;
 }
 
-function facet(id, name, counts) {
+function facet(id, name, counts, of = (value) => value) {
   const box = $(id);
+  box.hidden = !Object.keys(counts).length && !chosen[name];
   box.querySelectorAll("label").forEach((label) => label.remove());
   for (const [value, count] of [["", null], ...Object.entries(counts)]) {
     const label = element("label");
     const choice = element("input", "", { type: "radio", name });
-    choice.checked = (chosen[name] ?? "") === value;
+    choice.checked = (chosen[name] ?? "") === (value && of(value));
     choice.addEventListener("change", () => {
-      chosen[name] = value || null;
+      chosen[name] = value ? of(value) : null;
       search();
     });
     label.append(choice, value ? ` ${value} (${count})` : " all");
@@ -60,13 +64,15 @@ function facet(id, name, counts) {
 // The hits that the time sliders leave.
 function within() {
   const times = found.hits.map((hit) => Date.parse(hit.time)).filter((time) => !Number.isNaN(time));
-  $("times").hidden = times.length < 2;
-  if ($("times").hidden) return found.hits;
+  $("times").hidden = times.length < 2 && !chosen.after;
+  $("ever").hidden = !chosen.after;
+  $("only").hidden = times.length < 2;
+  if (times.length < 2) return found.hits;
   const first = Math.min(...times);
   const last = Math.max(...times);
   const at = (percent) => first + ((last - first) * percent) / 100;
-  const start = at(Math.min($("from").value, $("to").value));
-  const stop = at(Math.max($("from").value, $("to").value));
+  const [start, stop] = [Math.min, Math.max].map((end) => at(end($("from").value, $("to").value)));
+  span = [start, stop];
   const shown = (time) => new Date(time).toISOString().slice(0, 16).replace("T", " ");
   $("span").textContent = `${shown(start)} to ${shown(stop)} UTC`;
   histogram(times, first, last, start, stop);
@@ -92,16 +98,17 @@ function show() {
   const pages = Math.max(1, Math.ceil(hits.length / PER_PAGE));
   page = Math.min(page, pages - 1);
   const noun = hits.length === 1 ? "hit" : "hits";
-  $("said").textContent = [hits.length ? `The ${hits.length} best ${noun}.` : "Nothing found.", ...found.notes].join(" ");
+  $("said").textContent = [hits.length ? `${offset ? `Hits from ${offset + 1} on, ${hits.length}` : `The ${hits.length} best`} ${noun}.` : "Nothing found.", ...found.notes].join(" ");
   $("page").textContent = `${page + 1} of ${pages}`;
-  $("previous").disabled = page === 0;
-  $("next").disabled = page >= pages - 1;
+  $("previous").disabled = page === 0 && offset === 0;
+  $("next").disabled = page >= pages - 1 && !found.more;
   $("hits").replaceChildren(...hits.slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(entry));
 }
 
 function entry(hit) {
   const item = element("li", "", { tabindex: "0", role: "option", "aria-selected": "false" });
   const symbol = hit.symbol ? ` · ${hit.symbol}` : "";
+  if (hit.picture) item.append(element("img", "", { src: hit.picture, alt: "", loading: "lazy" }));
   item.append(element("div", `${hit.dataset}/${hit.path}, ${hit.place}${symbol}`, { class: "place" }));
   item.append(marked(hit.snippet, found.words));
   const why = element("div", `${hit.why}${hit.time ? ` · ${hit.time.slice(0, 19).replace("T", " ")}` : ""} · `, { class: "why" });
@@ -172,7 +179,11 @@ function neighbours(got) {
     const from = names.get(step.from_id) ?? "this";
     const word = (WORDS[step.type] ?? [step.type, step.type])[step.is_outgoing ? 0 : 1];
     const where = step.vertex.path && step.vertex.path !== step.vertex.name ? ` (${step.vertex.path})` : "";
-    list.append(element("li", `${from} ${word} ${named(step.vertex)}${where}`, { class: "small" }));
+    const line = element("li", `${from} ${word} `, { class: "small" });
+    const name = element("button", named(step.vertex), { type: "button", class: "name" });
+    name.addEventListener("click", () => searchFor(step.vertex.name, "graph"));
+    line.append(name, where);
+    list.append(line);
   }
   return list;
 }
@@ -213,42 +224,68 @@ async function happened(hit) {
   return list;
 }
 
-async function search() {
-  const query = $("query").value.trim();
-  history.replaceState(null, "", `?${new URLSearchParams({ q: query })}`);
-  if (!query) return;
+function searchFor(query, mode) {
+  $("query").value = query;
+  $("mode").value = mode;
+  for (const field of Object.keys(chosen)) chosen[field] = null;
+  search();
+}
+
+async function search(from = 0) {
+  const q = $("query").value.trim();
+  const mode = $("mode").value;
+  history.replaceState(null, "", `?${new URLSearchParams({ q, mode })}`);
+  if (!q) return;
   const turn = (asked += 1);
   $("said").textContent = "Searching …";
   try {
-    const got = await ask("/api/search", { q: query, limit: 100, ...chosen });
+    const got = await ask("/api/search", { q, mode, limit: MOST_ASKED, offset: from, ...chosen });
     if (turn !== asked) return;
     found = got;
   } catch (error) {
-    $("said").textContent = error.message;
+    if (turn === asked) $("said").textContent = error.message;
     return;
   }
+  offset = from;
   page = 0;
   $("around").hidden = true;
   facet("datasets", "dataset", found.datasets);
   facet("kinds", "kind", found.kinds);
+  facet("folders", "path", found.folders, (folder) => `${folder.replace(/[*?[]/g, "[$&]")}/*`);
   $("from").value = 0;
   $("to").value = 100;
+  show();
+}
+
+// The next or previous page; where these hits end, the next or previous ones are asked for.
+async function turnPage(by) {
+  const pages = Math.max(1, Math.ceil(within().length / PER_PAGE));
+  if (page + by < 0 || page + by >= pages) {
+    await search(offset + by * MOST_ASKED);
+    if (by < 0) page = Math.ceil(found.hits.length / PER_PAGE) - 1;
+  } else page += by;
   show();
 }
 
 async function start() {
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    chosen.dataset = chosen.kind = null;
-    search();
+    searchFor($("query").value, $("mode").value);
   });
   for (const id of ["from", "to"]) $(id).addEventListener("input", show);
   for (const [id, by] of [["previous", -1], ["next", 1]]) {
-    $(id).addEventListener("click", () => {
-      page += by;
-      show();
-    });
+    $(id).addEventListener("click", () => turnPage(by));
   }
+  $("only").addEventListener("click", () => {
+    // A moment of a chunk is told to the microsecond, and the end is exclusive.
+    chosen.after = new Date(Math.floor(span[0])).toISOString();
+    chosen.before = new Date(Math.ceil(span[1]) + 1).toISOString();
+    search();
+  });
+  $("ever").addEventListener("click", () => {
+    chosen.after = chosen.before = null;
+    search();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && document.activeElement !== $("query")) {
       $("query").focus();
@@ -258,11 +295,9 @@ async function start() {
   for (const report of await ask("/api/reports")) {
     $("reports").append(element("a", `Report of ${report.dataset}`, { href: report.url }));
   }
-  const before = new URLSearchParams(location.search).get("q");
-  if (before) {
-    $("query").value = before;
-    search();
-  }
+  const before = new URLSearchParams(location.search);
+  const modes = [...$("mode").options].map((option) => option.value);
+  if (before.get("q")) searchFor(before.get("q"), modes.includes(before.get("mode")) ? before.get("mode") : "hybrid");
 }
 
 start();
