@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import threading
 import time
@@ -169,6 +170,9 @@ def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location
             page.locator("#hits li").first.focus()
             page.keyboard.press("Enter")
             expect(page.locator("#around pre")).to_contain_text("onerror")
+            # Who pastes the command into a shell runs no more than it.
+            (word,) = shlex.split(page.locator("#around p.small").first.inner_text().removeprefix("mesh show "))
+            assert word.startswith("shop/<img src=x onerror='")
             _shot(page, "search-page")
             page.locator("#query").fill("lantern")
             page.keyboard.press("Enter")

@@ -42,9 +42,7 @@ health_log = logging.getLogger("health")
 def connect(folder: Path) -> sqlite3.Connection:
     """A connection of its own for each thread."""
     connection = sqlite3.connect(folder / "shop.sqlite", timeout=BUSY_SECONDS, isolation_level=None)
-    connection.execute(
-        "create table if not exists orders (id integer primary key, customer int, total real, city text)"
-    )
+    connection.execute("create table if not exists orders (id integer primary key, customer int, total real, city text)")
     connection.execute("create table if not exists stock (item text primary key, units int)")
     return connection
 
@@ -63,18 +61,9 @@ def take_order(connection: sqlite3.Connection, rng: random.Random, folder: Path)
         connection.execute("update stock set units = units - 1 where item = ?", (item,))
     connection.execute("commit")
     took = (time.perf_counter() - started) * 1000
-    orders_log.info(
-        "order %d created for customer %d: %d items, %.2f EUR, %.0f ms",
-        cursor.lastrowid,
-        customer,
-        len(items),
-        total,
-        took,
-    )
+    orders_log.info("order %d created for customer %d: %d items, %.2f EUR, %.0f ms", cursor.lastrowid, customer, len(items), total, took)
     with (folder / "orders.jsonl").open("a") as file:
-        file.write(
-            json.dumps({"order": cursor.lastrowid, "customer": customer, "items": items, "total_eur": total}) + "\n"
-        )
+        file.write(json.dumps({"order": cursor.lastrowid, "customer": customer, "items": items, "total_eur": total}) + "\n")
     if rng.random() < 0.5:
         mail_log.info("confirmation for order %d queued", cursor.lastrowid)
 
@@ -135,9 +124,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(
-        filename=options.folder / "shop.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        filename=options.folder / "shop.log", level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     connection = connect(options.folder)
     connection.executemany("insert or ignore into stock values (?, 80)", [(item,) for item in GOODS])

@@ -26,6 +26,11 @@ function drawn(name, attributes, text = "") {
   return made;
 }
 
+// One word of a shell, whatever is in it: who pastes the command runs no more than that.
+function shellWord(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 async function ask(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
   const answer = await fetch(`${path}?${query}`);
@@ -97,8 +102,8 @@ function show() {
   const hits = within();
   const pages = Math.max(1, Math.ceil(hits.length / PER_PAGE));
   page = Math.min(page, pages - 1);
-  const noun = hits.length === 1 ? "hit" : "hits";
-  $("said").textContent = [hits.length ? `${offset ? `Hits from ${offset + 1} on, ${hits.length}` : `The ${hits.length} best`} ${noun}.` : "Nothing found.", ...found.notes].join(" ");
+  const count = hits.length === 1 ? "1 hit" : `${hits.length} hits`;
+  $("said").textContent = [hits.length ? `${count}${offset ? ` from the ${offset + 1}th on` : found.more ? ", the best" : ""}.` : "Nothing found.", ...found.notes].join(" ");
   $("page").textContent = `${page + 1} of ${pages}`;
   $("previous").disabled = page === 0 && offset === 0;
   $("next").disabled = page >= pages - 1 && !found.more;
@@ -154,7 +159,7 @@ async function around(chunk, hit, item) {
     button.addEventListener("click", () => around(other, { ...hit, place: label.toLowerCase(), chunk_id: other }, null));
     steps.append(button, " ");
   }
-  box.append(steps, element("p", `mesh show '${hit.citation}'`, { class: "small" }));
+  box.append(steps, element("p", `mesh show ${shellWord(hit.citation)}`, { class: "small" }));
   if (got.steps.length) box.append(element("h3", "Around this"), neighbourhood(got), neighbours(got));
   if (hit.time) box.append(element("h3", "At that time"), await happened(hit));
   box.hidden = false;
