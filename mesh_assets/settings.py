@@ -26,6 +26,8 @@ SHIPPED_NODES = PROJECT_ROOT / "mesh_assets" / "defaults" / "mesh.yaml"
 OWN_NODES = PROJECT_ROOT / "mesh.yaml"
 SHIPPED_BRIEFS = PROJECT_ROOT / "mesh_assets" / "defaults" / "briefs"
 OWN_BRIEFS = PROJECT_ROOT / "briefs"
+SHIPPED_LABELS = PROJECT_ROOT / "mesh_assets" / "defaults" / "labels.yaml"
+OWN_LABELS = PROJECT_ROOT / "labels.yaml"
 
 
 class Settings(BaseSettings):
@@ -109,6 +111,10 @@ class Settings(BaseSettings):
     ] = 0.7
     expert_below: Annotated[float, Field(ge=0, le=1, description="The same from deep to expert.")] = 0.8
     research_below: Annotated[float, Field(ge=0, le=1, description="The same from expert to research.")] = 0.9
+    labels: Annotated[
+        Path,
+        Field(description="The owner's labels of chunks, laid over the shipped ones; need not exist where unset."),
+    ] = OWN_LABELS
     threads: Annotated[
         int, Field(ge=0, description="CPU threads of one run's model; 0 shares the cores among the runs.")
     ] = 0
@@ -135,7 +141,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
     ] = 3001
 
-    @field_validator("state", "drops", "nodes", "briefs")
+    @field_validator("state", "drops", "nodes", "briefs", "labels")
     @classmethod
     def _below_the_project(cls, folder: Path) -> Path:
         # A relative path means the same from whichever folder a command is called.

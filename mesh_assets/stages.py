@@ -57,10 +57,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "insights",
         (
-            _asset("chunk_insights", "parquet", version="3"),
+            _asset("chunk_insights", "parquet", version="4"),
             _asset("chunk_relations", "parquet"),
             _asset("log_events", "parquet", version="3", attached=("log_templates", "log_insights")),
-            _asset("slice_insights", "parquet", version="8"),
+            _asset("slice_insights", "parquet", version="9", attached=("chunk_labels",)),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
             _asset("immediate_insights", "parquet", partition="dataset"),

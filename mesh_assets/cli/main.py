@@ -21,6 +21,7 @@ from mesh_assets.cli import (
     graph,
     ingest,
     judge,
+    label,
     nodes,
     pause,
     report,
@@ -55,7 +56,15 @@ _READ = (
     nodes.nodes,
     judge.judge,
 )
-_CONTROL = (calibrate.calibrate, backfill.backfill, pause.pause, pause.resume, forget.forget, doctor.doctor)
+_CONTROL = (
+    calibrate.calibrate,
+    backfill.backfill,
+    label.label,
+    pause.pause,
+    pause.resume,
+    forget.forget,
+    doctor.doctor,
+)
 for command in (up.up, demo.demo, *_READ, *_CONTROL):
     verbs.command()(command)
 verbs.add_typer(audit.audit, name="audit")

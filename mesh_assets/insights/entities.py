@@ -1,7 +1,9 @@
-"""Entities by pattern: what can be told by its form alone. Names of people and places need a model and are not here.
+"""Entities by pattern: what can be told by its form alone. Names of people and places
+that nothing gives away need a model and are not here.
 
 Found in all texts of a batch together. What is frequent in logs (times, addresses, links, paths) is told from arrays of
-bytes; the forms in digits are in `number_forms`, what is rare in `rare_forms`. An entity depends on its text alone.
+bytes; the forms in digits are in `number_forms`, what a word gives away in `named_forms`, what is rare in `rare_forms`.
+An entity depends on its text alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mesh_assets.insights import number_forms, rare_forms
+from mesh_assets.insights import named_forms, number_forms, rare_forms
 from mesh_assets.insights.byte_text import (
     DIGIT,
     FOREIGN,
@@ -52,6 +54,9 @@ LABELS = (
     "identifier",
     "path",
     "host",
+    "person",
+    "organisation",
+    "address",
 )
 _LABEL = {label: number for number, label in enumerate(LABELS)}
 _SCHEMES = "http https ftp file s3 gs ssh git ws wss jdbc postgres postgresql mysql redis mongodb amqp hdfs".split()
@@ -125,6 +130,9 @@ def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> En
     taken.add("uuid", rare_forms.uuids(text))
     taken.add("ip", rare_forms.addresses_of_version_6(text))
     taken.add("time", number_forms.times(digits))
+    named = named_forms.named_forms(text)
+    taken.add("time", named.times)
+    taken.add("time", number_forms.numeric_dates(digits))
     taken.add("ip", number_forms.addresses(digits))
     taken.add("version", number_forms.versions(digits))
     taken.add("percent", number_forms.percentages(digits))
@@ -136,6 +144,9 @@ def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> En
     taken.add("path", _paths(text))
     taken.add("path", rare_forms.windows_paths(text))
     taken.add("host", rare_forms.hosts(text, taken.touches))
+    taken.add("person", named.people)
+    taken.add("organisation", named.organisations)
+    taken.add("address", named.addresses)
     return _table(text, taken, descriptions)
 
 

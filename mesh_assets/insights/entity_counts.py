@@ -44,6 +44,9 @@ _PLURAL = {
     "error_code": "error codes",
     "exception": "exceptions",
     "identifier": "identifiers",
+    "person": "people",
+    "organisation": "organisations",
+    "address": "postal addresses",
 }
 # Numbers without a name: each is said once, together they say nothing.
 _UNCOUNTED = frozenset({"percent", "duration", "time", "secret"})

@@ -97,6 +97,24 @@ def times(digits: DigitRuns) -> Spans:
     return digits.spans(at, np.where(clock, _with_zone(digits.text, stops), stops))
 
 
+def numeric_dates(digits: DigitRuns) -> Spans:
+    """`03.05.2024` and `3/5/2024`: day and month in either order, and a year of four digits behind them."""
+    n = digits.count
+    between = digits.between[:n]
+    at = digits.first_of((digits.lengths[:n] <= 2) & ((between == ord(".")) | (between == ord("/"))))
+    at = at[(digits.between[at + 1] == digits.between[at]) & (digits.lengths[at + 1] <= 2)]
+    at = at[digits.lengths[at + 2] == 4]
+    data, stops = digits.text.data, digits.stops[at + 2]
+    first, second = _value(digits, at), _value(digits, at + 1)
+    good = (np.minimum(first, second) >= 1) & (np.minimum(first, second) <= 12) & (np.maximum(first, second) <= 31)
+    century = data[digits.starts[at + 2]]
+    good &= (century == ord("1")) | (century == ord("2"))
+    good &= (data[stops] != ord("/")) & ((digits.text.classes[stops] & WORD) == 0)
+    good &= (data[stops] != ord(".")) | ((digits.text.classes[stops + 1] & DIGIT) == 0)
+    good &= data[digits.starts[at] - 1] != ord("/")
+    return digits.spans(at[good], stops[good])
+
+
 def _with_zone(text: ByteText, stops: Places) -> Places:
     """`stops` behind the zone that follows, `Z`, `+02:00` or `+0200`, with or without a blank before."""
     data, classes = text.data, text.classes

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from mesh_assets.insights.events import Events
-from mesh_assets.insights.protocol import Insight, SliceBatch
+from mesh_assets.insights.label_shares import LabelInsight, Labeller
+from mesh_assets.insights.protocol import Insight, SliceBatch, SliceInsight
 from mesh_assets.insights.registry import slice_accumulators
 from mesh_assets.schemas.insights import INSIGHTS
-from mesh_assets.schemas.outcome import Outcome
+from mesh_assets.schemas.outcome import AttachedRows, Outcome
 
 # What is read of the chunks, and how many of them at once.
 COLUMNS = (
@@ -32,13 +33,18 @@ def slice_insight_batches(
     dataset: str,
     slice_key: str,
     outcome: Outcome,
+    labeller: Labeller | None = None,
+    attached: AttachedRows | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """One batch of `INSIGHTS`, best score first. `outcome` advances with each batch.
+    """`INSIGHTS`, best score first, in one batch; empty ones come before it. `outcome` advances with each batch.
 
     `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension); `logs`
     are the `LOG_INSIGHTS` of the slice. A slice without chunks has no insights, and no batch.
+    With a `labeller`, `attached` gets the rows of `CHUNK_LABELS`.
     """
-    accumulators = slice_accumulators()
+    accumulators: list[SliceInsight] = slice_accumulators()
+    if labeller is not None and attached is not None:
+        accumulators.append(LabelInsight(labeller, attached))
     events = Events()
     for chunks, insights, vectors in aligned:
         batch = SliceBatch(chunks, insights, vectors)
@@ -46,6 +52,8 @@ def slice_insight_batches(
             accumulator.observe(batch)
         events.observe(batch)
         outcome.advance(chunks.num_rows)
+        if labeller is not None:
+            yield INSIGHTS.batch([])  # what is attached is written now, and does not wait in memory
     with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
         concluded = [insight for accumulator in accumulators for insight in accumulator.conclude()]
         concluded += [Insight.of(row) for batch in logs for row in batch.to_pylist()]

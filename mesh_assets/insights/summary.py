@@ -36,7 +36,9 @@ _DOC = re.compile(r"(?:\"\"\"|'''|/\*\*)(?P<doc>(?:(?!\"\"\"|'''|\*/).){10,1500}
 _MARKUP = re.compile(r"[{}<>|\\=_#`~]|https?:|\[\d")
 
 
-class _Sentence(NamedTuple):
+class Sentence(NamedTuple):
+    """Characters `start` up to `stop` of a chunk's text, number `chunk_index` of those read, and telling words."""
+
     chunk: ChunkText
     start: int
     stop: int
@@ -70,17 +72,7 @@ class SummaryInsight:
 def _summary(
     kind: str, chunks: list[ChunkText], vectors: NDArray[np.float32], value: dict[str, object]
 ) -> Iterator[Insight]:
-    centre = vectors.mean(axis=0)
-    central = vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9))
-    sentences: list[_Sentence] = []
-    for index in cast("list[int]", np.argsort(-central, kind="stable").tolist()):
-        if len(sentences) >= _MAX_SENTENCES:
-            break
-        sentences.extend(_sentences(chunks[index], index))
-    if not sentences:
-        return
-    for rank, at in enumerate(_chosen(sentences, central, vectors, SENTENCES[kind])):
-        sentence = sentences[at]
+    for rank, sentence in enumerate(summary_sentences(chunks, vectors, SENTENCES[kind])):
         chunk = sentence.chunk
         cited = chunk.cite(sentence.start, sentence.stop)
         yield Insight(
@@ -94,7 +86,24 @@ def _summary(
         )
 
 
-def _sentences(chunk: ChunkText, index: int) -> Iterator[_Sentence]:
+def summary_sentences(chunks: list[ChunkText], vectors: NDArray[np.float32], count: int) -> list[Sentence]:
+    """At most `count` sentences of `chunks`, whose unit vectors are (chunks, dimension), the most central first.
+
+    None of them says the same: by maximal marginal relevance (Carbonell and Goldstein 1998). Any group will do.
+    """
+    if not chunks:
+        return []
+    centre = vectors.mean(axis=0)
+    central = vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9))
+    sentences: list[Sentence] = []
+    for index in cast("list[int]", np.argsort(-central, kind="stable").tolist()):
+        if len(sentences) >= _MAX_SENTENCES:
+            break
+        sentences.extend(_sentences(chunks[index], index))
+    return [sentences[at] for at in _chosen(sentences, central, vectors, count)] if sentences else []
+
+
+def _sentences(chunk: ChunkText, index: int) -> Iterator[Sentence]:
     """The sentences of `chunk` that read well alone."""
     if chunk.kind == "code":
         parts = [match.span("doc") for match in _DOC.finditer(chunk.text)]
@@ -108,7 +117,7 @@ def _sentences(chunk: ChunkText, index: int) -> Iterator[_Sentence]:
             before = match.end()
             words = _telling_words(chunk.text[start:before])
             if words:
-                yield _Sentence(chunk, start, before, words, index)
+                yield Sentence(chunk, start, before, words, index)
             if chunk.kind == "code":
                 break  # the first sentence of a docstring says what it is
 
@@ -123,7 +132,7 @@ def _telling_words(text: str) -> frozenset[str]:
 
 
 def _chosen(
-    sentences: list[_Sentence], central: NDArray[np.float32], vectors: NDArray[np.float32], count: int
+    sentences: list[Sentence], central: NDArray[np.float32], vectors: NDArray[np.float32], count: int
 ) -> list[int]:
     """Places of the sentences by maximal marginal relevance."""
     spread: Counter[str] = Counter()

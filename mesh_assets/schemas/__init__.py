@@ -14,7 +14,7 @@ from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.immediate import IMMEDIATE_INSIGHTS
 from mesh_assets.schemas.index_states import INDEX_STATES
-from mesh_assets.schemas.insights import CHUNK_INSIGHTS, INSIGHTS
+from mesh_assets.schemas.insights import CHUNK_INSIGHTS, CHUNK_LABELS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_INSIGHTS, LOG_TEMPLATES
 from mesh_assets.schemas.moments import MOMENTS
 from mesh_assets.schemas.previews import PREVIEWS
@@ -56,6 +56,7 @@ TABLES: dict[str, Table] = {
 ATTACHED: dict[str, Table] = {
     "symbols": SYMBOLS,
     "previews": PREVIEWS,
+    "chunk_labels": CHUNK_LABELS,
     "log_templates": LOG_TEMPLATES,
     "log_insights": LOG_INSIGHTS,
     "vertices": VERTICES,

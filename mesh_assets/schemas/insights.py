@@ -25,6 +25,20 @@ CHUNK_INSIGHTS = Table(
     ),
 )
 
+CHUNK_LABELS = Table(
+    name="chunk_labels",
+    grain="one label of one chunk",
+    key=("chunk_id", "label_set"),
+    columns=(
+        Column("chunk_id", pa.string(), "The chunk."),
+        Column("label_set", pa.string(), "Set that the label is of: topic, content, or one of the owner's."),
+        Column("label", pa.string(), "The label; `other` where none of the set fits."),
+        Column("probability", pa.float32(), "Of this label, 0..1."),
+        Column("calibrated", pa.bool_(), "Whether the probability was fitted to labelled texts with this model."),
+        Column("basis", pa.string(), "What it was told by: `descriptions`, or also the owner's `corrections`."),
+    ),
+)
+
 INSIGHTS = Table(
     name="insights",
     grain="one insight about a slice",

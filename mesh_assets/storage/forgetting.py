@@ -28,6 +28,7 @@ from mesh_assets.storage.backfills import recorded
 from mesh_assets.storage.dagster_history import names
 from mesh_assets.storage.duckdb_tables import forget_rows
 from mesh_assets.storage.files import remove_files, remove_folder
+from mesh_assets.storage.label_corrections import forget_corrections
 from mesh_assets.storage.retirement import SliceStores
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -67,6 +68,7 @@ class Erasure:
         tables = self.stores.lake.delete_dataset(self.dataset)
         forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
+        forget_corrections(self.settings.state, self.dataset)
         ledger = self.settings.state / LEDGER
         if ledger.exists():  # what was paid stays on the record, without its name
             SqliteLedger(ledger, self.settings.limits).forget(self.dataset)

@@ -13,7 +13,7 @@ from mesh_assets.settings import PROJECT_ROOT, Settings
 README = (PROJECT_ROOT / "README.md").read_text()
 QUOTED = set(re.findall(r"`([^`\n]+)`", README)) | set(re.findall(r"^\.venv/bin/[^\n]+", README, re.MULTILINE))
 # Made by the commands that the README tells, or by the owner, so not there in a fresh clone.
-MADE = ("data/drops", "data/state", ".venv", ".env", "mesh.yaml", "briefs")
+MADE = ("data/drops", "data/state", ".venv", ".env", "mesh.yaml", "briefs", "labels.yaml")
 
 
 def test_paths_exist() -> None:
@@ -33,8 +33,8 @@ def test_commands_exist() -> None:
     named = set(re.findall(r"\bmesh ([a-z]+)\b", "\n".join(QUOTED)))
     assert known == {
         *("up", "demo", "ingest", "status", "search", "graph", "time", "show", "report", "sql", "cost", "nodes"),
+        *("ask", "judge", "calibrate", "audit", "estimate", "backfill", "label", "pause", "resume", "forget", "doctor"),
         "around",
-        *("ask", "judge", "calibrate", "audit", "estimate", "backfill", "pause", "resume", "forget", "doctor"),
     }
     assert named <= known, named - known
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -4,6 +4,7 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import dataset_asset, slice_asset
 from mesh_assets.defs.produce import produce
+from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
 from mesh_assets.insights.log_tables import log_batches, log_counts
@@ -11,7 +12,9 @@ from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.series_tables import point_batches, series_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.labels import connect_labeller
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
+from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.earlier_templates import earlier_templates
 from mesh_assets.storage.first_look import first_look
@@ -104,8 +107,14 @@ def slice_insights(
     chunk_embeddings: LakeTable,
     log_events: LakeTable,
     lake: dg.ResourceParam[Lake],
+    encoder: dg.ResourceParam[Encoder],
+    settings: dg.ResourceParam[Settings],
 ) -> StageOutput:
-    """What is in the slice and what stands out: topics, a summary, statistics, and findings such as log incidents."""
+    """What is in the slice and what stands out: topics, a summary, statistics, and findings such as log incidents.
+
+    Beside them `chunk_labels` says of each chunk what it is about, by the descriptions in `labels.yaml`.
+    """
+    labeller, attached = connect_labeller(settings, encoder), AttachedRows()
     return produce(
         context,
         lake,
@@ -117,10 +126,14 @@ def slice_insights(
             dataset=SliceKey.parse(context.partition_key).dataset,
             slice_key=context.partition_key,
             outcome=outcome,
+            labeller=labeller,
+            attached=attached,
         ),
         upstream=[chunk_sets, chunk_insights, chunk_embeddings, log_events],
         total=chunk_sets.footer.rows,
         unit="chunks",
+        settings={"labels": labeller.fingerprint},
+        attached=attached,
     )
 
 
