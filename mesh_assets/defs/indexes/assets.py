@@ -3,7 +3,7 @@
 The graph and the time index are tables themselves, which DuckDB reads: nothing of them can be down.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
@@ -38,8 +39,8 @@ def vector_index(
         total=chunk_embeddings.footer.rows,
         unit="vectors",
         settings={"model": encoder.model, "engine": vectors.engine},
-        shown=_asked(context, f"indexes/vectors, model {encoder.model}", 'mesh search "a question"'),
-        is_there=lambda state: vectors.held(context.partition_key, encoder.model) == state.footer.rows_in,
+        shown=_asked(context, f"vectors in {vectors.engine}, model {encoder.model}", 'mesh search "a question"'),
+        is_there=lambda state: _holds(lambda: vectors.held(context.partition_key, encoder.model), state.footer.rows_in),
     )
 
 
@@ -61,8 +62,8 @@ def fulltext_index(
         total=chunk_sets.footer.rows,
         unit="chunks",
         settings={"engine": words.engine},
-        shown=_asked(context, "indexes/words", 'mesh search "a few words"'),
-        is_there=lambda state: words.held(context.partition_key) == state.footer.rows_in,
+        shown=_asked(context, f"words in {words.engine}", 'mesh search "a few words"'),
+        is_there=lambda state: _holds(lambda: words.held(context.partition_key), state.footer.rows_in),
     )
 
 
@@ -122,6 +123,14 @@ def time_index(
             slice_key=context.partition_key,
         ),
     )
+
+
+def _holds(held: Callable[[], int | None], entries: int) -> bool:
+    """Whether an index has these `entries` of a slice. One that is down has none: the step then stays pending."""
+    try:
+        return held() == entries
+    except IndexDownError:
+        return False
 
 
 def _from_lake(
