@@ -282,7 +282,7 @@ def _answered() -> Generator[None]:
         said = " ".join(str(error).split())[:300]
         raise IndexDownError(
             f"The Qdrant server of MESH_QDRANT_URL does not do what it is asked: {said}.",
-            remedy="See that it runs and has space; slices stay pending until the next catch-up. Or unset the setting.",
+            remedy="See that it runs and has space; slices stay pending until the next catch-up. Or set it to `off`.",
         ) from error
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from mesh_assets.errors import IndexDownError, SettingsError
-from mesh_assets.indexes.stage import index_vectors
+from mesh_assets.indexes.stage import index_documents, index_vectors
+from mesh_assets.resources import elastic_words
+from mesh_assets.resources.elastic_words import ElasticFulltextIndex
 from mesh_assets.resources.qdrant_vectors import QdrantVectorIndex, connected
 from mesh_assets.resources.server_url import ServerUrl
 from mesh_assets.schemas.outcome import Outcome
-from mesh_assets_tests.indexes.test_stage import SLICE, embeddings
+from mesh_assets_tests.indexes.test_stage import SLICE, chunks, embeddings
 
 
 @pytest.fixture
@@ -32,6 +34,15 @@ def test_vectors_stay_pending_while_qdrant_is_down(nobody: str) -> None:
     assert "secret" not in state["detail"]
     with pytest.raises(IndexDownError):
         index.held(SLICE, "m")
+
+
+def test_words_stay_pending_while_elasticsearch_is_down(nobody: str) -> None:
+    index, outcome = ElasticFulltextIndex(elastic_words.connected(f"http://me:secret@{nobody}")), Outcome()
+    (state,) = index_documents(index, SLICE, chunks(10), outcome).to_pylist()
+    assert (state["engine"], state["state"], state["entries"]) == ("elasticsearch", "pending", 0)
+    assert (outcome.done, outcome.skipped) == (0, 10)
+    assert "MESH_ELASTICSEARCH_URL" in state["detail"]
+    assert "secret" not in state["detail"]
 
 
 def test_credentials_are_taken_out_of_an_address() -> None:
