@@ -24,7 +24,7 @@ from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
 from mesh_assets.indexes.word_forms import forms_of
-from mesh_assets.indexes.words import encodable, query_words, spaced
+from mesh_assets.indexes.words import encodable, query_words, spaced, with_parts
 from mesh_assets.slices import SliceKey, check_dataset_key, is_slice_of
 from mesh_assets.wording import size
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import tantivy
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
-_FORMAT = "words-4"
+_FORMAT = "words-5"
 # Beside it lie those that are just being made.
 UNFINISHED = ".new"
 # The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
@@ -279,7 +279,7 @@ def _broken(folder: Path, error: Exception) -> IndexDownError:
 
 def _readable(text: str) -> str:
     """`text` as the analyzer takes it: Python makes words lower case in a fraction of the time that a filter does."""
-    return spaced(encodable(text)).lower()
+    return spaced(with_parts(encodable(text))).lower()
 
 
 def _lack_of_space(folder: Path) -> str:

@@ -71,6 +71,16 @@ def test_path_and_symbol_are_searched_too(index: FulltextIndex) -> None:
     assert found(index, "ledger") == [2]
 
 
+def test_identifiers_are_found_by_their_parts_and_whole(index: FulltextIndex) -> None:
+    code = ["def parseHttpRequest(self):", "max_retry_count = 3", "class HTTPServer2Proxy", "IDs of things"]
+    index.replace_slice("a.000001", [doc(n, text) for n, text in enumerate(code)])
+    assert found(index, "http request") == [0, 2]
+    assert found(index, "parseHttpRequest") == [0]
+    assert found(index, "retry count") == found(index, "max_retry_count") == [1]
+    assert found(index, "server proxy") == [2]
+    assert found(index, "ids") == [3]
+
+
 def test_replacing_twice_changes_nothing(index: FulltextIndex) -> None:
     documents = [doc(1, "one fish"), doc(2, "two fish")]
     first = index.replace_slice("a.000001", documents)
