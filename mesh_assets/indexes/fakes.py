@@ -104,7 +104,19 @@ class InMemoryFulltextIndex:
     def replace_slice(self, slice_key: str, documents: Iterable[Document]) -> Stored:
         """See the Protocol."""
         SliceKey.parse(slice_key)
-        entries = [(d, Counter(all_words(with_parts(f"{d.path} {d.symbol} {d.text}")))) for d in documents]
+        entries = [
+            (
+                d,
+                Counter(
+                    all_words(
+                        with_parts(f"{d.path} {d.symbol} {d.text}")
+                        if d.kind != "text"
+                        else f"{d.path} {d.symbol} {d.text}"
+                    )
+                ),
+            )
+            for d in documents
+        ]
         self._slices[slice_key] = entries
         return Stored(entries=len(entries), location="memory")
 

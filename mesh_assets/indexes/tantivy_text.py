@@ -96,8 +96,10 @@ class TantivyFulltextIndex:
             add = entry.add_text
             add("slice", slice_key)
             add("kind", document.kind)
-            add("path", _readable(document.path))
-            add("text", _readable(f"{document.symbol}\n{document.text}" if document.symbol else document.text))
+            add("path", _readable(with_parts(document.path)))
+            text = f"{document.symbol}\n{document.text}" if document.symbol else document.text
+            # In prose what has humps is a name of a person or a product as often: CACM lost by it.
+            add("text", _readable(text if document.kind == "text" else with_parts(text)))
             try:
                 writer.add_document(entry)
             except (ValueError, OSError) as error:
@@ -279,7 +281,7 @@ def _broken(folder: Path, error: Exception) -> IndexDownError:
 
 def _readable(text: str) -> str:
     """`text` as the analyzer takes it: Python makes words lower case in a fraction of the time that a filter does."""
-    return spaced(with_parts(encodable(text))).lower()
+    return spaced(encodable(text)).lower()
 
 
 def _lack_of_space(folder: Path) -> str:

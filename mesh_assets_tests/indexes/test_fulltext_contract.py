@@ -73,7 +73,7 @@ def test_path_and_symbol_are_searched_too(index: FulltextIndex) -> None:
 
 def test_identifiers_are_found_by_their_parts_and_whole(index: FulltextIndex) -> None:
     code = ["def parseHttpRequest(self):", "max_retry_count = 3", "class HTTPServer2Proxy", "IDs of things"]
-    index.replace_slice("a.000001", [doc(n, text) for n, text in enumerate(code)])
+    index.replace_slice("a.000001", [doc(n, text, kind="code") for n, text in enumerate(code)])
     assert found(index, "http request") == [0, 2]
     assert found(index, "parseHttpRequest") == [0]
     assert found(index, "retry count") == found(index, "max_retry_count") == [1]
