@@ -21,6 +21,8 @@ from mesh_assets.slices import dataset_key
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
+# Where no server of an index is set, the embedded engine serves.
+NO_SERVER = "off"
 _ENV_FILE = PROJECT_ROOT / ".env"
 SHIPPED_NODES = PROJECT_ROOT / "mesh_assets" / "defaults" / "mesh.yaml"
 OWN_NODES = PROJECT_ROOT / "mesh.yaml"
@@ -91,6 +93,27 @@ class Settings(BaseSettings):
     caption_model: Annotated[
         str, Field(description="Folder or name of a local model that puts pictures into words; `off` for none.")
     ] = "off"
+    qdrant_url: Annotated[
+        str,
+        Field(
+            description="Qdrant server that holds vectors in place of files, as `http://127.0.0.1:6333`; an API key "
+            "as the password in it; `off` for files."
+        ),
+    ] = NO_SERVER
+    elasticsearch_url: Annotated[
+        str,
+        Field(
+            description="Elasticsearch server that holds words in place of files, as "
+            "`http://user:password@127.0.0.1:9200`; `off` for files."
+        ),
+    ] = NO_SERVER
+    neo4j_url: Annotated[
+        str,
+        Field(
+            description="Neo4j server that the graph is loaded into and asked from, as "
+            "`bolt://neo4j:password@127.0.0.1:7687`; `off` for tables."
+        ),
+    ] = NO_SERVER
     nodes: Annotated[
         Path,
         Field(description="The owner's model nodes, laid over the shipped ones; need not exist where it is unset."),
@@ -146,6 +169,11 @@ class Settings(BaseSettings):
     def _below_the_project(cls, folder: Path) -> Path:
         # A relative path means the same from whichever folder a command is called.
         return PROJECT_ROOT / folder.expanduser()
+
+    @field_validator("qdrant_url", "elasticsearch_url", "neo4j_url")
+    @classmethod
+    def _none_is_off(cls, url: str) -> str:
+        return url.strip() or NO_SERVER
 
     @field_validator("hours")
     @classmethod

@@ -18,6 +18,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.resources.batch_log import connect_batch_log
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
+from mesh_assets.resources.graph_index import connect_graph_server
 from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.slices import dataset_key, is_dataset_key
@@ -62,6 +63,7 @@ def forget(
         connect_vector_index(settings),
         connect_fulltext_index(settings),
         settings.state / "reports",
+        connect_graph_server(settings),
     )
     with dg.DagsterInstance.get() as instance:
         key = _known(settings, area, stores, instance, dataset)

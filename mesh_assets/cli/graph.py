@@ -15,11 +15,11 @@ from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.errors import QueryError
 from mesh_assets.reports.prose import amount, show_command
+from mesh_assets.resources.graph_index import connect_graph
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.search.graph import Graph, Step, Vertex, way
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.duckdb_query import lake_connection
-from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
 from mesh_assets.wording import shorten
 
@@ -60,7 +60,8 @@ def graph(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what calls, imports, mentions, contains something, or is related to it; and ways of up to four edges."""
-    lake = Lake(load_settings().state / "lake")
+    settings = load_settings()
+    lake = Lake(settings.state / "lake")
     key = known_dataset(lake, dataset) if dataset else None
     if communities:
         _show_communities(lake, [key] if key else lake.datasets("communities"), limit, json=json)
@@ -69,7 +70,7 @@ def graph(
         raise QueryError("Nothing is named.", remedy="Name a path, a symbol or a host; or give --communities.")
     types = [each.value for each in edge or Edge]
     with lake_connection(lake.root, uuid.uuid4().hex) as connection:
-        found = LakeGraph(connection)
+        found = connect_graph(settings, connection)
         start = _found(found, name, key)
         if to is None:
             _show(start[0], found.steps([start[0].vertex_id], types=types, limit=limit), start[1:], json=json)

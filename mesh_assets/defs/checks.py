@@ -128,10 +128,27 @@ def index_ready(asset: str) -> dg.AssetChecksDefinition:
     return check
 
 
+def graph_loaded() -> dg.AssetChecksDefinition:
+    """Warns while the server that the graph is loaded into lacks a slice because it was down."""
+
+    @dg.asset_check(
+        asset="graph_index", name="ready", partitions_def=SLICES, description="The graph's server holds the slice."
+    )
+    def check(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+        with in_words():
+            footer = lake.read("graph_index", context.partition_key).footer
+        return dg.AssetCheckResult(
+            passed=not footer.skipped, severity=dg.AssetCheckSeverity.WARN, metadata={"skipped": footer.skipped}
+        )
+
+    return check
+
+
 with warnings.catch_warnings():
     # Partitions of checks are a preview; without them a check of one slice shows for all.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     CHECKS = [
         *(duckdb_checks_of(asset) if asset in DUCKDB_ASSETS else checks_of(asset) for asset in ASSETS),
         *(index_ready(asset) for asset in ("vector_index", "fulltext_index")),
+        graph_loaded(),
     ]

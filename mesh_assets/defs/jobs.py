@@ -23,7 +23,7 @@ slice_job = dg.define_asset_job(
 )
 index_job = dg.define_asset_job(
     "index_job",
-    selection=["vector_index", "fulltext_index", "slice_reports"],
+    selection=["vector_index", "fulltext_index", "graph_index", "slice_reports"],
     description="Bring the indexes of one slice, and what its report says of them, up to date from the lake.",
 )
 report_job = dg.define_asset_job(

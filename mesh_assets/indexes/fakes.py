@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
-from mesh_assets.indexes.words import all_words, query_words
+from mesh_assets.indexes.words import all_words, query_words, with_parts
 from mesh_assets.slices import SliceKey, check_dataset_key
 
 # Okapi BM25 with the constants of Lucene and tantivy.
@@ -104,7 +104,19 @@ class InMemoryFulltextIndex:
     def replace_slice(self, slice_key: str, documents: Iterable[Document]) -> Stored:
         """See the Protocol."""
         SliceKey.parse(slice_key)
-        entries = [(d, Counter(all_words(f"{d.path} {d.symbol} {d.text}"))) for d in documents]
+        entries = [
+            (
+                d,
+                Counter(
+                    all_words(
+                        with_parts(f"{d.path} {d.symbol} {d.text}")
+                        if d.kind != "text"
+                        else f"{d.path} {d.symbol} {d.text}"
+                    )
+                ),
+            )
+            for d in documents
+        ]
         self._slices[slice_key] = entries
         return Stored(entries=len(entries), location="memory")
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mesh_assets.indexes.lake_sql import streamed
+from mesh_assets.indexes.protocol import GraphIndex, Stored
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.outcome import AttachedRows
 
@@ -155,9 +157,31 @@ def graph_batches(
     tables: Mapping[str, Path], *, dataset: str, slice_key: str, attached: AttachedRows
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`."""
-    known = {"dataset": dataset, "slice": slice_key}
-    for vertices in streamed(_VERTICES, tables, known):
-        attached.add("vertices", VERTICES.cast(vertices))
+    for vertices in vertex_batches(tables, dataset=dataset, slice_key=slice_key):
+        attached.add("vertices", vertices)
         yield EDGES.batch([])  # what is attached is written with each batch
-    for edges in streamed(_ORDERED_EDGES, tables, known):
+    yield from edge_batches(tables, dataset=dataset, slice_key=slice_key)
+
+
+def load_graph(index: GraphIndex, tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Stored:
+    """Make the same vertices and edges what a server holds of the slice. IndexDownError where it does not answer."""
+    vertices = vertex_batches(tables, dataset=dataset, slice_key=slice_key)
+    edges = edge_batches(tables, dataset=dataset, slice_key=slice_key)
+    return index.replace_slice(slice_key, _rows(vertices), _rows(edges))
+
+
+def vertex_batches(tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Iterator[pa.RecordBatch]:
+    """Batches of `VERTICES`, by id. `tables` by `TABLES`."""
+    for vertices in streamed(_VERTICES, tables, {"dataset": dataset, "slice": slice_key}):
+        yield VERTICES.cast(vertices)
+
+
+def edge_batches(tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Iterator[pa.RecordBatch]:
+    """Batches of `EDGES`, by source, each edge once. `tables` by `TABLES`."""
+    for edges in streamed(_ORDERED_EDGES, tables, {"dataset": dataset, "slice": slice_key}):
         yield EDGES.cast(edges)
+
+
+def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from batch.to_pylist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,36 @@ class VectorIndex(Protocol):
         In no order that means anything; an id that stands in several slices comes as often as it is asked for.
         IndexDownError where the engine does not answer.
         """
+        ...
+
+
+class GraphIndex(Protocol):
+    """A graph in a server of its own, loaded by slice. How it is asked belongs to `search.graph`."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use, for the UI."""
+        ...
+
+    def replace_slice(
+        self, slice_key: str, vertices: Iterable[dict[str, Any]], edges: Iterable[dict[str, Any]]
+    ) -> Stored:
+        """Make `vertices` and `edges` (rows of `VERTICES` and `EDGES`) all that the server holds of the slice.
+
+        `Stored.entries` counts the edges. Nothing changes where either raises. IndexDownError where it does not answer.
+        """
+        ...
+
+    def held(self, slice_key: str) -> int | None:
+        """Number of edges that the server was given of the slice; None where it holds no such slice."""
+        ...
+
+    def forget_slices(self, slice_keys: Collection[str]) -> None:
+        """Remove all that these slices told; unknown ones are no error. KeyFormatError where one is no key."""
+        ...
+
+    def forget_dataset(self, dataset: str) -> None:
+        """Remove every slice of a dataset. KeyFormatError where it is no key."""
         ...
 
 

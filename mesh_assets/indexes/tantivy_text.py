@@ -24,7 +24,7 @@ from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
 from mesh_assets.indexes.tantivy_segments import Segment, other_slices, segments_with
 from mesh_assets.indexes.word_forms import forms_of
-from mesh_assets.indexes.words import encodable, query_words, spaced
+from mesh_assets.indexes.words import encodable, query_words, spaced, with_parts
 from mesh_assets.slices import SliceKey, check_dataset_key, is_slice_of
 from mesh_assets.wording import size
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import tantivy
 
 # Version of the fields and analyzers: another one is another folder, filled anew from the lake.
-_FORMAT = "words-4"
+_FORMAT = "words-5"
 # Beside it lie those that are just being made.
 UNFINISHED = ".new"
 # The engine locks this file in the folder of an index while it writes, and writes its small files as `.tmp...` beside.
@@ -96,8 +96,10 @@ class TantivyFulltextIndex:
             add = entry.add_text
             add("slice", slice_key)
             add("kind", document.kind)
-            add("path", _readable(document.path))
-            add("text", _readable(f"{document.symbol}\n{document.text}" if document.symbol else document.text))
+            add("path", _readable(with_parts(document.path)))
+            text = f"{document.symbol}\n{document.text}" if document.symbol else document.text
+            # In prose what has humps is a name of a person or a product as often: CACM lost by it.
+            add("text", _readable(text if document.kind == "text" else with_parts(text)))
             try:
                 writer.add_document(entry)
             except (ValueError, OSError) as error:

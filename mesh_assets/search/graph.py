@@ -6,7 +6,7 @@ What vertices and edges there are belongs to `schemas.graph`, how they are store
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -98,6 +98,30 @@ def fitting(source: Vertex, written: str | None, namesakes: Collection[Vertex]) 
     best = max(map(fit, namesakes), default=0)
     found = [vertex for vertex in namesakes if fit(vertex) == best]
     return found if len(found) <= MOST_NAMESAKES else []
+
+
+def steps_of(
+    edge: tuple[str, str, str, float, str | None],
+    ends: Mapping[str, Vertex],
+    known: Mapping[str, Vertex],
+    called: Mapping[str, Collection[Vertex]],
+) -> Iterator[Step]:
+    """An edge (source, target, type, weight, written) from each of its ends that are among `ends`.
+
+    Its target is the id of a vertex that is `known`, or a key: what is `called` so and fits is meant.
+    """
+    source_id, target_id, kind, weight, written = edge
+    source = known.get(source_id)
+    if source is None:
+        return
+    found = [known[target_id]] if target_id in known else fitting(source, written, called.get(target_id, []))
+    for target in found:
+        if target.vertex_id == source_id:
+            continue
+        if source_id in ends:
+            yield Step(source_id, kind, True, target, weight, written)
+        if target.vertex_id in ends:
+            yield Step(target.vertex_id, kind, False, source, weight, written)
 
 
 def _folder(vertex: Vertex) -> str:

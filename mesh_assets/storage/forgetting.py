@@ -65,6 +65,8 @@ class Erasure:
         """
         self.stores.vectors.forget_dataset(self.dataset)
         self.stores.words.forget_dataset(self.dataset, self._documents)
+        if self.stores.graph is not None:
+            self.stores.graph.forget_dataset(self.dataset)
         tables = self.stores.lake.delete_dataset(self.dataset)
         forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)

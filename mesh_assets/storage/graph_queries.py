@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import duckdb
 
 from mesh_assets.schemas.graph import EDGE_TYPES, VERTEX_TYPES
-from mesh_assets.search.graph import Step, Vertex, fitting
+from mesh_assets.search.graph import Step, Vertex, steps_of
 
 _FIELDS = ("vertex_id", "key", "type", "name", "dataset", "path", "chunk_id", "detail", "time")
 # A file or a host of several slices has a row in each.
@@ -74,7 +74,7 @@ class LakeGraph:
         for vertex in self._vertices({end for edge in edges for end in edge[:2]}):
             known[vertex.vertex_id] = vertex
             called[vertex.key].append(vertex)
-        return [step for edge in edges for step in _steps_of(edge, ends, known, called)]
+        return [step for edge in edges for step in steps_of(edge, ends, known, called)]
 
     def slices_of(self, chunk_ids: Collection[str]) -> dict[str, str]:
         """The slices that chunks are in; those that the graph does not have are left out."""
@@ -86,21 +86,3 @@ class LakeGraph:
 
     def _rows(self, query: str, asked: dict[str, Any]) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, asked).fetchall()
-
-
-def _steps_of(
-    edge: tuple[Any, ...], ends: dict[str, Vertex], known: dict[str, Vertex], called: dict[str, list[Vertex]]
-) -> Iterator[Step]:
-    """One edge from each of its ends that are among `ends`."""
-    source_id, target_id, kind, weight, written = edge
-    source = known.get(source_id)
-    if source is None:
-        return
-    found = [known[target_id]] if target_id in known else fitting(source, written, called.get(target_id, []))
-    for target in found:
-        if target.vertex_id == source_id:
-            continue
-        if source_id in ends:
-            yield Step(source_id, kind, True, target, weight, written)
-        if target.vertex_id in ends:
-            yield Step(target.vertex_id, kind, False, source, weight, written)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh_assets.errors import MeshError
-from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
+from mesh_assets.indexes.protocol import FulltextIndex, GraphIndex, VectorIndex
 from mesh_assets.slices import is_slice_of
 from mesh_assets.storage.files import remove_files
 from mesh_assets.storage.lake import Footer, Lake
@@ -34,12 +34,13 @@ def _is_at(lake: Lake, slice_key: str, version: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SliceStores:
-    """Every place that holds something of a slice. `reports` is the folder of report files."""
+    """Every place that holds something of a slice. `reports` is the folder of report files, `graph` a server."""
 
     lake: Lake
     vectors: VectorIndex
     words: FulltextIndex
     reports: Path
+    graph: GraphIndex | None = None
 
     def sweep(
         self, dataset: str, keep: Collection[str], partitions: Collection[str], drop_partition: Callable[[str], None]
@@ -54,6 +55,8 @@ class SliceStores:
         if gone:
             self.vectors.forget_slices(gone)
             self.words.forget_slices(gone)
+            if self.graph is not None:
+                self.graph.forget_slices(gone)
             remove_files(self.reports / dataset, {f"{key}{suffix}" for key in gone for suffix in (".html", ".md")})
             self.lake.delete_slices(dataset, gone)
             for key in gone:

@@ -36,7 +36,10 @@ LAYERS = (
     "definitions",
     "cli",
 )
-HEAVY = {"torch", "transformers", "sentence_transformers", "openai", "anthropic", "qdrant_client", "elasticsearch"}
+HEAVY = {
+    *("torch", "transformers", "sentence_transformers", "openai", "anthropic"),
+    *("qdrant_client", "elasticsearch", "neo4j"),
+}
 ENGINES = {"faiss", "tantivy", "tree_sitter", "py3langid", "sklearn"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

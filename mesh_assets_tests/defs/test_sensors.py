@@ -77,7 +77,11 @@ def test_an_index_that_is_down_never_fails_a_slice_and_is_brought_in_later(locat
         results = [locations.run(job, request) for request in locations.tick(name)]
     assert results[0].success
     ready = [e for e in results[0].get_asset_check_evaluations() if e.check_name == "ready"]
-    assert {e.asset_key.to_user_string(): e.passed for e in ready} == {"fulltext_index": False, "vector_index": True}
+    assert {e.asset_key.to_user_string(): e.passed for e in ready} == {
+        "fulltext_index": False,
+        "graph_index": True,
+        "vector_index": True,
+    }
     state = locations.lake.read("fulltext_index", "notes.000000")
     assert (state.rows()[0]["state"], state.footer.skipped) == ("pending", 1)
     assert state.footer.conserved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,16 +15,30 @@ from mesh_assets.errors import KeyFormatError
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
 from mesh_assets.indexes.protocol import Document, Filter, FulltextIndex
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
+from mesh_assets.resources.elastic_words import ElasticFulltextIndex, connected
+from mesh_assets_tests.indexes.elastic_stub import Cluster, serving
 
 ENGINES: dict[str, Callable[[Path], FulltextIndex]] = {
     "tantivy": TantivyFulltextIndex,
     "memory": lambda _: InMemoryFulltextIndex(),
 }
+SERVER = os.environ.get("MESH_ELASTICSEARCH_URL", "")  # the real server, where there is one
 
 
-@pytest.fixture(params=list(ENGINES))
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> FulltextIndex:
-    return ENGINES[request.param](tmp_path)
+@pytest.fixture(params=[*ENGINES, "elasticsearch stub", *(["elasticsearch server"] if SERVER else [])])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FulltextIndex]:
+    if request.param in ENGINES:
+        yield ENGINES[request.param](tmp_path)
+    elif request.param == "elasticsearch stub":
+        with serving(Cluster()) as url:
+            yield ElasticFulltextIndex(connected(url))
+    else:
+        prefix = f"mesh-test-{secrets.token_hex(6)}"
+        yield ElasticFulltextIndex(connected(SERVER), prefix=prefix)
+        indices = connected(SERVER)().indices
+        for name in indices.get(index=f"{prefix}-*").body:
+            indices.delete(index=name)
+        indices.delete_index_template(name=f"{prefix}-words-1")
 
 
 def doc(number: int, text: str, *, kind: str = "text", path: str = "f.txt", symbol: str = "") -> Document:
@@ -53,6 +69,16 @@ def test_path_and_symbol_are_searched_too(index: FulltextIndex) -> None:
     index.replace_slice("a.000001", [doc(1, "x", path="src/invoices.py"), doc(2, "y", symbol="Ledger.close")])
     assert found(index, "invoices") == [1]
     assert found(index, "ledger") == [2]
+
+
+def test_identifiers_are_found_by_their_parts_and_whole(index: FulltextIndex) -> None:
+    code = ["def parseHttpRequest(self):", "max_retry_count = 3", "class HTTPServer2Proxy", "IDs of things"]
+    index.replace_slice("a.000001", [doc(n, text, kind="code") for n, text in enumerate(code)])
+    assert found(index, "http request") == [0, 2]
+    assert found(index, "parseHttpRequest") == [0]
+    assert found(index, "retry count") == found(index, "max_retry_count") == [1]
+    assert found(index, "server proxy") == [2]
+    assert found(index, "ids") == [3]
 
 
 def test_replacing_twice_changes_nothing(index: FulltextIndex) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,23 +13,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from qdrant_client import QdrantClient
 
 from mesh_assets.errors import KeyFormatError
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.fakes import InMemoryVectorIndex
 from mesh_assets.indexes.protocol import Filter, Hit, VectorIndex
+from mesh_assets.resources.qdrant_vectors import QdrantVectorIndex, connected
 
 Batch = tuple[Sequence[str], Sequence[str], NDArray[np.float16]]
 MODEL = "some/model@1"
 ENGINES: dict[str, Callable[[Path], VectorIndex]] = {
     "faiss": FaissVectorIndex,
     "memory": lambda _: InMemoryVectorIndex(),
+    "qdrant": lambda _: QdrantVectorIndex(qdrant_in_memory),
 }
+SERVER = os.environ.get("MESH_QDRANT_URL", "")  # the real server, where there is one
 
 
-@pytest.fixture(params=list(ENGINES))
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> VectorIndex:
-    return ENGINES[request.param](tmp_path)
+def qdrant_in_memory() -> QdrantClient:
+    """Qdrant as its client imitates it: exact, and without a server."""
+    return QdrantClient(":memory:")
+
+
+@pytest.fixture(params=[*ENGINES, *(["qdrant server"] if SERVER else [])])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
+    if request.param in ENGINES:
+        yield ENGINES[request.param](tmp_path)
+        return
+    prefix = f"mesh-test-{secrets.token_hex(6)}"
+    yield QdrantVectorIndex(connected(SERVER), prefix=prefix)
+    client = connected(SERVER)()
+    for collection in client.get_collections().collections:
+        if collection.name.startswith(prefix):
+            client.delete_collection(collection.name)
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """Assets of the stage `indexes`. An index that is down never fails a slice: its state stays pending.
 
-The graph and the time index are tables themselves, which DuckDB reads: nothing of them can be down.
+The graph and the time index are tables themselves, which DuckDB reads. Only a server that the graph is loaded into
+besides can be down.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pyarrow as pa
@@ -11,12 +12,15 @@ import pyarrow as pa
 from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes import communities as communities_of
 from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
+from mesh_assets.resources.graph_index import connect_graph_server
 from mesh_assets.schemas.communities import COMMUNITIES
 from mesh_assets.schemas.outcome import AttachedRows, Outcome, StageOutput
+from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
 
@@ -40,8 +44,8 @@ def vector_index(
         total=chunk_embeddings.footer.rows,
         unit="vectors",
         settings={"model": encoder.model, "engine": vectors.engine},
-        shown=_asked(context, f"indexes/vectors, model {encoder.model}", 'mesh search "a question"'),
-        is_there=lambda state: vectors.held(context.partition_key, encoder.model) == state.footer.rows_in,
+        shown=_asked(context, f"vectors in {vectors.engine}, model {encoder.model}", 'mesh search "a question"'),
+        is_there=lambda state: _holds(lambda: vectors.held(context.partition_key, encoder.model), state.footer.rows_in),
     )
 
 
@@ -63,8 +67,8 @@ def fulltext_index(
         total=chunk_sets.footer.rows,
         unit="chunks",
         settings={"engine": words.engine},
-        shown=_asked(context, "indexes/words", 'mesh search "a few words"'),
-        is_there=lambda state: words.held(context.partition_key) == state.footer.rows_in,
+        shown=_asked(context, f"words in {words.engine}", 'mesh search "a few words"'),
+        is_there=lambda state: _holds(lambda: words.held(context.partition_key), state.footer.rows_in),
     )
 
 
@@ -78,6 +82,7 @@ def graph_index(
     log_events: LakeTable,
     series: LakeTable,
     lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
 ) -> StageOutput:
     """How the slice hangs together: files, chunks, symbols, hosts, templates, columns, series and events as vertices;
     who contains, defines, calls, imports, mentions and follows whom, and what is related, as edges.
@@ -86,18 +91,24 @@ def graph_index(
     """
     upstream = [chunk_sets, chunk_insights, chunk_relations, slice_insights, log_events, series]
     attached = AttachedRows()
+    key = context.partition_key
+    told = {"dataset": SliceKey.parse(key).dataset, "slice_key": key}
+    tables = {name: lake.path(name, key) for name in graph_rows.TABLES}
+    batches = graph_rows.graph_batches(tables, **told, attached=attached)
+    server = connect_graph_server(settings)
+    shown = _asked(context, "tables edges and vertices", "mesh graph NAME")
+    if server is None:
+        return _from_lake(context, lake, upstream, shown, batches, attached)
     return _from_lake(
         context,
         lake,
         upstream,
-        _asked(context, "tables edges and vertices", "mesh graph NAME"),
-        graph_rows.graph_batches(
-            {name: lake.path(name, context.partition_key) for name in graph_rows.TABLES},
-            dataset=SliceKey.parse(context.partition_key).dataset,
-            slice_key=context.partition_key,
-            attached=attached,
-        ),
+        {**shown, "server": server.engine},
+        batches,
         attached,
+        load=lambda: graph_rows.load_graph(server, tables, **told),
+        settings={"engine": server.engine},
+        is_there=lambda edges: _holds(lambda: server.held(key), edges.footer.rows),
     )
 
 
@@ -156,6 +167,14 @@ def _whole(lake: Lake, dataset: str) -> list[str]:
     ]
 
 
+def _holds(held: Callable[[], int | None], entries: int) -> bool:
+    """Whether an index has these `entries` of a slice. One that is down has none: the step then stays pending."""
+    try:
+        return held() == entries
+    except IndexDownError:
+        return False
+
+
 def _from_lake(
     context: dg.AssetExecutionContext,
     lake: Lake,
@@ -163,15 +182,40 @@ def _from_lake(
     shown: dict[str, object],
     batches: Iterator[pa.RecordBatch],
     attached: AttachedRows | None = None,
+    *,
+    load: Callable[[], object] | None = None,
+    settings: dict[str, object] | None = None,
+    is_there: Callable[[LakeTable], bool] = lambda _: True,
 ) -> StageOutput:
-    """An index that is a table, made of tables by one query: all their rows are done when it is."""
+    """An index that is a table, made of tables by one query: all their rows are done when it is.
+
+    `load` brings the same into a server. Where that is down the table is there, and the rows count as skipped.
+    """
     total = sum(table.footer.rows for table in upstream)
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
         yield from batches
-        outcome.advance(total)
+        try:
+            if load is not None:
+                load()
+        except IndexDownError as error:
+            context.log.warning(f"The graph is in the lake, and not yet in its server: {error}")
+            outcome.skipped += total
+        else:
+            outcome.advance(total)
 
-    return produce(context, lake, rows, upstream=upstream, total=total, unit="rows", shown=shown, attached=attached)
+    return produce(
+        context,
+        lake,
+        rows,
+        upstream=upstream,
+        total=total,
+        unit="rows",
+        shown=shown,
+        attached=attached,
+        settings=settings,
+        is_there=is_there,
+    )
 
 
 def _asked(context: dg.AssetExecutionContext, where: str, command: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.run_tags import DATASET_TAG
 
-INDEXES = ("vector_index", "fulltext_index")
+INDEXES = ("vector_index", "fulltext_index", "graph_index")
 
 
 @dg.sensor(job=index_job, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)

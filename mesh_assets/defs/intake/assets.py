@@ -14,6 +14,7 @@ from mesh_assets.intake.extents import MANIFEST_ROWS, Extent
 from mesh_assets.intake.planner import target_bytes
 from mesh_assets.intake.stage import SourceReader, next_manifest, slice_input_hash
 from mesh_assets.machine import slice_bytes
+from mesh_assets.resources.graph_index import connect_graph_server
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
@@ -51,7 +52,7 @@ def drop_manifests(
         splitter=FileSplitter(lambda: drop_area.folder_of(dataset), KnownProbes(lake).of),
     )
     context.instance.add_dynamic_partitions(SLICES_NAME, sorted(manifest.slices))
-    stores = SliceStores(lake, vectors, words, settings.state / "reports")
+    stores = SliceStores(lake, vectors, words, settings.state / "reports", connect_graph_server(settings))
     manifest.produced.published = lambda: _sweep(context, stores, manifest.slices, partitions)
     return manifest.produced
 

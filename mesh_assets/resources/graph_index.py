@@ -1,0 +1,18 @@
+"""The graph in use: tables of the lake, which are always there, or the Neo4j server of `MESH_NEO4J_URL`."""
+
+import duckdb
+
+from mesh_assets.resources.neo4j_graph import Neo4jGraph, connected
+from mesh_assets.search.graph import Graph
+from mesh_assets.settings import NO_SERVER, Settings
+from mesh_assets.storage.graph_queries import LakeGraph
+
+
+def connect_graph_server(settings: Settings) -> Neo4jGraph | None:
+    """The server that slices are loaded into, where one is set."""
+    return None if settings.neo4j_url == NO_SERVER else Neo4jGraph(connected(settings.neo4j_url))
+
+
+def connect_graph(settings: Settings, lake: duckdb.DuckDBPyConnection) -> Graph:
+    """What answers questions: the server where one is set, else DuckDB over the open `lake`."""
+    return connect_graph_server(settings) or LakeGraph(lake)
