@@ -6,7 +6,8 @@ held before. Windows with and without the writer take turns, a minute of the for
 machine weighs on both.
 
 Last line: `errors` (searches that raised, said that an index did not answer, or gave a hit of another slice's text),
-`stale_s` (longest time from publishing a slice, before it is indexed, to its first hit in each reader) and `p95_ratio`
+`stale_s` (longest time from publishing a slice, before it is indexed, to its first hit in each reader; the table says
+how much of it is the writer's, until its commit, and how much the reader's) and `p95_ratio`
 (95th percentile of the time of a search with the writer over that without). Questions are embedded once, before it
 begins: eight models would measure the memory of the machine. Vectors are random: nothing here depends on what is near.
 """
@@ -59,6 +60,7 @@ class Shared:
     ready: Any
     rounds: Any
     published_at: Any
+    committed_at: Any
 
     @classmethod
     def of(cls, context: SpawnContext) -> Shared:
@@ -68,16 +70,21 @@ class Shared:
             context.Semaphore(0),
             context.Value("i", 0),
             context.Array("d", 10_000),
+            context.Array("d", 10_000),
         )
 
 
 @dataclass
 class Seen:
-    """What one reader saw: seconds of searches without and with the writer, seconds until each round was found."""
+    """What one reader saw: seconds of searches without and with the writer, seconds until each round was found.
+
+    `unseen` are the seconds of those between the end of the indexing and the hit.
+    """
 
     calm: list[float] = field(default_factory=list[float])
     busy: list[float] = field(default_factory=list[float])
     stale: list[float] = field(default_factory=list[float])
+    unseen: list[float] = field(default_factory=list[float])
     errors: list[str] = field(default_factory=list[str])
 
 
@@ -140,6 +147,9 @@ class Reader:
         if any(marker(latest) not in row.text for row in rows.values()):
             self.seen.errors.append(f"a hit of round {latest} has the text of another one")
         self.seen.stale.append(now - float(self.shared.published_at[latest]))
+        # The words are visible a moment before the writer says so: it then waits for merges.
+        committed = float(self.shared.committed_at[latest])
+        self.seen.unseen.append(max(now - committed, 0.0) if committed else 0.0)
         return latest
 
 
@@ -187,6 +197,7 @@ def write_round(
     shared.published_at[number] = time.monotonic()
     shared.rounds.value = number
     index_documents(words, key, lake.read("chunk_sets", key).batches(DOCUMENT_COLUMNS), Outcome())
+    shared.committed_at[number] = time.monotonic()
     ids = [str(row["chunk_id"]) for row in made]
     entries = (ids, ["text"] * len(ids), random_vectors(len(ids), number))
     vectors.replace_slice(key, FakeEncoder(DIMENSION).model, [entries])
@@ -228,6 +239,7 @@ def report(seen: Sequence[Seen], rounds: int, chunks: int, rows: int) -> None:
     calm = [second for each in seen for second in each.calm]
     busy = [second for each in seen for second in each.busy]
     stale = [second for each in seen for second in each.stale]
+    unseen = [second for each in seen for second in each.unseen]
     errors = [error for each in seen for error in each.errors]
     for error in dict.fromkeys(errors):
         print(error, file=sys.stderr)
@@ -241,6 +253,7 @@ def report(seen: Sequence[Seen], rounds: int, chunks: int, rows: int) -> None:
     if not stale:
         raise SystemExit("No reader found anything of what was written.")
     print(f"found after publishing: median {np.median(stale):.2f} s of {len(stale)}")
+    print(f"found after indexing: median {np.median(unseen):.2f} s, longest {max(unseen):.2f} s")
     print(f"errors={len(errors)} stale_s={max(stale):.2f} p95_ratio={quantiles[1] / quantiles[0]:.2f}")
 
 

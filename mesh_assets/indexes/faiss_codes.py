@@ -1,5 +1,8 @@
 """The embedded vector index: a file a slice, scanned as binary codes by FAISS, then scored exactly (decision 10).
 
+Three steps, each over fewer entries: Hamming distances of all codes, products of the query itself with the nearest
+codes, and products with the float16 vectors of the best of these.
+
 A slice belongs to its file: replacing it is one rename, and a rebuild is the same bytes again. Files lie at
 `<root>/<model>/<dataset>/<slice key>.vectors`; what is in them belongs to `vector_file`. A slice replaced under a new
 model keeps its file under the old one, so that the old model can be searched until its folder is deleted.
@@ -14,9 +17,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +35,8 @@ from mesh_assets.slices import SliceKey, check_dataset_key, dataset_key
 _CANDIDATES = 1000
 _CANDIDATES_PER_HIT = 10
 _ENTRIES_PER_CANDIDATE = 250
+# Entries that the scan finds for each of these: the query's own numbers choose among them (see `_estimated`).
+_SCANNED_PER_CANDIDATE = 8
 # Codes that the distance of the last candidate is estimated from: with 80 of them nearer than 4,000 of a million, three
 # standard deviations more are 1.3 times as many as are wanted.
 _SAMPLE = 20_000
@@ -132,8 +137,9 @@ class FaissVectorIndex:
         where = where or Filter()
         self._let_go()
         paths = list(_vector_files(self._folder(model), where.dataset))
-        wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
-        nearest = _Nearest(vector, wanted)
+        scored = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
+        wanted = _SCANNED_PER_CANDIDATE * scored
+        nearest = _Nearest(vector, scored)
         slices: dict[str, VectorFile] = {}
         for path in paths:
             file = self._open(path)
@@ -312,44 +318,98 @@ def _scan(query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int) -> _S
     return distances[0], rows[0]
 
 
+@lru_cache(maxsize=8)
+def _sign_patterns(code_bytes: int) -> NDArray[np.float32]:
+    """What each value of each byte of a code stands for, eight signs; as FAISS's product quantizer holds centroids."""
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    return np.tile(2 * bits.astype(np.float32) - 1, (code_bytes, 1)).ravel()
+
+
+def _estimated(
+    vector: NDArray[np.float32], codes: NDArray[np.uint8], wanted: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Products of `vector` itself with the signs in `codes`, the largest `wanted`, and their rows, in rows' order.
+
+    Only one side is rounded to signs, so the error is half that of a Hamming distance (asymmetric distance, Jegou et
+    al. 2011); bytes of a code are looked up in a table made for the query.
+    """
+    import faiss
+
+    width = codes.shape[1]
+    query = np.zeros((1, 8 * width), np.float32)
+    query[0, : vector.size] = np.nan_to_num(vector)
+    faiss.omp_set_num_threads(1)
+    index: Any = faiss.IndexPQ(8 * width, width, 8, faiss.METRIC_INNER_PRODUCT)
+    faiss.copy_array_to_vector(_sign_patterns(width), index.pq.centroids)
+    index.is_trained = True
+    faiss.copy_array_to_vector(codes.ravel(), index.codes)
+    index.ntotal = len(codes)
+    products, rows = index.search(query, min(wanted, len(codes)))
+    order = np.argsort(rows[0])
+    return products[0][order], rows[0][order]
+
+
 class _Nearest:
-    """The `wanted` entries over all slices whose codes are nearest to the query's, scored exactly.
+    """The `wanted` entries over all slices whose signs fit the query best, of those that scans found; scored exactly.
 
     Entries of as many slices as are mapped at once are compared before they are scored; what got in then needs no
-    mapped file any more. It ends with the same entries as looking at all codes at once.
+    mapped file any more.
     """
 
     def __init__(self, vector: NDArray[np.float32], wanted: int) -> None:
         self._vector = vector
         self._wanted = wanted
         self._slices: list[str] = []
-        self._distances = np.empty(0, np.int32)
+        self._estimates = np.empty(0, np.float32)
         self._of_slice = np.empty(0, np.int64)
         self._ids = np.empty((0, ID_BYTES), np.uint8)
         self._scores = np.empty(0, np.float32)
 
     def add(self, slices: Mapping[str, VectorFile], scans: Sequence[_Scan]) -> None:
-        """Let in what the scans of `slices` found nearer than what is there; the first come stays among equals."""
-        distances = np.concatenate([self._distances, *(near for near, _ in scans)])
-        # In the order of the slices, so that the first come stays first.
-        chosen = np.sort(np.argsort(distances, kind="stable")[: self._wanted])
-        start = len(self._distances)
-        kept = chosen[chosen < start]
-        of_slice, ids, scores = [self._of_slice[kept]], [self._ids[kept]], [self._scores[kept]]
-        for (slice_key, file), (_, rows) in zip(slices.items(), scans, strict=True):
-            mine = rows[chosen[(start <= chosen) & (chosen < start + len(rows))] - start]
-            of_slice.append(np.full(len(mine), len(self._slices)))
-            ids.append(file.ids[mine])
-            scores.append(file.vectors[mine].astype(np.float32) @ self._vector)
+        """Let in the best of what the scans of `slices` found; the first come stays among equals."""
+        # Distances fit 16 bits, which numpy sorts by digits.
+        distances = np.concatenate([np.empty(0, np.uint16), *(near.astype(np.uint16) for near, _ in scans)])
+        chosen = np.sort(np.argsort(distances, kind="stable")[: _SCANNED_PER_CANDIDATE * self._wanted])
+        if not chosen.size:
+            return
+        starts = np.cumsum([0, *(len(rows) for _, rows in scans)])
+        bounds = np.searchsorted(chosen, starts)
+        mine = [rows[chosen[bounds[i] : bounds[i + 1]] - starts[i]] for i, (_, rows) in enumerate(scans)]
+        codes = np.concatenate([file.codes[rows] for file, rows in zip(slices.values(), mine, strict=True)])
+        products, kept = _estimated(self._vector, codes, self._wanted)
+        held = len(self._estimates)
+        estimates = np.concatenate([self._estimates, products])
+        best = np.sort(np.argsort(-estimates, kind="stable")[: self._wanted])
+        self._estimates = estimates[best]
+        kept = kept[best[best >= held] - held]
+        self._score(slices, mine, best[best < held], kept)
+
+    def _score(
+        self,
+        slices: Mapping[str, VectorFile],
+        mine: Sequence[NDArray[np.int64]],
+        stay: NDArray[np.int64],
+        kept: NDArray[np.int64],
+    ) -> None:
+        """Keep the entries at the places `stay`, and score those that are at the places `kept` of all rows `mine`."""
+        of_slice, ids, scores = [self._of_slice[stay]], [self._ids[stay]], [self._scores[stay]]
+        starts = np.cumsum([0, *map(len, mine)])
+        bounds = np.searchsorted(kept, starts)
+        for i, (slice_key, file) in enumerate(slices.items()):
+            rows = mine[i][kept[bounds[i] : bounds[i + 1]] - starts[i]]
+            of_slice.append(np.full(len(rows), len(self._slices)))
+            ids.append(file.ids[rows])
+            scores.append(file.vectors[rows].astype(np.float32) @ self._vector)
             self._slices.append(slice_key)
-            start += len(rows)
-        self._distances = distances[chosen]
         self._of_slice, self._ids, self._scores = np.concatenate(of_slice), np.concatenate(ids), np.concatenate(scores)
 
     def best(self, limit: int) -> list[Hit]:
         """The `limit` most similar ones, ties by chunk id."""
         # A vector that is no number is similar to nothing.
         scores = np.round(np.nan_to_num(self._scores, nan=-1.0), _DECIMALS)
-        halves = self._ids.view(">u8")
-        order = np.lexsort((halves[:, 1], halves[:, 0], -scores))[:limit]
+        # Few are ordered by their ids: those that are as similar as the last one, or more.
+        first = max(len(scores) - limit, 0)
+        near = np.flatnonzero(scores >= np.partition(scores, first)[first]) if len(scores) else np.empty(0, np.int64)
+        halves = self._ids[near].view(">u8")
+        order = near[np.lexsort((halves[:, 1], halves[:, 0], -scores[near]))[:limit]]
         return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]

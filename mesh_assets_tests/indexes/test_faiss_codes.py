@@ -16,6 +16,7 @@ import pytest
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes import faiss_codes
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets.indexes.vector_file import binary_codes
 from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
 
 
@@ -170,6 +171,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets.indexes.vector_file import binary_codes
 def batches():
     for part in range(100):
         if part == 3:
@@ -213,6 +215,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets.indexes.vector_file import binary_codes
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
 index = FaissVectorIndex(Path(sys.argv[1]))
 for row in (0, 150, 299):
@@ -270,3 +273,30 @@ def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
     monkeypatch.setattr(faiss_codes, "_SAMPLE", sample)
     monkeypatch.setattr(faiss_codes, "_ROWS_A_THREAD", 1)
     assert ask(FaissVectorIndex(tmp_path, threads=3)) == usual
+
+
+def test_among_entries_that_lie_close_together_the_nearest_are_found(tmp_path: Path) -> None:
+    """300 copies around each of 100 centres: Hamming distances alone do not tell the copies of a centre apart."""
+    random = np.random.default_rng(11)
+    centres = unit(random.normal(size=(100, 384)))
+    noise = unit(random.normal(size=(30_000, 384)))
+    values = unit(centres[random.integers(100, size=30_000)] + 0.75 * noise)
+    for part in range(3):
+        rows = slice(part * 10_000, (part + 1) * 10_000)
+        FaissVectorIndex(tmp_path).replace_slice(f"a.{part:06d}", MODEL, [batch(values[rows], part * 10_000)])
+    queries = unit(centres[:30] + 1.2 * unit(random.normal(size=(30, 384))))
+    recalled = 0
+    for query in queries:
+        exact = np.argsort(-(values @ query), kind="stable")[:10]
+        recalled += len({ids(1, int(row))[0] for row in exact} & set(found(FaissVectorIndex(tmp_path), query)))
+    assert recalled / 300 >= 0.98
+
+
+@pytest.mark.parametrize("dimension", [384, 20])
+def test_entries_whose_signs_fit_the_query_best_are_chosen(dimension: int) -> None:
+    values, query = vectors(500, 3, dimension), vectors(1, 4, dimension)[0]
+    products, rows = faiss_codes._estimated(query, binary_codes(values), 40)  # pyright: ignore[reportPrivateUsage]
+    expected = np.where(values > 0, 1, -1) @ query
+    # Bits that fill the last byte belong to no dimension.
+    assert rows.tolist() == sorted(np.argsort(-expected, kind="stable")[:40])
+    np.testing.assert_allclose(products, expected[rows], atol=1e-4)
