@@ -27,7 +27,7 @@ BATCH_ROWS = 8192
 
 def slice_insight_batches(
     aligned: Iterable[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]],
-    logs: Iterable[pa.RecordBatch],
+    told: Iterable[pa.RecordBatch],
     *,
     dataset: str,
     slice_key: str,
@@ -35,8 +35,8 @@ def slice_insight_batches(
 ) -> Iterator[pa.RecordBatch]:
     """One batch of `INSIGHTS`, best score first. `outcome` advances with each batch.
 
-    `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension); `logs`
-    are the `LOG_INSIGHTS` of the slice. A slice without chunks has no insights, and no batch.
+    `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension); `told`
+    are the `LOG_INSIGHTS` and `CODE_FINDINGS` of the slice. A slice without chunks has no insights, and no batch.
     """
     accumulators = slice_accumulators()
     events = Events()
@@ -48,7 +48,7 @@ def slice_insight_batches(
         outcome.advance(chunks.num_rows)
     with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
         concluded = [insight for accumulator in accumulators for insight in accumulator.conclude()]
-        concluded += [Insight.of(row) for batch in logs for row in batch.to_pylist()]
+        concluded += [Insight.of(row) for batch in told for row in batch.to_pylist()]
         found = _with_own_titles([*concluded, *events.together(concluded)])
     if found:
         yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])
