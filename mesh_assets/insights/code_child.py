@@ -24,7 +24,20 @@ from mesh_assets.insights.code_mistakes import mistakes_of
 
 _Reader = Callable[[str, str], dict[str, Any]]
 # What bandit says of names alone, of imports alone, and of habits: no call that a person could follow up.
-_NO_CALLS = frozenset({"B101", "B105", "B106", "B107", "B110", "B112", "B311", "B404", "B603", "B607"})
+_NO_CALLS = frozenset(
+    {
+        "B101",
+        "B105",
+        "B106",
+        "B107",
+        "B110",
+        "B112",
+        "B311",
+        "B603",
+        "B607",
+        *(f"B{number}" for number in range(401, 416)),
+    }
+)
 
 
 def main() -> None:
@@ -74,7 +87,18 @@ def _answer(tools: dict[str, _Reader], path: str, text: str) -> dict[str, Any]:
 
 def _syntax(path: str, text: str) -> dict[str, Any]:
     tree = ast.parse(text, path)
-    return {"mistakes": [astuple(each) for each in mistakes_of(tree)], "imports": list(_imports(tree.body))}
+    return {
+        "mistakes": [astuple(each) for each in mistakes_of(tree, text)],
+        "imports": list(_imports(tree.body)),
+        "inheriting": list(_inheriting(tree)),
+    }
+
+
+def _inheriting(tree: ast.Module) -> Iterator[tuple[int, int]]:
+    """First and last lines of the classes whose methods others may call by the names that a base class gives."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and (node.keywords or any(ast.unparse(b) != "object" for b in node.bases)):
+            yield node.lineno, node.end_lineno or node.lineno
 
 
 def _imports(body: list[ast.stmt]) -> Iterator[tuple[str, int, list[str]]]:

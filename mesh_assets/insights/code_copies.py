@@ -21,6 +21,7 @@ _LEAST_LINES, _MAX_FUNCTIONS = 12, 400_000
 # Lines that must be copied to be said, within a file and across files: what is less is quicker read than told.
 _LEAST_WITHIN, _LEAST_ACROSS = 40, 25
 _MAX_COPIES = 20  # of one function
+_ASYNC = re.compile(r"(?i)_?a?sync(?:io|hronous)?_?")
 _IGNORED = re.compile(r"\s*(?:#|//|\*|/\*).*")
 
 
@@ -78,6 +79,8 @@ class Copies:
         if copied.longest is None or copied.lines < (_LEAST_WITHIN if one == other else _LEAST_ACROSS):
             return
         size, name, place, copy = copied.longest
+        # Twins for waiting and not waiting are made from one source, or cannot be one.
+        is_twin = _ASYNC.sub("", one) == _ASYNC.sub("", other)
         where = f"{one} itself" if one == other else f"{other}"
         many = f" in {plural(len(copied.files), 'file')}" if len(copied.files) > 1 else ""
         what = "stands" if copied.functions == 1 else "stand"
@@ -88,7 +91,7 @@ class Copies:
             f"word in {where} too{many}; the longest is {name}, {amount(size)} lines.",
             severity=0.4 + 0.35 * min(math.log10(max(copied.lines, 12) / 12) / 2.2, 1.0),
             confidence=0.95,
-            worth=copied.worth,
+            worth=copied.worth * (0.4 if is_twin else 1.0),
             places=(place, copy),
             name=name,
             value={"functions": copied.functions, "lines": copied.lines, "all_functions": self.functions},

@@ -105,6 +105,8 @@ class _Survey:
     def _add(self, file: CodeFile, report: FileReport) -> None:
         if len(self._single) < _MAX_CANDIDATES:
             self._single += [*risks_of(file, report), *wrongs_of(file, report)]
+        for name, *_ in report.functions:
+            self.names.define(name)
         for part in (self._copies, self._complexities, self._unmentioned, self._imports):
             part.add(file, report)
 

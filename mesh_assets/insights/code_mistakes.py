@@ -30,14 +30,23 @@ class Mistake:
     last: int
 
 
-def mistakes_of(tree: ast.Module) -> list[Mistake]:
-    """The mistakes in a file, in the order of its lines."""
+def mistakes_of(tree: ast.Module, text: str) -> list[Mistake]:
+    """The mistakes in a file, in the order of its lines.
+
+    Branches that do the same with a remark at one of them do so on purpose.
+    """
     found: list[Mistake] = []
     for node in ast.walk(tree):
         for check in _CHECKS.get(type(node), ()):
             found += check(node)
     expected = {line for block in _guarded(tree) for line in block}
-    kept = [each for each in found if each.first not in expected or each.kind not in _MAY_BE_PROVOKED]
+    lines = text.split("\n")
+    kept = [
+        each
+        for each in found
+        if (each.first not in expected or each.kind not in _MAY_BE_PROVOKED)
+        and (each.kind != "same branches" or not any("#" in line for line in lines[each.first - 1 : each.last]))
+    ]
     return sorted(kept, key=lambda mistake: mistake.first)
 
 
@@ -175,12 +184,6 @@ def _definitions(node: ast.Module | ast.ClassDef) -> Iterator[Mistake]:
         last[statement.name] = at
 
 
-def _self_assigned(node: ast.Assign) -> Iterator[Mistake]:
-    for target in node.targets:
-        if isinstance(target, ast.Attribute) and ast.dump(target).replace("Store()", "Load()") == ast.dump(node.value):
-            yield _said("no effect", f"assigns a thing to itself: `{_source(node)}`", node)
-
-
 def _returns(node: ast.Try) -> Iterator[Mistake]:
     for statement in node.finalbody:
         if isinstance(statement, ast.Return):
@@ -189,7 +192,6 @@ def _returns(node: ast.Try) -> Iterator[Mistake]:
 
 _CHECKS: dict[type[ast.AST], tuple[Callable[[Any], Iterator[Mistake]], ...]] = {
     ast.Assert: (_assertion,),
-    ast.Assign: (_self_assigned,),
     ast.BinOp: (_formatted,),
     ast.BoolOp: (_alternatives,),
     ast.ClassDef: (_definitions,),

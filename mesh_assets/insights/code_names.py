@@ -13,6 +13,8 @@ from collections import Counter
 import numpy as np
 
 _SLOTS = 1 << 22
+# Names of functions that are counted, and how many functions may have one for its use to be that of each.
+_MAX_DEFINED, _MAX_NAMESAKES = 400_000, 2
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -22,6 +24,7 @@ class NameCounts:
     def __init__(self) -> None:
         self._times = np.zeros(_SLOTS, np.uint32)
         self._files = np.zeros(_SLOTS, np.uint32)
+        self._definitions: Counter[str] = Counter()
 
     def add(self, text: str) -> None:
         """One file, or a part of one that stands for itself."""
@@ -35,9 +38,20 @@ class NameCounts:
         return int(self._times[_slot(name)])
 
     def users(self, function: str) -> int:
-        """How many files but one write the name of a function; 0 for names that the language gives, as `__init__`."""
+        """How many files but one write the name of a function.
+
+        0 where that says nothing: the language gives the name, as `__init__`, or several functions have it.
+        """
         short = short_name(function)
-        return 0 if short.startswith("__") else max(int(self._files[_slot(short)]) - 1, 0)
+        if short.startswith("__") or self._definitions[short] > _MAX_NAMESAKES:
+            return 0
+        return max(int(self._files[_slot(short)]) - 1, 0)
+
+    def define(self, function: str) -> None:
+        """One more function has this name."""
+        short = short_name(function)
+        if len(self._definitions) < _MAX_DEFINED or short in self._definitions:
+            self._definitions[short] += 1
 
     def may_be_put_together(self, name: str) -> bool:
         """Whether a beginning of it is written that ends in an underscore, as where `f"visit_{kind}"` is looked up."""

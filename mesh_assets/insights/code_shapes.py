@@ -38,7 +38,7 @@ def wrongs_of(file: CodeFile, report: FileReport) -> Iterator[Candidate]:
             title=f"Mistake in {file.path}, line {first}",
             statement=f"{file.path}, line {first}{f', in {around[-1]}' if around else ''}: {said}.",
             severity=_MISTAKES.get(kind, 0.6),
-            confidence=0.9,
+            confidence=0.5 if kind == "same branches" else 0.9,
             worth=file.worth,
             places=(Place(file.path, first, last),),
             name=around[-1] if around else "",
@@ -162,7 +162,9 @@ class Unmentioned:
             short = short_name(name)
             self._times[short] += 1
             if not short.startswith("__") and short.isidentifier():
-                self._defined.append((file.path, short, first, last, kind, file.worth))
+                inherited = kind == "method" and any(start < first <= stop for start, stop in report.inheriting)
+                if not inherited:  # else a base class may call it
+                    self._defined.append((file.path, short, first, last, kind, file.worth))
 
     def candidates(self, names: NameCounts) -> Iterator[Candidate]:
         """By file, what nobody mentions: what is private, and the rest with less confidence."""

@@ -25,7 +25,8 @@ class FileReport:
 
     `functions` are name, first and last line, cyclomatic complexity and lines of code; `risks` are bandit's test, line,
     severity, confidence and words; `mistakes` as `code_mistakes.Mistake`; `defined` are name, type, first and last
-    line; `unreachable` are first and last line and why; `imports` are module, level and names.
+    line; `unreachable` are first and last line and why; `imports` are module, level and names;
+    `inheriting` are first and last line of classes with a base class.
     """
 
     functions: list[tuple[str, int, int, int, int]] = field(default_factory=list[tuple[str, int, int, int, int]])
@@ -34,6 +35,7 @@ class FileReport:
     defined: list[tuple[str, str, int, int]] = field(default_factory=list[tuple[str, str, int, int]])
     unreachable: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
     imports: list[tuple[str, int, list[str]]] = field(default_factory=list[tuple[str, int, list[str]]])
+    inheriting: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     failed: list[str] = field(default_factory=list[str])
 
 

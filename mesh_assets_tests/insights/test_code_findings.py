@@ -128,7 +128,7 @@ def test_no_code_no_findings() -> None:
 def test_mistakes_that_the_syntax_tree_shows(text: str, said: str) -> None:
     import ast
 
-    (mistake,) = mistakes_of(ast.parse(text))
+    (mistake,) = mistakes_of(ast.parse(text), text)
     assert said in mistake.said
 
 
@@ -142,12 +142,13 @@ def test_mistakes_that_the_syntax_tree_shows(text: str, said: str) -> None:
         "with raises(TypeError):\n    a == b\n",
         "if f():\n    a()\nelif f():\n    b()\n",
         "x = a if a is None else b\n",
+        "if a:\n    x = b  # type: ignore\nelse:\n    x = b\n",
     ],
 )
 def test_what_is_right_is_no_mistake(text: str) -> None:
     import ast
 
-    assert mistakes_of(ast.parse(text)) == []
+    assert mistakes_of(ast.parse(text), text) == []
 
 
 def _git(folder: Path, *arguments: str) -> None:
