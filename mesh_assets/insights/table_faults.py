@@ -162,9 +162,9 @@ def _listed(column: _Held, rows: NDArray[np.int64]) -> str:
     return ", ".join(values[:_SHOWN]) + (" ..." if len(values) > _SHOWN else "")
 
 
-def _fault(type_: str, column: _Held, said: str, score: float, rows: NDArray[np.int64], **value: object) -> Fault:
-    shown = tuple(int(row) for row in rows[:_SHOWN])
-    return Fault(type_, f"{mask(column.name)}", said, score, shown, {"column": mask(column.name), **value})
+def _fault(type_: str, column: _Held, said: str, score: float, at: NDArray[np.int64], **value: object) -> Fault:
+    shown = tuple(int(row) for row in at[:_SHOWN])
+    return Fault(type_, mask(column.name), said, score, shown, {"column": mask(column.name), **value})
 
 
 def _mixed(column: _Held) -> Iterator[Fault]:
@@ -249,13 +249,20 @@ def _repeated_rows(frame: pl.DataFrame) -> Iterator[Fault]:
 
 
 def _dependent(columns: list[_Held]) -> Iterator[Fault]:
-    """Columns that follow from another but in a few rows: of each such column the rule that fewest rows break."""
-    best: dict[str, tuple[int, _Held, _Held, NDArray[np.int64], NDArray[np.int64]]] = {}
+    """Columns that follow from another but in a few rows."""
+    found: list[tuple[_Held, _Held, NDArray[np.int64], NDArray[np.int64]]] = []
     for one, other in permutations(columns, 2):
-        found = _breaks(one, other)
-        if found is not None and (other.name not in best or len(found[0]) < best[other.name][0]):
-            best[other.name] = len(found[0]), one, other, *found
-    for count, one, other, rows, usual in best.values():
+        broken = _breaks(one, other)
+        if broken is not None:
+            found.append((one, other, *broken))
+    # A row that breaks one rule breaks others for the same reason: the rule that fewest break stands for them.
+    found.sort(key=lambda rule: (len(rule[2]), -rule[0].distinct))
+    told: set[int] = set()
+    for one, other, rows, usual in found:
+        if told & set(rows.tolist()):
+            continue
+        told |= set(rows.tolist())
+        count = len(rows)
         row = int(rows[0])
         said = f"{mask(other.name)} follows from {mask(one.name)} in all but {plural(count, 'row')}: where "
         said += f"{mask(one.name)} is {one.shown(row)}, {mask(other.name)} is {other.shown(int(usual[0]))} else, "
