@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from mesh_assets.insights.code_names import NameCounts
 
 # Of one sort among those that are findings, and of one file, so that a list of twenty shows more than one thing.
-_OF_SORT, _OF_FILE, _OF_FOLDER = 4, 1, 3
+_OF_SORT, _OF_FILE, _OF_FOLDER = 5, 1, 3
 FINDINGS, WRITTEN = 20, 60
-_LEAST = 0.2  # what is worth less is not said
+# What is worth less is not said, or is no finding.
+_LEAST, _LEAST_FINDING = 0.2, 0.33
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def ranked(candidates: Iterable[Candidate], names: NameCounts) -> list[tuple[flo
     """The best with their scores. The first `FINDINGS` are varied; the others follow with scores below a finding's."""
     order = sorted(candidates, key=lambda each: (-each.priority(names), each.sort, each.title, each.places[0].first))
     order = [each for each in order if each.priority(names) >= _LEAST]
-    first = list(_varied(order))[:FINDINGS]
+    first = list(_varied(each for each in order if each.priority(names) >= _LEAST_FINDING))[:FINDINGS]
     chosen = {id(each) for each in first}
     others = [each for each in order if id(each) not in chosen][: WRITTEN - len(first)]
     return [(0.5 + 0.4 * each.priority(names), each) for each in first] + [

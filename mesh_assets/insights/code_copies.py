@@ -19,7 +19,7 @@ from mesh_assets.insights.wording import amount, plural
 # Shorter functions are alike by chance. Functions that are remembered: about 100 MB.
 _LEAST_LINES, _MAX_FUNCTIONS = 12, 400_000
 # Lines that must be copied to be said, within a file and across files: what is less is quicker read than told.
-_LEAST_WITHIN, _LEAST_ACROSS = 40, 25
+_LEAST_WITHIN, _LEAST_ACROSS = 60, 40
 _MAX_COPIES = 20  # of one function
 _ASYNC = re.compile(r"(?i)_?a?sync(?:io|hronous)?_?")
 _IGNORED = re.compile(r"\s*(?:#|//|\*|/\*).*")

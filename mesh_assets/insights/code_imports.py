@@ -53,9 +53,13 @@ class Imports:
     def _edges(self) -> Iterator[tuple[str, str]]:
         """From a module to one that it needs; a package that a module lies in is loaded before it in any case."""
         roots: dict[str, str] = {}
-        for module in self._modules:  # sources may lie below a folder that is no package, as `src`
-            for cut in range(min(module.count("."), 3) + 1):
-                roots.setdefault(module.split(".", cut)[-1], module)
+        for module in self._modules:
+            roots.setdefault(module, module)
+            parts = module.split(".")
+            for cut in range(1, len(parts)):  # sources may lie below folders that are no packages, as `src`
+                if ".".join(parts[:cut]) in self._modules:
+                    break
+                roots.setdefault(".".join(parts[cut:]), module)
         for module, wanted in self._wanted.items():
             is_package = self._modules[module][0].endswith("__init__.py")
             for named, level, members in wanted:

@@ -56,7 +56,7 @@ def wrongs_of(file: CodeFile, report: FileReport) -> Iterator[Candidate]:
                 sort="dead",
                 title=f"Never reached: {file.path}, line {first}",
                 statement=f"{file.path}, lines {first} to {last}, are never reached: {message}.",
-                severity=0.5 + 0.15 * min((last - first) / 20, 1.0),
+                severity=0.4 + 0.25 * min((last - first) / 10, 1.0),
                 confidence=0.9,
                 worth=file.worth,
                 places=(Place(file.path, first, last),),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,11 @@ import pytest
 from mesh_assets.insights import code_tools
 from mesh_assets.insights.code_findings import code_finding_batches
 from mesh_assets.insights.code_mistakes import mistakes_of
-from mesh_assets.intake.git_history import History
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets_tests.insights.chunk_rows import batches, rows
 
 BRANCHES = "".join(f"    if value == {i}:\n        total += {i}\n" for i in range(60))
-LONG = "".join(f"    step_{i} = first({i}) + second({i})\n" for i in range(30))
+LONG = "".join(f"    step_{i} = first({i}) + second({i})\n" for i in range(45))
 FILES = {
     "app/run.py": "import subprocess\n\n\ndef execute(command):\n    return subprocess.call(command, shell=True)\n",
     "app/tangle.py": f"def tangled(value):\n    total = 0\n{BRANCHES}    return total\n",
@@ -149,30 +147,3 @@ def test_what_is_right_is_no_mistake(text: str) -> None:
     import ast
 
     assert mistakes_of(ast.parse(text), text) == []
-
-
-def _git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def test_a_checkout_tells_how_often_files_were_changed_and_runs_nothing_of_its_settings(tmp_path: Path) -> None:
-    checkout, ran = tmp_path / "checkout", tmp_path / "ran"
-    checkout.mkdir()
-    _git(checkout, "init", "-q")
-    for text in ("a = 1\n", "a = 2\n"):
-        (checkout / "a.py").write_text(text)
-        _git(checkout, "add", ".")
-        _git(checkout, "commit", "-qm", "change")
-    with (checkout / ".git/config").open("a") as settings:
-        settings.write(
-            f'[core]\n\tfsmonitor = "touch {ran}"\n\tpager = "touch {ran}"\n[diff]\n\texternal = "touch {ran}"\n'
-        )
-    history = History.of(checkout)
-    assert history.commits == {"a.py": 2}
-    assert len(history.head) == 40
-    assert not ran.exists()
-
-
-def test_a_folder_without_a_checkout_has_no_history(tmp_path: Path) -> None:
-    assert History.of(tmp_path) == History()
