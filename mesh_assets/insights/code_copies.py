@@ -46,8 +46,6 @@ class Copies:
 
     def add(self, file: CodeFile, report: FileReport) -> None:
         """The functions of one file."""
-        if file.origin == "made":
-            return
         lines = file.text.split("\n")
         for name, first, last, _, size in report.functions:
             if size < _LEAST_LINES or self.functions >= _MAX_FUNCTIONS:

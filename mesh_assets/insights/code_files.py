@@ -24,7 +24,7 @@ _MADE = re.compile(r"(?i)do not edit|@generated|(?:auto(?:matically)?[- ]?|code 
 _MADE_NAMES = re.compile(r"(?:_pb2(?:_grpc)?\.pyi?|\.min\.\w+|[-_.]bundle\.js)$")
 _HEAD = 3000  # characters in which a generator says that it was it
 # Of what a finding is worth in the owner's own code.
-_WORTH = {"made": 0.1, "test": 0.25, "vendored": 0.4, "aside": 0.4, "own": 1.0}
+_WORTH = {"made": 0.1, "test": 0.1, "vendored": 0.4, "aside": 0.4, "own": 1.0}
 
 
 @dataclass(slots=True)

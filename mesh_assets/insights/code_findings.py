@@ -33,6 +33,10 @@ Reading = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 # Of files that are no code, where names of it may be written too (settings, documents): so many characters.
 _OTHER_TEXT = 50_000_000
 _OTHERS = ("text", "structured")
+# Of the code of a slice, so many characters are read by the tools, a million lines: two minutes or three of one core.
+MAX_CHARACTERS = 40_000_000
+# Where a finding is not worth a person's time, only the names count.
+_NOT_READ = frozenset({"made", "test"})
 # What is remembered of single files until all are read.
 _MAX_CANDIDATES = 20_000
 
@@ -75,7 +79,7 @@ class _Survey:
         self._single: list[Candidate] = []
         self._copies, self._complexities = Copies(), Complexities()
         self._unmentioned, self._imports = Unmentioned(), Imports()
-        self._others = 0
+        self._others = self._read = self._left = 0
         self._unread: list[str] = []
         self._missing: tuple[str, ...] = ()
 
@@ -84,6 +88,12 @@ class _Survey:
         with code_tools() as tools:
             for file in code_files(self._counted(chunks, outcome)):
                 self.names.add(file.text)
+                if file.origin in _NOT_READ:
+                    continue
+                if self._read > MAX_CHARACTERS:
+                    self._left += 1
+                    continue
+                self._read += len(file.text)
                 report = tools.read(file.path, file.text)
                 if report is None or report.failed:
                     self._unread.append(file.path)
@@ -128,6 +138,8 @@ class _Survey:
         if self._unread:
             broken = plural(len(self._unread), "file")
             said.append(f"{broken} too long, too slow or too odd for the tools, as {self._unread[0]}")
+        if self._left:
+            said.append(f"{plural(self._left, 'file')} behind the first {MAX_CHARACTERS / 1e6:.0f} MB of code")
         if not self._is_whole:
             said.append("what nobody mentions is not told, because other slices of the dataset may")
         if said:

@@ -155,7 +155,7 @@ class Unmentioned:
 
     def add(self, file: CodeFile, report: FileReport) -> None:
         """What one file defines."""
-        if file.origin in ("test", "made") or len(self._defined) > _MAX_NAMES:
+        if len(self._defined) > _MAX_NAMES:
             return
         rows = report.defined or [(name, "function", first, last) for name, first, last, *_ in report.functions]
         for name, kind, first, last in rows:

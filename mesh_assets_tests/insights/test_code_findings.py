@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_assets.insights import code_tools
+from mesh_assets.insights import code_findings, code_tools
 from mesh_assets.insights.code_findings import code_finding_batches
 from mesh_assets.insights.code_mistakes import mistakes_of
 from mesh_assets.schemas.outcome import Outcome
@@ -98,6 +98,11 @@ def test_a_file_on_which_the_tools_break_is_named_and_the_others_are_read(monkey
     found = told({"app/long.py": "x = 1\n" * 1000, **FILES})
     assert any("app/long.py" in said for said in by_type(found, "code_limits"))
     assert by_type(found, "code_risk")
+
+
+def test_what_lies_behind_the_code_that_is_read_of_a_slice_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_findings, "MAX_CHARACTERS", 10)
+    assert any(said.startswith("6 files behind") for said in by_type(told(FILES), "code_limits"))
 
 
 def test_code_is_read_and_never_run(tmp_path: Path) -> None:
