@@ -21,7 +21,8 @@ _TESTS = frozenset({"test", "tests", "testing", "conftest", "spec", "specs", "fi
 _VENDORED = frozenset({"vendor", "vendored", "thirdparty", "extern", "externals", "modules", "bower", "deps", "dist"})
 _ASIDE = frozenset({"example", "examples", "benchmark", "benchmarks", "demo", "demos", "docs", "samples", "tutorials"})
 _MADE = re.compile(r"(?i)do not edit|@generated|(?:auto(?:matically)?[- ]?|code )generated|generated (?:by|from|using)")
-_MADE_NAMES = re.compile(r"(?:_pb2(?:_grpc)?\.pyi?|\.min\.\w+|[-_.]bundle\.js)$")
+_MADE_NAMES = re.compile(r"(?:_pb2(?:_grpc)?\.py|\.pyi|\.d\.ts|\.min\.\w+|[-_.]bundle\.js)$")
+_PACKED = 200  # characters a line
 _HEAD = 3000  # characters in which a generator says that it was it
 # Of what a finding is worth in the owner's own code.
 _WORTH = {"made": 0.1, "test": 0.1, "vendored": 0.4, "aside": 0.4, "own": 1.0}
@@ -55,9 +56,10 @@ class CodeFile:
 
     @property
     def origin(self) -> str:
-        """own, test, vendored, aside (examples and the like) or made (by a program)."""
+        """own, test, vendored, aside (examples and the like) or made: by a program, or only to describe other code."""
         words = {word.lower() for word in _WORDS.findall(self.path)}
-        if _MADE_NAMES.search(self.path) or _MADE.search(self.text[:_HEAD]):
+        is_packed = len(self.text) > _PACKED * self.lines  # no person writes such lines
+        if is_packed or _MADE_NAMES.search(self.path) or _MADE.search(self.text[:_HEAD]):
             return "made"
         if words & _TESTS:
             return "test"

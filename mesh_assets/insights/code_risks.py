@@ -19,9 +19,9 @@ from mesh_assets.insights.wording import plural
 _SEVERITY = {
     **dict.fromkeys(("B501", "B502", "B506", "B602"), 0.85),
     **dict.fromkeys(("B202", "B306", "B507"), 0.75),
-    **dict.fromkeys(("B605", "B614"), 0.65),
-    **dict.fromkeys(("B113", "B301", "B302", "B608", "B609"), 0.5),
-    **dict.fromkeys(("B102", "B103", "B104", "B108", "B307", "B324", "B701", "B704"), 0.4),
+    **dict.fromkeys(("B614",), 0.65),
+    **dict.fromkeys(("B113", "B302", "B605", "B608", "B609"), 0.5),
+    **dict.fromkeys(("B102", "B103", "B301", "B104", "B108", "B307", "B324", "B701", "B704"), 0.4),
     **dict.fromkeys(("B303", "B304", "B305", "B310", "B313", "B314", "B318", "B320", "B615"), 0.25),
 }
 _GRADE = {"HIGH": 0.7, "MEDIUM": 0.45, "LOW": 0.2}
