@@ -99,7 +99,7 @@ class Copies:
 def _folders(one: str, other: str) -> tuple[str, str]:
     """The two paths without the part at their ends that is the same; whole paths where only the file's name is."""
     own, others = list(PurePosixPath(one).parts), list(PurePosixPath(other).parts)
-    if own == others or own[-1] != others[-1] or own[-2:] != others[-2:] and own[-1] == "__init__.py":
+    if own == others or own[-1] != others[-1] or (own[-2:] != others[-2:] and own[-1] == "__init__.py"):
         return one, other
     same = 0
     while same < min(len(own), len(others)) and own[-1 - same] == others[-1 - same]:
