@@ -28,7 +28,7 @@ BATCH_ROWS = 8192
 
 def slice_insight_batches(
     aligned: Iterable[tuple[pa.RecordBatch, pa.RecordBatch, NDArray[np.float32]]],
-    logs: Iterable[pa.RecordBatch],
+    told: Iterable[pa.RecordBatch],
     *,
     dataset: str,
     slice_key: str,
@@ -38,8 +38,8 @@ def slice_insight_batches(
 ) -> Iterator[pa.RecordBatch]:
     """`INSIGHTS`, best score first, in one batch; empty ones come before it. `outcome` advances with each batch.
 
-    `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension); `logs`
-    are the `LOG_INSIGHTS` of the slice. A slice without chunks has no insights, and no batch.
+    `aligned` gives, row by row, chunks, what `chunk_insights` says of them, and their vectors (rows, dimension); `told`
+    are the `LOG_INSIGHTS` and `CODE_FINDINGS` of the slice. A slice without chunks has no insights, and no batch.
     With a `labeller`, `attached` gets the rows of `CHUNK_LABELS`.
     """
     accumulators: list[SliceInsight] = slice_accumulators()
@@ -56,7 +56,7 @@ def slice_insight_batches(
             yield INSIGHTS.batch([])  # what is attached is written now, and does not wait in memory
     with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only spin, and other runs need them
         concluded = [insight for accumulator in accumulators for insight in accumulator.conclude()]
-        concluded += [Insight.of(row) for batch in logs for row in batch.to_pylist()]
+        concluded += [Insight.of(row) for batch in told for row in batch.to_pylist()]
         found = _with_own_titles([*concluded, *events.together(concluded)])
     if found:
         yield INSIGHTS.batch([insight.row(dataset=dataset, slice_key=slice_key) for insight in found])

@@ -7,6 +7,7 @@ How a table is written is told as the chunker told it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
@@ -28,9 +29,15 @@ TABLE_FORMS = {
     **{form: form for form in ("csv", "tsv", "jsonl")},
     **dict.fromkeys(("parquet", "arrow", "sqlite", "xlsx", "xls", "ods"), "csv"),
     "xml": "jsonl",
+    "json": "json",
 }
+# Records of a JSON document that is a list of records, as their chunks are named.
+_RECORDS = re.compile(r"\$\[\d+(?::\d+)?\]")
+_DECODER = json.JSONDecoder()
 # Formats whose chunks are all rows; of the others, descriptions and remarks are none.
 _PLAIN = frozenset({"csv", "tsv", "jsonl"})
+# Formats whose files hold one table, which has no name but theirs.
+_UNNAMED = _PLAIN | {"json"}
 _MAX_CELL = 1000  # characters; a longer one is a text, not a value
 
 
@@ -57,9 +64,11 @@ def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str],
     rows = [
         row
         for row in candidates
-        if forms[row] in TABLE_FORMS and (forms[row] in _PLAIN if firsts[row] is None else firsts[row] != stops[row])
+        if forms[row] in TABLE_FORMS
+        and (forms[row] in _PLAIN if firsts[row] is None else firsts[row] != stops[row])
+        and (forms[row] != "json" or _RECORDS.fullmatch(str(symbols[row])))
     ]
-    for key, group in groupby(rows, key=lambda row: (paths[row], symbols[row] if forms[row] not in _PLAIN else None)):
+    for key, group in groupby(rows, key=lambda row: (paths[row], symbols[row] if forms[row] not in _UNNAMED else None)):
         yield (key[0], cast(str, key[1] or "")), list(group)
 
 
@@ -88,6 +97,8 @@ class TableReader:
         """The rows of neighbouring chunks; `context` holds the header where the first one does not."""
         if self._form == "jsonl":
             return _collected(_json_rows(texts))
+        if self._form == "json":
+            return _collected(_json_records(texts))
         skipped = 0
         if self._names is None:
             skipped = self._learn(texts[0], context)
@@ -99,7 +110,7 @@ class TableReader:
     @property
     def may_have_comma_numbers(self) -> bool:
         """Whether a comma in a cell may be the point of a number: it separates no cells."""
-        return self._form != "jsonl" and self._delimiter != ","
+        return self._form not in ("json", "jsonl") and self._delimiter != ","
 
     def _learn(self, text: str, context: str) -> int:
         """Delimiter and names as the chunker saw them; the number of rows of `text` that are the header."""
@@ -216,13 +227,28 @@ def _json_rows(texts: list[str]) -> Iterator[_Row]:
             except (ValueError, RecursionError):
                 continue
             if isinstance(fields, dict):
-                items = islice(cast("dict[str, object]", fields).items(), MAX_COLUMNS)
-                cells = {
-                    key[:80]: "" if value is None else str(value)[:_MAX_CELL]
-                    for key, value in items
-                    if not isinstance(value, dict | list)
-                }
-                yield cells, chunk, start, start + len(line.rstrip("\r\n"))
+                yield _json_cells(cast("dict[str, object]", fields)), chunk, start, start + len(line.rstrip("\r\n"))
+
+
+def _json_records(texts: list[str]) -> Iterator[_Row]:
+    """Records that stand in a list, on a line or on several; what cannot be read of a chunk is left out."""
+    for chunk, text in enumerate(texts):
+        at = text.find("{")
+        while at >= 0:
+            try:
+                fields, stop = _DECODER.raw_decode(text, at)
+            except (ValueError, RecursionError):
+                break
+            yield _json_cells(cast("dict[str, object]", fields)), chunk, at, stop
+            at = text.find("{", stop)
+
+
+def _json_cells(fields: dict[str, object]) -> dict[str, str]:
+    return {
+        key[:80]: "" if value is None else str(value)[:_MAX_CELL]
+        for key, value in islice(fields.items(), MAX_COLUMNS)
+        if not isinstance(value, dict | list)
+    }
 
 
 def _collected(rows: Iterable[_Row]) -> Cells:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import cast
 
@@ -15,9 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mesh_assets.insights.locators import shorten
 from mesh_assets.insights.protocol import Insight, SliceBatch
 from mesh_assets.insights.secrets import mask
 from mesh_assets.insights.table_columns import Column
+from mesh_assets.insights.table_faults import MAX_CELLS as MAX_HELD
+from mesh_assets.insights.table_faults import HeldRows, Spans, faults_of
 from mesh_assets.insights.table_keys import (
     LEAST_ROWS,
     MAX_CELLS,
@@ -42,6 +45,8 @@ _LEAST_NUMBERS = 50
 # Larger numbers are names of something, or faults.
 _LARGEST = 1e300
 _MAX_OUTLIERS = 5
+# What looks wrong in rows: so many of all tables are said.
+_MAX_FAULTS = 20
 # Keys of one table that are said.
 _MAX_KEYS = 4
 
@@ -58,9 +63,15 @@ class _Table:
     rows: int = 0
     columns: dict[str, Column] = field(default_factory=dict[str, Column])
     hashes: RowHashes = field(default_factory=RowHashes)
+    held: HeldRows = field(default_factory=HeldRows)
 
-    def add(self, cells: Cells, cite: Callable[[int], Citation], *, room: int) -> None:
-        """Take in rows; `cite` gives the citation of one, `room` says how many hashes may be held of all tables."""
+    def add(
+        self, cells: Cells, cite: Callable[[int], Citation], spans: Callable[[int], Spans], *, room: int, place: int
+    ) -> None:
+        """Take in rows; `cite` gives the citation of one, `spans` where so many of the first stand.
+
+        `room` and `place` say how many hashes and how many cells may be held of all tables.
+        """
         self.rows += cells.frame.height
         known = [name for name in cells.frame.columns if name in self.columns]
         new = [name for name in cells.frame.columns if name not in self.columns]
@@ -84,6 +95,7 @@ class _Table:
             if is_word[:, at].any():
                 column.add_words(said if is_word[:, at].all() else said.filter(pl.Series(is_word[:, at])))
         self.hashes.add(text, room=room)
+        self.held.add(text, spans, room=place)
 
     def _numbers(self, text: pl.DataFrame) -> NDArray[np.float64]:
         if self.reader.may_have_comma_numbers:
@@ -96,12 +108,21 @@ def _cite(batch: SliceBatch, chunks: list[int], cells: Cells, row: int) -> Citat
     return batch.chunk(chunks[int(cells.chunks[row])]).cite(start, stop)
 
 
+def _spans(batch: SliceBatch, chunks: list[int], cells: Cells, count: int) -> Spans:
+    starts, stops, lines = (np.empty(count, np.int64) for _ in range(3))
+    for row in range(count):
+        chunk, start = batch.chunk(chunks[int(cells.chunks[row])]), int(cells.starts[row])
+        starts[row], stops[row] = chunk.byte_span(start, int(cells.stops[row]))
+        lines[row] = chunk.line_start + chunk.text.count("\n", 0, start)
+    return Spans(starts, stops, lines)
+
+
 class TableInsight:
     """Profiles each table of the slice."""
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str], _Table] = {}
-        self._room = MAX_CELLS
+        self._room, self._place = MAX_CELLS, MAX_HELD
 
     def observe(self, batch: SliceBatch) -> None:
         """Read the rows of the chunks of tables."""
@@ -117,22 +138,32 @@ class TableInsight:
                 self._tables[key] = table
             texts = batch.strings("text")
             cells = table.reader.cells([texts[row] for row in chunks], batch.strings("context")[chunks[0]])
-            before = table.hashes.cells
-            table.add(cells, lambda row, cells=cells, chunks=chunks: _cite(batch, chunks, cells, row), room=self._room)
+            before, held = table.hashes.cells, table.held.cells
+            table.add(
+                cells,
+                lambda row, cells=cells, chunks=chunks: _cite(batch, chunks, cells, row),
+                lambda count, cells=cells, chunks=chunks: _spans(batch, chunks, cells, count),
+                room=self._room,
+                place=self._place,
+            )
             self._room -= table.hashes.cells - before
+            self._place -= table.held.cells - held
 
     def conclude(self) -> Iterable[Insight]:
-        """A profile of each table and its keys, columns that join, and outliers: the most extreme of the slice only."""
+        """A profile of each table and its keys, columns that join, and the most striking of outliers and faults."""
         outliers: list[Insight] = []
+        faults: list[Insight] = []
         tables = [table for table in self._tables.values() if table.rows]
         for table in tables:
             yield _profile(table)
             yield from _keys(table)
             for name, column in table.columns.items():
                 outliers.extend(_outliers(table, name, column))
+            faults.extend(_faults(table))
         yield from _joins(tables)
-        outliers.sort(key=lambda insight: (-insight.score, insight.title))
-        yield from outliers[:_MAX_OUTLIERS]
+        for found, most in ((outliers, _MAX_OUTLIERS), (faults, _MAX_FAULTS)):
+            found.sort(key=lambda insight: (-insight.score, insight.title))
+            yield from found[:most]
 
 
 def _profile(table: _Table) -> Insight:
@@ -159,6 +190,28 @@ def _profile(table: _Table) -> Insight:
         value={"rows": table.rows, "columns": columns},
         evidence=(table.first,),
     )
+
+
+def _faults(table: _Table) -> Iterator[Insight]:
+    """What looks wrong in the rows that are held, each with the rows that show it."""
+    frame = table.held.frame()
+    part = f" (the first {amount(table.held.rows)} rows were looked at)" if table.held.rows < table.rows else ""
+    for fault in faults_of(frame):
+        yield Insight(
+            kind=table.kind,
+            type=f"table_{fault.type}",
+            title=f"{fault.title} of {table.title}",
+            statement=f"In {table.title}, {fault.said}{part}.",
+            score=fault.score,
+            value=fault.value,
+            evidence=tuple(_cited(table, frame, row) for row in fault.rows),
+        )
+
+
+def _cited(table: _Table, frame: pl.DataFrame, row: int) -> Citation:
+    start, stop, line = table.held.span(row)
+    quote = shorten(mask(", ".join(str(value) for value in frame.row(row) if value)))
+    return replace(table.first, byte_start=start, byte_stop=stop, line_start=line, quote=quote)
 
 
 def _keys(table: _Table) -> Iterator[Insight]:

@@ -14,7 +14,7 @@ from mesh_assets.schemas.extents import EXTENTS, SOURCES
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.immediate import IMMEDIATE_INSIGHTS
 from mesh_assets.schemas.index_states import INDEX_STATES
-from mesh_assets.schemas.insights import CHUNK_INSIGHTS, CHUNK_LABELS, INSIGHTS
+from mesh_assets.schemas.insights import CHUNK_INSIGHTS, CHUNK_LABELS, CODE_FINDINGS, INSIGHTS
 from mesh_assets.schemas.log_events import LOG_EVENTS, LOG_INSIGHTS, LOG_TEMPLATES
 from mesh_assets.schemas.moments import MOMENTS
 from mesh_assets.schemas.previews import PREVIEWS
@@ -33,6 +33,7 @@ TABLES: dict[str, Table] = {
     "chunk_embeddings": EMBEDDINGS,
     "chunk_insights": CHUNK_INSIGHTS,
     "chunk_relations": RELATIONS,
+    "code_findings": CODE_FINDINGS,
     "slice_insights": INSIGHTS,
     "immediate_insights": IMMEDIATE_INSIGHTS,
     "log_events": LOG_EVENTS,

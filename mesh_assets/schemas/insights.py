@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from mesh_assets.schemas.chunks import TIMESTAMP
@@ -58,6 +60,9 @@ INSIGHTS = Table(
         Column("evidence", pa.list_(CITATION), "Where it can be seen."),
     ),
 )
+
+# Those of `slice_insights` that the tools of `code_findings` made, before they are ranked with the others.
+CODE_FINDINGS = replace(INSIGHTS, name="code_findings", grain="one insight about the code of a slice")
 
 # An insight of at least this score is a finding: the report ranks it instead of listing it.
 FINDING_SCORE = 0.5

@@ -1,5 +1,7 @@
 """Assets of the stage `insights`."""
 
+from itertools import chain
+
 import dagster as dg
 
 from mesh_assets.defs.partitions import dataset_asset, slice_asset
@@ -7,20 +9,26 @@ from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
+from mesh_assets.insights.code_findings import BATCH_ROWS as CODE_ROWS
+from mesh_assets.insights.code_findings import code_finding_batches
 from mesh_assets.insights.log_tables import log_batches, log_counts
 from mesh_assets.insights.relations import relation_batches
 from mesh_assets.insights.series_tables import point_batches, series_batches
 from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.intake.git_history import History
 from mesh_assets.resources.labels import connect_labeller
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
-from mesh_assets.slices import SliceKey
+from mesh_assets.slices import LOOSE_FILES, SliceKey
 from mesh_assets.storage.earlier_templates import earlier_templates
 from mesh_assets.storage.first_look import first_look
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.vectors import aligned
+
+# Of the code of a slice, so many characters are read by the tools: a dozen seconds of a core, little beside embedding.
+_CODE_CHARACTERS = 4_000_000
 
 
 @slice_asset()
@@ -100,12 +108,48 @@ def log_events(context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: d
 
 
 @slice_asset()
+def code_findings(
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    lake: dg.ResourceParam[Lake],
+    drop_area: dg.ResourceParam[DropArea],
+) -> StageOutput:
+    """What stands out in the code of the slice: hot spots, copied and dead code, mistakes, risky calls, import circles.
+
+    Found by lizard, bandit, vulture and the syntax tree, in a process of its own that runs none of the code. What
+    nobody mentions is told where the slice holds the whole dataset. Where the dataset is a checkout of git, how often
+    each file was changed counts too.
+    """
+    dataset = SliceKey.parse(context.partition_key).dataset
+    is_whole = len(lake.read("drop_manifests", dataset).footer.extra["slices"]) == 1
+    history = History() if dataset == LOOSE_FILES else History.of(drop_area.folder_of(dataset))
+    return produce(
+        context,
+        lake,
+        lambda outcome: code_finding_batches(
+            lambda columns: chunk_sets.batches(columns, rows=CODE_ROWS),
+            dataset=dataset,
+            slice_key=context.partition_key,
+            outcome=outcome,
+            is_whole=is_whole,
+            commits=history.commits,
+            most=_CODE_CHARACTERS,
+        ),
+        upstream=[chunk_sets],
+        total=chunk_sets.footer.rows,
+        unit="chunks",
+        settings={"is_whole": is_whole, "history": history.head},
+    )
+
+
+@slice_asset()
 def slice_insights(
     context: dg.AssetExecutionContext,
     chunk_sets: LakeTable,
     chunk_insights: LakeTable,
     chunk_embeddings: LakeTable,
     log_events: LakeTable,
+    code_findings: LakeTable,
     lake: dg.ResourceParam[Lake],
     encoder: dg.ResourceParam[Encoder],
     settings: dg.ResourceParam[Settings],
@@ -122,14 +166,14 @@ def slice_insights(
             aligned(
                 chunk_sets, chunk_insights, chunk_embeddings, columns=slice_stage.COLUMNS, rows=slice_stage.BATCH_ROWS
             ),
-            lake.read("log_insights", context.partition_key).batches(),
+            chain(lake.read("log_insights", context.partition_key).batches(), code_findings.batches()),
             dataset=SliceKey.parse(context.partition_key).dataset,
             slice_key=context.partition_key,
             outcome=outcome,
             labeller=labeller,
             attached=attached,
         ),
-        upstream=[chunk_sets, chunk_insights, chunk_embeddings, log_events],
+        upstream=[chunk_sets, chunk_insights, chunk_embeddings, log_events, code_findings],
         total=chunk_sets.footer.rows,
         unit="chunks",
         settings={"labels": labeller.fingerprint},

@@ -1,0 +1,154 @@
+"""Code findings: what an owner is told of the code of a slice, with the lines that show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mesh_assets.insights import code_findings, code_tools
+from mesh_assets.insights.code_findings import code_finding_batches
+from mesh_assets.insights.code_mistakes import mistakes_of
+from mesh_assets.schemas.outcome import Outcome
+from mesh_assets_tests.insights.chunk_rows import batches, rows
+
+BRANCHES = "".join(f"    if value == {i}:\n        total += {i}\n" for i in range(60))
+LONG = "".join(f"    step_{i} = first({i}) + second({i})\n" for i in range(45))
+FILES = {
+    "app/run.py": "import subprocess\n\n\ndef execute(command):\n    return subprocess.call(command, shell=True)\n",
+    "app/tangle.py": f"def tangled(value):\n    total = 0\n{BRANCHES}    return total\n",
+    "app/old.py": f"def _forgotten(value):\n{LONG}    return value\n\n\ndef used(value):\n    return value\n",
+    "app/caller.py": "from app.old import used\n\n\nused(1)\n\n\ndef check(value):\n    if value < 0:\n"
+    "        ValueError('negative')\n    return value\n",
+    "app/one.py": f"import app.two\n\n\ndef copied(first, second):\n{LONG}    return step_1\n\n\ncopied(1, app.two)\n",
+    "app/two.py": f"import app.one\n\n\ndef also(first, second):\n{LONG}    return step_1\n\n\nalso(1, app.one)\n",
+    "web/page.js": "function show(text) {\n  return eval(text);\n}\nshow(1);\n",
+}
+
+
+def told(files: dict[str, str], *, is_whole: bool = True, commits: dict[str, int] | None = None) -> list[dict]:
+    """The findings in a slice of these files, each cut into several chunks."""
+    made = [
+        row
+        for path, text in files.items()
+        for row in rows(path, text, kind="code", format="python" if path.endswith(".py") else "javascript", size=300)
+    ]
+    cut = batches(made)
+    outcome = Outcome()
+    found = code_finding_batches(
+        lambda columns: (batch.select(list(columns)) for batch in cut),
+        dataset="d",
+        slice_key="d.000001",
+        outcome=outcome,
+        is_whole=is_whole,
+        commits=commits,
+    )
+    result = [row for batch in found for row in batch.to_pylist()]
+    assert outcome.done == len(made)
+    return result
+
+
+def by_type(found: list[dict], name: str) -> list[str]:
+    return [row["statement"] for row in found if row["type"] == name]
+
+
+def test_each_sort_of_finding_names_its_place_and_cites_the_line() -> None:
+    found = told(FILES)
+    (risk,) = [row for row in found if row["type"] == "code_risk" and "run.py" in row["statement"]]
+    assert "shell=True" in risk["statement"]
+    assert risk["evidence"][0]["line_start"] == 5
+    assert risk["evidence"][0]["quote"] == "return subprocess.call(command, shell=True)"
+    assert any("eval" in said and "page.js" in said for said in by_type(found, "code_risk"))
+    assert any("tangled" in said and "61 paths" in said for said in by_type(found, "code_hot_spot"))
+    assert any("ValueError and does not raise it" in said for said in by_type(found, "code_mistake"))
+    assert any("copied" in said and "app/two.py" in said for said in by_type(found, "code_copies"))
+    assert any("app.one needs app.two needs app.one" in said for said in by_type(found, "code_circle"))
+    assert any("_forgotten" in said for said in by_type(found, "code_dead"))
+    assert not any("used" in row["title"] for row in found)
+
+
+def test_a_slice_that_is_not_the_whole_dataset_calls_nothing_dead() -> None:
+    found = told(FILES, is_whole=False)
+    assert not by_type(found, "code_dead")
+    assert any("other slices" in said for said in by_type(found, "code_limits"))
+
+
+def test_a_name_that_is_put_together_at_run_time_is_alive() -> None:
+    text = FILES["app/old.py"].replace("_forgotten", "_on_start")
+    found = told({"app/old.py": text, "app/call.py": "def call(own, kind):\n    return getattr(own, f'_on_{kind}')\n"})
+    assert not any("_on_start" in said for said in by_type(found, "code_dead"))
+
+
+def test_a_file_that_is_often_changed_is_the_hotter_spot() -> None:
+    files = {f"app/{name}.py": FILES["app/tangle.py"].replace("tangled", f"f_{name}") for name in ("calm", "busy")}
+    found = told(files, commits={"app/busy.py": 40, **{f"app/{i}.py": 1 for i in range(20)}})
+    hot = [row for row in found if row["type"] == "code_hot_spot"]
+    assert "f_busy" in hot[0]["title"]
+    assert "40 commits" in hot[0]["statement"]
+    assert hot[0]["score"] > hot[1]["score"]
+
+
+def test_tests_are_worth_less_than_the_owners_code() -> None:
+    found = told({"app/run.py": FILES["app/run.py"], "tests/test_run.py": FILES["app/run.py"]})
+    assert [row["evidence"][0]["path"] for row in found if row["score"] >= 0.5] == ["app/run.py"]
+
+
+def test_a_file_on_which_the_tools_break_is_named_and_the_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_tools, "MAX_CHARACTERS", 2000)
+    found = told({"app/long.py": "x = 1\n" * 1000, **FILES})
+    assert any("app/long.py" in said for said in by_type(found, "code_limits"))
+    assert by_type(found, "code_risk")
+
+
+def test_what_lies_behind_the_code_that_is_read_of_a_slice_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_findings, "MAX_CHARACTERS", 10)
+    assert any(said.startswith("6 files behind") for said in by_type(told(FILES), "code_limits"))
+
+
+def test_code_is_read_and_never_run(tmp_path: Path) -> None:
+    told({"setup.py": f"open({str(tmp_path / 'ran')!r}, 'w').write('x')\n"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_code_no_findings() -> None:
+    assert told({}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("if a == 1:\n    b()\nelif a == 1:\n    c()\n", "a second time"),
+        ("x = {'a': 1, 'a': 2}\n", "two values"),
+        ("class A:\n    def f(self): return 1\n    def f(self): return 2\n", "the first is lost"),
+        ("try:\n    f()\nexcept Exception:\n    pass\nexcept ValueError:\n    g()\n", "takes them all"),
+        ("x = a.b or a.b\n", "twice"),
+        ("assert (a, 'text')\n", "always true"),
+        ("x = '%s and %s' % (a,)\n", "1 values to a format with 2"),
+        ("x = a is 'text'\n", "identity"),
+        ("a == b\n", "does nothing"),
+    ],
+)
+def test_mistakes_that_the_syntax_tree_shows(text: str, said: str) -> None:
+    import ast
+
+    (mistake,) = mistakes_of(ast.parse(text), text)
+    assert said in mistake.said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise ValueError('x')\n",
+        "x = '%d%% of %s' % (a, b)\n",
+        "x = '%(a)s' % (values,)\n",
+        "class A:\n    @property\n    def f(self): return 1\n    @f.setter\n    def f(self, v): pass\n",
+        "with raises(TypeError):\n    a == b\n",
+        "if f():\n    a()\nelif f():\n    b()\n",
+        "x = a if a is None else b\n",
+        "if a:\n    x = b  # type: ignore\nelse:\n    x = b\n",
+    ],
+)
+def test_what_is_right_is_no_mistake(text: str) -> None:
+    import ast
+
+    assert mistakes_of(ast.parse(text), text) == []
