@@ -5,7 +5,9 @@ bottom: all would have to be kept. So a curve of the score, whose posterior the 
 with room for scores that are shifted or too sure, for bins off the curve and for right rows at any score (`belief`).
 Rows are kept down to where the posterior chance to keep the target share is high enough. Labels go where they help in
 rounds: some to rows below, which show whether right ones are there, most to the least likely of the rows that are kept,
-where known wrong ones are left out. With too few right rows found, everything is kept.
+where known wrong ones are left out. Where the budget reaches for all rows that are likely to be right, it goes to them
+first, then below: they are known then, so almost nothing wrong is kept, and what is missed is a guess about rows that
+no label could settle. With too few right rows found, everything is kept.
 
 SUPG (Kang et al., VLDB 2020) bounds the same by normal approximation of importance-weighted labels, which takes no
 right row seen below for none there.
