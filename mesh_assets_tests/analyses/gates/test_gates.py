@@ -69,6 +69,16 @@ def test_honest_scores_let_most_be_kept_and_most_wrong_ones_be_left_out() -> Non
     assert wide.mean() < 0.6
 
 
+def test_few_right_rows_are_all_judged_and_little_else_is_kept() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.random(20_000) ** 1_000
+    right = (rng.random(len(scores)) < scores).astype(np.int64)
+    gate = gate_over([scores], lambda rows: right[rows] == 1, "recall", budget=400, target=TARGET, delta=DELTA)
+    kept = gate.kept_rows(scores)
+    assert right[kept].sum() >= TARGET * right.sum()
+    assert right[kept].mean() > 0.9
+
+
 @pytest.mark.parametrize("promise", ["precision", "recall"])
 def test_slices_give_the_gate_that_all_rows_give(promise: Promise) -> None:
     scores, right = _rows("too sure", 3_000, seed=3)
