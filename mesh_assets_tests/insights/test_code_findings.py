@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_assets.insights import code_findings, code_tools
+from mesh_assets.insights import code_tools
 from mesh_assets.insights.code_findings import code_finding_batches
 from mesh_assets.insights.code_mistakes import mistakes_of
 from mesh_assets.schemas.outcome import Outcome
@@ -26,7 +26,9 @@ FILES = {
 }
 
 
-def told(files: dict[str, str], *, is_whole: bool = True, commits: dict[str, int] | None = None) -> list[dict]:
+def told(
+    files: dict[str, str], *, is_whole: bool = True, commits: dict[str, int] | None = None, most: int = 1 << 30
+) -> list[dict]:
     """The findings in a slice of these files, each cut into several chunks."""
     made = [
         row
@@ -42,6 +44,7 @@ def told(files: dict[str, str], *, is_whole: bool = True, commits: dict[str, int
         outcome=outcome,
         is_whole=is_whole,
         commits=commits,
+        most=most,
     )
     result = [row for batch in found for row in batch.to_pylist()]
     assert outcome.done == len(made)
@@ -100,9 +103,8 @@ def test_a_file_on_which_the_tools_break_is_named_and_the_others_are_read(monkey
     assert by_type(found, "code_risk")
 
 
-def test_what_lies_behind_the_code_that_is_read_of_a_slice_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_findings, "MAX_CHARACTERS", 10)
-    assert any(said.startswith("6 files behind") for said in by_type(told(FILES), "code_limits"))
+def test_what_lies_behind_the_code_that_is_read_of_a_slice_is_counted() -> None:
+    assert any(said.startswith("6 files behind") for said in by_type(told(FILES, most=10), "code_limits"))
 
 
 def test_code_is_read_and_never_run(tmp_path: Path) -> None:
