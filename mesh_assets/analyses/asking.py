@@ -80,6 +80,12 @@ def asked_case(
     )
 
 
+def shown_datasets(cases: Sequence[Posed]) -> frozenset[str]:
+    """Keys of the datasets whose texts are evidence of some of the cases."""
+    cited = (piece.citation for each in cases for piece in each.case.evidence)
+    return frozenset(citation.dataset for citation in cited if citation is not None)
+
+
 def climbed(cases: Sequence[Posed], run: Climb, deepest: Depth) -> Iterator[tuple[Depth, list[Analysis]]]:
     """What comes of the cases depth after depth, up to `deepest`; a depth that no case comes to is left out."""
     before: list[Mapping[str, Analysis]] = []

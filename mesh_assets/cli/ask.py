@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from mesh_assets.analyses import estimate as estimates
 from mesh_assets.analyses.analysis import Analysis
-from mesh_assets.analyses.asking import MAX_QUESTION, asked_case, climbed, problem_id
+from mesh_assets.analyses.asking import MAX_QUESTION, asked_case, climbed, problem_id, shown_datasets
 from mesh_assets.analyses.ladder import Climb, Means
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.stage import evidence_room
@@ -39,8 +39,8 @@ from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.search.hybrid import search as run_search
 from mesh_assets.search.protocol import ChunkRow
 from mesh_assets.settings import Settings, load_settings
+from mesh_assets.storage.asked_reports import AskedReports
 from mesh_assets.storage.chunk_store import LakeChunks
-from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.lake import Lake
 from mesh_assets.wording import duration
 
@@ -71,11 +71,9 @@ class _Asked:
     means: Means
     deepest: Depth
 
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        """The budgets that calls count against, beside those of each case."""
-        own = (Scope("problem", self.problem),)
-        return (*own, Scope("dataset", self.dataset)) if self.dataset else own
+    def scopes(self, datasets: Collection[str]) -> tuple[Scope, ...]:
+        """The budgets that calls count against, beside those of each case: also of each dataset that is shown."""
+        return (Scope("problem", self.problem), *(Scope("dataset", key) for key in sorted(datasets)))
 
     @property
     def models(self) -> list[Node]:
@@ -104,7 +102,8 @@ def ask(
     if not json:
         _say_first(asked, first)
     rows: list[Analysis] = []
-    run = Climb(asked.means, asked.scopes)
+    shown = shown_datasets(posed)
+    run = Climb(asked.means, asked.scopes(shown))
     for reached, answers in climbed(posed, run, asked.deepest):
         rows += answers
         if not json:
@@ -112,8 +111,8 @@ def ask(
     cost = {each.case.id: _spent(asked, each.case.id) for each in posed}
     answers = standing(map(Topic.of, posed), rows, cost)
     report = asked_markdown(asked.question, asked.problem, answers, synthesized(answers))
-    path = asked.settings.state / "reports" / "asked" / f"{asked.problem}.md"
-    publish_text(path, report, asked.problem)
+    made_from = {row.dataset for row in found} | shown | ({asked.dataset} if asked.dataset else set[str]())
+    path = AskedReports(asked.settings.state).keep(asked.problem, report, made_from)
     if json:
         print_json(
             first.as_json(asked.problem) | {"answers": [_as_json(each) for each in answers], "report": str(path)}
@@ -178,7 +177,8 @@ def _posed(asked: _Asked, found: list[ChunkRow]) -> list[Posed]:
     splitters = [node for node in asked.models if "deep" in node.depths and not _is_barred(node, whole)][:_SPLITTERS]
     if whole.complexity < _SPLIT_ABOVE or not splitters or asked.deepest == "surface":
         return [whole]
-    problem = Problem(asked.dataset or "", asked.question, whole.case.evidence, asked.scopes, whole.case.private)
+    scopes = asked.scopes(shown_datasets([whole]))
+    problem = Problem(asked.dataset or "", asked.question, whole.case.evidence, scopes, whole.case.private)
     split = decompose(problem, splitters, asked.means.caller, asked.means.connect)
     if len(split.parts) < 2:
         return [whole]
@@ -236,7 +236,10 @@ class _First:
 def _say_first(asked: _Asked, first: _First) -> None:
     console.print(f"processing id [bold]{asked.problem}[/]")
     where = ", ".join(f"{name} ({count})" for name, count in first.files.items())
-    console.print(escape(safe(f"{plural(first.passages, 'passage')} may answer it: {where or 'none'}")), soft_wrap=True)
+    if not first.passages:
+        console.print("Nothing that was read has to do with it: `mesh status` shows what was read.")
+        return
+    console.print(escape(safe(f"{plural(first.passages, 'passage')} may answer it: {where}")), soft_wrap=True)
     if not asked.models:
         console.print("No model node is on: the answer quotes what was found. `mesh nodes` says why each is off.")
         return

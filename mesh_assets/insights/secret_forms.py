@@ -274,10 +274,16 @@ def has_right_checksum(token: str) -> bool:
 # --- what is assigned to a name that says so -------------------------------------------------------------------------
 
 ASSIGNED_WORDS = ("passw", "pwd", "passphrase", "secret", "token", "key")
-# Searched in the lower-cased text: a case-insensitive pattern is several times slower.
+# What a value goes on with where no quotes say where it ends. In the query of a URL `&` begins the next name, elsewhere
+# it is a sign that passwords have.
+ASSIGNED_SIGN = r"(?:[^\s\"'`,;<>&|]|&(?!&|amp;|[\w.%-]{1,40}=))"
+# Searched in the lower-cased text: a case-insensitive pattern is several times slower. Between quotes all is the value,
+# also blanks and signs that end one without quotes.
 ASSIGNED = re.compile(
     r"(?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|private|secret|account)[_-]?key)"
-    r"(?P<operator>[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3})(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>&|]{4,400})"
+    r"(?P<operator>[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3})(?P<quote>[\"'`]?)"
+    r"(?P<value>(?:(?!(?P=quote))\S){4,400}(?=(?P=quote))"
+    rf"|[^\s\"'`,;<>&|]{{4}}(?:(?!(?P=quote))[^\n]){{1,396}}(?=(?P=quote))|{ASSIGNED_SIGN}{{4,400}})"
 )
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(

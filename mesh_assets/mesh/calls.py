@@ -93,8 +93,8 @@ class Question:
 
     @property
     def dataset(self) -> str:
-        """Key of the dataset that it is about, empty where none is among its budgets."""
-        return next((scope.name for scope in self.scopes if scope.kind == "dataset"), "")
+        """Keys of the datasets that it is about, `;` between them, empty where none is among its budgets."""
+        return ";".join(sorted({scope.name for scope in self.scopes if scope.kind == "dataset"}))
 
 
 @dataclass(frozen=True, slots=True)

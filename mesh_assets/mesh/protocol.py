@@ -284,7 +284,7 @@ class Kept:
     """A completion that was paid for, with what became of it: `rejected` is why it is no answer, empty where it is one.
 
     `key` is the hash of all that the completion depends on; `receipt` the id of its receipt, empty where it was free.
-    `dataset` is that of its case, with which it is forgotten.
+    `dataset` has the keys of those that its case is about, `;` between them: with any of them it is forgotten.
     """
 
     key: str
@@ -312,7 +312,8 @@ class Reason:
 class Sent:
     """The body of one HTTP request to a node outside this machine, as it goes: to whom, when, and for which cases.
 
-    They are all of `dataset`, with which they are forgotten. `batch` is our name of the batch that it belongs to.
+    `dataset` has the keys of those that they show, `;` between them: with any of them it is forgotten. `batch` is our
+    name of the batch that it belongs to.
     """
 
     id: str

@@ -17,6 +17,8 @@ from mesh_assets.errors import LakeError, MeshError
 
 # A commit takes milliseconds; a disk that is busy with a slice may take seconds for it, with many waiting.
 _BUSY_SECONDS = 60.0
+# Whether the keys in the column `dataset`, `;` between them, have the one that is given: no key has a `;`.
+IS_OF_DATASET = "instr(';' || dataset || ';', ';' || ? || ';') > 0"
 # What is deleted is overwritten: `mesh forget` leaves no name behind.
 _PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON")
 

@@ -29,6 +29,8 @@ def asked_markdown(question: str, problem: str, answers: Sequence[Standing], fou
         for sides in found.contradictions:
             lines += [line for side in sides for line in _statement(side)]
             lines.append("")
+    if not answers:
+        lines += ["Nothing that was read has to do with it."]
     for each in answers:
         lines += [*_answer(each), ""]
     return "\n".join(lines)
@@ -57,7 +59,8 @@ def _answer(each: Standing) -> Iterator[str]:
         yield f"Nobody answered: {escape_markdown(each.last.failure or each.last.why)}"
         return
     if answer.is_extracted:
-        yield "No model was asked. These are the sentences of the evidence that share most with the question:"
+        who = "No model's answer stands." if each.usd or each.last.failure else "No model was asked."
+        yield f"{who} These are the sentences of the evidence that share most with the question:"
         yield ""
         for claim in answer.claims[:_QUOTES]:
             yield f"- {escape_markdown(claim.statement)}"

@@ -62,7 +62,7 @@ class SqliteBatchLog:
             for row in connection.execute("SELECT name, items FROM batches").fetchall():
                 items: list[dict[str, Any]] = json.loads(row["items"])
                 for item in items:
-                    if item["dataset"] == dataset:
+                    if dataset in item["dataset"].split(";"):
                         item |= {"dataset": "", "key": "", "case_id": ""}
                 connection.execute("UPDATE batches SET items = ? WHERE name = ?", (json.dumps(items), row["name"]))
         self._file.compact()

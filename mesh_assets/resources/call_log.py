@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mesh_assets.mesh.protocol import Kept, Sent
-from mesh_assets.mesh.sqlite_file import SqliteFile
+from mesh_assets.mesh.sqlite_file import IS_OF_DATASET, SqliteFile
 from mesh_assets.resources.sent_log import SqliteSentLog
 from mesh_assets.settings import Settings
 
@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS completions (
     request_id TEXT NOT NULL, rejected TEXT NOT NULL, receipt TEXT NOT NULL, at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS completions_by_key ON completions (key);
-CREATE INDEX IF NOT EXISTS completions_by_dataset ON completions (dataset);
 CREATE INDEX IF NOT EXISTS completions_by_request ON completions (node, request_id);
 CREATE TABLE IF NOT EXISTS failures (
     node TEXT NOT NULL, failure TEXT NOT NULL, attempt TEXT NOT NULL, at REAL NOT NULL
@@ -135,11 +134,11 @@ class SqliteCallLog:
         return [Kept(**dict(row)) for row in rows]
 
     def forget(self, dataset: str) -> None:
-        """Delete what was said to cases of a dataset and what left of it, so that no byte of it stays in the files."""
+        """Delete what was said to cases of a dataset, alone or with others, and what left: no byte stays."""
         self.departures.forget(dataset)
         if self._file.exists:
             with self._file.transaction() as connection:
-                connection.execute("DELETE FROM completions WHERE dataset = ?", (dataset,))
+                connection.execute(f"DELETE FROM completions WHERE {IS_OF_DATASET}", (dataset,))  # noqa: S608  # our words
             self._file.compact()
 
     def _one(self, query: str, *values: str) -> Kept | None:

@@ -12,14 +12,13 @@ from sqlite3 import Row
 
 from mesh_assets.errors import SettingsError
 from mesh_assets.mesh.protocol import Reason, Sent
-from mesh_assets.mesh.sqlite_file import SqliteFile
+from mesh_assets.mesh.sqlite_file import IS_OF_DATASET, SqliteFile
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sent (
     id TEXT PRIMARY KEY, at REAL NOT NULL, node TEXT NOT NULL, model TEXT NOT NULL, address TEXT NOT NULL,
     dataset TEXT NOT NULL, batch TEXT NOT NULL, reasons TEXT NOT NULL, size INTEGER NOT NULL, content BLOB
 );
-CREATE INDEX IF NOT EXISTS sent_by_dataset ON sent (dataset);
 """
 _COLUMNS = "id, at, node, model, address, dataset, batch, reasons, size"
 
@@ -66,7 +65,7 @@ class SqliteSentLog:
             return
         where, values = "at >= ?", [since]
         if dataset is not None:
-            where, values = f"{where} AND dataset = ?", [since, dataset]
+            where, values = f"{where} AND {IS_OF_DATASET}", [since, dataset]
         query = f"SELECT {_COLUMNS}, content IS NULL AS gone FROM sent WHERE {where} ORDER BY at, rowid"  # noqa: S608
         with self._file.transaction("DEFERRED") as connection:
             rows = connection.execute(query, values).fetchall()
@@ -87,11 +86,11 @@ class SqliteSentLog:
         return rows[0]["content"]
 
     def forget(self, dataset: str) -> None:
-        """Take out the bytes, the cases and the name of a dataset, so that none of it stays in the file."""
+        """Take out bytes, cases and names of what left of a dataset, alone or with others: none of it stays."""
         if self._file.exists:
             with self._file.transaction() as connection:
                 connection.execute(
-                    "UPDATE sent SET dataset = '', batch = '', reasons = '[]', content = NULL WHERE dataset = ?",
+                    f"UPDATE sent SET dataset = '', batch = '', reasons = '[]', content = NULL WHERE {IS_OF_DATASET}",  # noqa: S608  # our words
                     (dataset,),
                 )
             self._file.compact()

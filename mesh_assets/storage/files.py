@@ -72,7 +72,7 @@ def remove_files(folder: Path, names: Collection[str]) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return removed
     except OSError as error:
-        raise _undeletable(folder, error) from error
+        raise undeletable(folder, error) from error
     return removed
 
 
@@ -84,11 +84,12 @@ def remove_folder(path: Path) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return 0
     except OSError as error:
-        raise _undeletable(Path(os.fsdecode(error.filename or path)), error) from error
+        raise undeletable(Path(os.fsdecode(error.filename or path)), error) from error
     return files
 
 
-def _undeletable(path: Path, error: OSError) -> LakeError:
+def undeletable(path: Path, error: OSError) -> LakeError:
+    """The error in words for a file that the disk refused to delete."""
     return LakeError(
         f"{path} cannot be deleted: {error.strerror or error}.",
         remedy="Allow deleting there (`ls -ld`), then do the same again: it goes on where it stopped.",

@@ -24,6 +24,7 @@ from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
+from mesh_assets.storage.asked_reports import AskedReports
 from mesh_assets.storage.backfills import recorded
 from mesh_assets.storage.dagster_history import names
 from mesh_assets.storage.duckdb_tables import forget_rows
@@ -71,6 +72,7 @@ class Erasure:
         forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
         forget_corrections(self.settings.state, self.dataset)
+        AskedReports(self.settings.state).forget(self.dataset)
         ledger = self.settings.state / LEDGER
         if ledger.exists():  # what was paid stays on the record, without its name
             SqliteLedger(ledger, self.settings.limits).forget(self.dataset)

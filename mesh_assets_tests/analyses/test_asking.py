@@ -80,10 +80,10 @@ def test_a_private_dataset_is_shown_to_nobody_outside(tmp_path: Path) -> None:
     assert [row.node for row in rows] == ["local"]
 
 
-def _report(ladder: Ladder, cases: Sequence[Posed]) -> str:
+def _report(ladder: Ladder, cases: Sequence[Posed], usd: str = "0.0125") -> str:
     run = Climb(ladder.means, ())
     rows = [row for _, found in climbed(cases, run, "research") for row in found]
-    answers = standing(map(Topic.of, cases), rows, {cases[0].case.id: Decimal("0.0125")})
+    answers = standing(map(Topic.of, cases), rows, {cases[0].case.id: Decimal(usd)})
     return asked_markdown(QUESTION, "ask-1", answers, synthesized(answers))
 
 
@@ -109,6 +109,19 @@ def test_a_hostile_answer_is_text_in_the_report(tmp_path: Path) -> None:
 
 
 def test_without_a_model_the_report_says_that_it_only_quotes(tmp_path: Path) -> None:
-    report = _report(Ladder(tmp_path, {}), [case(TEXT + "The nightly report made the orders fail in the shop.\n")])
+    report = _report(
+        Ladder(tmp_path, {}), [case(TEXT + "The nightly report made the orders fail in the shop.\n")], usd="0"
+    )
     assert "No model was asked." in report
     assert "uncalibrated" in report
+
+
+def test_a_model_that_talked_nonsense_was_asked_all_the_same(tmp_path: Path) -> None:
+    ladder = Ladder(tmp_path, {at("deep"): always("lorem ipsum")})
+    report = _report(ladder, [case(TEXT + "The nightly report made the orders fail in the shop.\n")])
+    assert "No model's answer stands." in report
+    assert "No model was asked." not in report
+
+
+def test_where_nothing_was_found_the_report_says_so() -> None:
+    assert "Nothing that was read has to do with it." in asked_markdown(QUESTION, "ask-1", [], synthesized([]))

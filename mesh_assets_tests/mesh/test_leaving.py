@@ -173,6 +173,23 @@ def test_a_forgotten_dataset_takes_its_bytes_along_but_not_that_something_left(
     assert b"hushed" not in (tmp_path / "sent.sqlite").read_bytes()
 
 
+def test_what_showed_several_datasets_is_of_each_and_goes_with_any(
+    away: Node, server: Loopback, tmp_path: Path
+) -> None:
+    made = bench(tmp_path)
+    both = about("hushed")
+    made.ask(away, replace(both, scopes=(*both.scopes, Scope("dataset", "my-hushed"), Scope("dataset", "kept"))))
+    log = made.log.departures
+    keys = ("hushed", "kept", "my-hushed", "my", "hush")
+    assert [len(list(log.departures(dataset=key))) for key in keys] == [1, 1, 1, 0, 0]
+    made.log.forget("hush")
+    assert not left(made)[0].is_forgotten
+    made.log.forget("kept")
+    assert left(made)[0].is_forgotten
+    for name in ("sent.sqlite", "calls.sqlite"):
+        assert b"hushed" not in (tmp_path / name).read_bytes()
+
+
 def test_a_request_is_found_by_how_its_id_begins(away: Node, server: Loopback, tmp_path: Path) -> None:
     made = bench(tmp_path)
     for unknown in ("", "%", "0"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import re
 import string
 import time
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh_assets.insights.secrets import mask
 from mesh_assets.mesh.redaction.find import KINDS
 from mesh_assets.mesh.redaction.redact import redact
 
@@ -288,3 +290,27 @@ def test_hostile_texts_take_no_longer_than_ordinary_ones(unit: str) -> None:
     start = time.process_time()
     redact([text])
     assert time.process_time() - start < 3.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Database password = "Tr0ub4dor&3zebra!!"',
+        "password: Tr0ub4dor&3zebra",
+        'db_password="p@ss&word#12 three"',
+        "password='a;b,c|d<1>2345'",
+        'passwd = "correct horse battery staple"',
+        'PASSWORD="Tr0ub\'4dor&3"',
+    ],
+)
+def test_no_half_of_a_password_is_left(text: str) -> None:
+    name, _, value = text.partition("=" if "=" in text else ":")
+    inner = value.strip(" ").strip("\"'")
+    assert mask(f"{text}\nand more", filler="*") == f"{text.replace(inner, '*')}\nand more"
+    sent = redact([text]).texts[0].text
+    assert not any(part in sent.removeprefix(name) for part in re.findall(r"[a-z0-9]{3,}", inner)), sent
+
+
+def test_in_a_url_a_password_ends_where_the_next_name_begins() -> None:
+    assert mask("GET /?password=Tr0ub4dor&user=me&x=1") == "GET /?password=****&user=me&x=1"
+    assert mask("TOKEN=abcd1234&& run") == "TOKEN=****&& run"

@@ -11,6 +11,7 @@ from mesh_assets.errors import SourceError
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex, InMemoryVectorIndex
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.settings import Settings
+from mesh_assets.storage.asked_reports import AskedReports
 from mesh_assets.storage.backfills import Backfill, record, recorded
 from mesh_assets.storage.forgetting import Erasure, traces
 from mesh_assets.storage.lake import Lake
@@ -50,6 +51,17 @@ def test_every_trace_makes_a_dataset_known(erasure: Erasure, tmp_path: Path) -> 
     Erasure(erasure.settings, erasure.stores, "half").unpublish()
     found = traces(erasure.settings, DropArea.of(erasure.settings), erasure.stores)
     assert found == {"web", "web-logs", "reported", "rejected", "half"}
+
+
+def test_answers_go_with_each_dataset_that_they_were_made_from(erasure: Erasure) -> None:
+    asked = AskedReports(erasure.settings.state)
+    with_others = asked.keep("ask-1", "The vault is behind the painting.", {"web", "web-logs"})
+    kept = asked.keep("ask-2", "Of web, says web-logs.", {"web-logs", "we.b"})
+    unfinished = kept.with_name(".ask-3.md.0.tmp")
+    unfinished.write_text("<!-- made from: web -->\nThe vault")
+    erasure.erase()
+    assert sorted(kept.parent.iterdir()) == [kept]
+    assert not with_others.exists()
 
 
 def test_the_log_loses_the_lines_that_name_it_and_its_writer_goes_on(erasure: Erasure) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from mesh_assets.insights.secret_forms import ASSIGNED, Secret, is_value
+from mesh_assets.insights.secret_forms import ASSIGNED, ASSIGNED_SIGN, Secret, is_value
 from mesh_assets.mesh.redaction.randomness import is_random
 
 # Where one of these stands, in lower case, the patterns below are tried. Few texts have one.
@@ -20,8 +20,7 @@ SIGNS = (
     *(f"{kind}_key" for kind in ("encryption", "signing", "master", "license", "shared", "client", "storage")),
     *("mot de passe", "identified by", "-u "),
 )
-# In a URL `&` ends a value, elsewhere it is a sign that passwords have.
-_ASSIGNED_VALUE, _VALUE = r"[^\s\"'`,;<>&|]{4,400}", r"[^\s\"'`,;<>|]{4,400}"
+_ASSIGNED_VALUE, _VALUE = f"{ASSIGNED_SIGN}{{4,400}}", r"[^\s\"'`,;<>|]{4,400}"
 # A word of `SIGNS`, what a name goes on with, and the ways in which a value may follow.
 _FOLLOWED = re.compile(
     r"(?:passw(?:or[dt]e?)?|passphrase|passcode|pwd|kennwort|contrase[ñn]a|senha|mot de passe|secret|tokens?|bearer"
