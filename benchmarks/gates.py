@@ -11,8 +11,9 @@ is kept of has precision 1.
 times the stated one are tried by halving, with all rows at once, and the crossing is interpolated in the logarithm; at
 least the first of GRID, at most the last.
 
-Last line: `violation_rate`, the worst `missed` of ours; `vs_supg`, the geometric mean of `budget` where the guarantee
-holds (MOST_MISSED or less) for both; `vs_supg_any`, the same wherever it holds for ours.
+Last line: `violation_rate`, the worst `missed` of ours; `vs_supg`, the geometric mean of `budget` where our guarantee
+holds (MOST_MISSED or less), so SUPG's quality counts even where it breaks its promise; `vs_supg_both`, the same where
+SUPG's holds too. Minutes with OPENBLAS_NUM_THREADS=1, several times that without.
 
 Our gates are tried on counts: rows of a bin are alike to them, so the right ones among those drawn are hypergeometric.
 """
@@ -231,8 +232,9 @@ def main() -> None:
     held = sum(each.holds for each in results)
     print(f"the guarantee holds in {held} of {len(results)} settings, SUPG's too in {len(both)} of them")
     print(
-        f"violation_rate={max(each.missed for each in results):.3f} vs_supg={geometric_mean(both):.3f} "
-        f"vs_supg_any={geometric_mean([each.budget for each in results if each.holds]):.3f}"
+        f"violation_rate={max(each.missed for each in results):.3f} "
+        f"vs_supg={geometric_mean([each.budget for each in results if each.holds]):.3f} "
+        f"vs_supg_both={geometric_mean(both):.3f}"
     )
 
 
