@@ -12,7 +12,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -95,6 +95,7 @@ class DagsterHistory:
         for definition, key in self.partitions():
             self.instance.delete_dynamic_partition(definition, key)
         self._erase_backfills()
+        self._erase_runless()
         self._erase_last_events()
         self.erase_ticks()
         return frozenset(runs)
@@ -149,6 +150,16 @@ class DagsterHistory:
                 connection.execute(text("DELETE FROM backfill_tags WHERE backfill_id = :key"), gone)
                 connection.execute(text("DELETE FROM bulk_actions WHERE key = :key"), gone)
 
+    def _erase_runless(self) -> None:
+        """The events of no run: sensors note how far a dataset is. They lie in the common file and one of their own."""
+        for connect in (self._events, *self._runless()):
+            with connect() as connection:
+                rows = connection.execute(text("SELECT id, event FROM event_logs WHERE run_id = ''"))
+                gone = [{"id": row_id} for row_id, event in rows if names(_plain(event), self.dataset)]
+                if gone:
+                    connection.execute(text("DELETE FROM asset_event_tags WHERE event_id = :id"), gone)
+                    connection.execute(text("DELETE FROM event_logs WHERE id = :id"), gone)
+
     def _erase_last_events(self) -> None:
         """Each asset keeps a copy of its last event: where that is of the dataset, the last one that is left counts."""
         columns = "asset_key, last_materialization, cached_status_data"
@@ -194,6 +205,13 @@ class DagsterHistory:
         with cast("Any", self.instance.event_log_storage).index_connection() as connection:
             yield connection
 
+    def _runless(self) -> list[Callable[[], AbstractContextManager[Connection]]]:
+        """How to open the file of the events of no run, where the storage has one and it was written."""
+        storage = cast("Any", self.instance.event_log_storage)
+        path_of = getattr(storage, "path_for_shard", None)
+        is_there = path_of is not None and Path(path_of("")).exists()
+        return [lambda: storage.run_connection("")] if is_there else []
+
     @contextmanager
     def _schedules(self) -> Generator[Connection]:
         with cast("Any", self.instance.schedule_storage).connect() as connection:
@@ -201,7 +219,7 @@ class DagsterHistory:
 
     def _files(self) -> list[Path]:
         found: set[Path] = set()
-        for connect in (self._runs, self._events, self._schedules):
+        for connect in (self._runs, self._events, self._schedules, *self._runless()):
             with connect() as connection:
                 engine = connection.engine
                 if engine.dialect.name == "sqlite" and engine.url.database:
