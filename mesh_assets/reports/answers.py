@@ -89,6 +89,6 @@ def _lead(found: Sequence[Standing]) -> str:
     waiting = [each for each in found if each.would_go_deeper]
     prices = [each.last.next_usd for each in waiting if each.last.next_usd is not None]
     if waiting:
-        price = f" for about ${usd(sum(prices, Decimal(0)))}" if prices else ""
-        sentences.append(f"{amount(len(waiting), 'question')} would go deeper{price}: `mesh estimate` tells more.")
+        price = f" for about ${sum(prices, Decimal(0)):.4f}" if prices else ""
+        sentences.append(f"{amount(len(waiting), 'question')} would go deeper{price}: “mesh estimate” tells more.")
     return " ".join(sentences)
