@@ -112,7 +112,7 @@ def _numbers(row: Spending) -> tuple[str, ...]:
 
 def _print_unsettled(waiting: Sequence[Unsettled]) -> None:
     if not waiting:
-        console.print("Every call is settled.")
+        console.print("Every call is settled, or may still be answered.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "begun (UTC)", "node", "at most, USD", "counted in"):
