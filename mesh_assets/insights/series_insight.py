@@ -235,7 +235,8 @@ def _change(trace: _Trace, change: Change, points: _Points) -> Insight:
         },
         evidence=(_cited(places[change.at - 1]), _cited(places[change.at])),
         time_start=start,
-        time_stop=stop,
+        # One that stays is told of when it began: what else lasts as long did not happen together with it.
+        time_stop=stop if until else start,
     )
 
 
