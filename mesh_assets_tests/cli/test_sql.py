@@ -61,7 +61,7 @@ def test_the_readme_tells_what_sql_answers(location: Location) -> None:
     answer = next(text for kind, text in blocks if not kind and "┃ lost" in text)
     assert [line.rstrip() for line in first.splitlines()] == answer.splitlines()
     stages = [line.split("│")[0].strip() for line in second.splitlines()[2:]]
-    assert sorted(stages) == ["chunks", "embeddings", "indexes", "insights", "intake", "reports", "usage"]
+    assert sorted(stages) == ["analyses", "chunks", "embeddings", "indexes", "insights", "intake", "reports", "usage"]
     (notebook,) = (text for kind, text in blocks if kind == "python")
     code = notebook.replace("data/state/lake.duckdb", str(views_database(location.lake.root)))
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -112,7 +112,7 @@ def test_no_text_of_a_drop_steers_the_terminal(location: Location) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("sql", "select * from chunk"), "There are: analyses, cases, chunk_insights, chunks"),
+        (("sql", "select * from chunk"), "There are: analyses, cases, chunk_insights, chunk_labels, "),
         (("sql", "select nothing from chunks"), "nothing"),
         (("sql", "drop view chunks"), "single SELECT"),
         (("sql", "select * from read_text('/etc/passwd')"), "no other file"),
@@ -144,7 +144,7 @@ def test_a_notebook_that_stays_open_makes_nothing_wait_and_nothing_fail(location
         assert time.monotonic() - started < _NO_WAIT_SECONDS
         assert [key.split("@")[0] for key in runs] == ["notes", "notes.000000", "notes"]
         assert json.loads(mesh(location, "sql", query, "--json").stdout)[0]["n"] == before + 1
-        tables = len(SLICE_ASSETS) + 4  # of a dataset of one slice, and there are two
+        tables = len(SLICE_ASSETS) + 5  # of a dataset of one slice, and there are two
         made = "select count(*) as n from dataset_statistics where dataset = 'notes' and state = 'done'"
         assert json.loads(mesh(location, "sql", made, "--json").stdout)[0]["n"] == tables
         counts, _ = notebook.communicate("\n", timeout=60)

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.intake.drop_area import DropArea
+from mesh_assets.resources.labels import label_sets
 from mesh_assets.settings import Settings
 from mesh_assets.stages import SLICE_ASSETS
 from mesh_assets_tests.flow.drop_changes import FOLDERS, KINDS, NASTY_NAMES, WORDS, Drops
@@ -237,6 +238,12 @@ class Changes(RuleBasedStateMachine):
             self.location.instance.dispose()
             self.folder.cleanup()
 
+    @property
+    def described(self) -> set[str]:
+        """Hashes of the descriptions of labels, which are no texts of a slice."""
+        texts = (t for labels in label_sets(self.location.settings) for said in labels.labels.values() for t in said)
+        return {blake3(text.encode("utf-8")).hexdigest(length=16) for text in texts}
+
     def location_folders(self) -> dict[str, Path]:
         """Key and folder of each dataset whose folder is there."""
         return DropArea.of(self.location.settings).folders()
@@ -246,7 +253,7 @@ class Changes(RuleBasedStateMachine):
         before = self.seen
         self.encoder.seen.clear()
         self.location.settle()
-        embedded = Counter(self.encoder.seen)
+        embedded = Counter(digest for digest in self.encoder.seen if digest not in self.described)
         self.waiting = 0
         self.seen = Seen.of(self.location)
         changed = self.concerned(before)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_assets.insights.log_precursors import Points, mine, tally
+from mesh_assets.insights.log_precursors import Points, Rule, mine, tally
 from mesh_assets_tests.insights.chunk_rows import batches, logs_of, rows
 from mesh_assets_tests.insights.log_scenarios import Line, background, render
 
@@ -43,10 +43,13 @@ def test_a_message_that_comes_before_a_failure_is_found_with_its_numbers(
     assert best.by_chance < best.tally.cases / 2
 
 
-@settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), bursts=st.integers(0, 6))
-def test_messages_that_come_when_they_like_announce_nothing(seed: int, bursts: int) -> None:
-    """Also where all of them come in the same busy hours."""
+def test_messages_that_come_when_they_like_announce_nothing() -> None:
+    """Also where all of them come in the same busy hours; chance may make a rule of one log in forty."""
+    found = [seed for seed in range(40) if _by_chance(seed, bursts=seed % 7)]
+    assert len(found) <= 1
+
+
+def _by_chance(seed: int, *, bursts: int) -> list[Rule]:
     rng = np.random.default_rng(seed)
     failures, signs = rng.uniform(0, DAY, 40), rng.uniform(0, DAY, 60)
     points = points_of(rng, {FAILURE: failures, SIGN: signs})
@@ -54,7 +57,7 @@ def test_messages_that_come_when_they_like_announce_nothing(seed: int, bursts: i
         busy = rng.uniform(0, DAY, bursts)
         squeezed = np.sort(busy[rng.integers(0, bursts, len(points.times))] + rng.uniform(0, 600, len(points.times)))
         points = Points(squeezed, rng.permutation(points.of), points.fails)
-    assert mine(points) == []
+    return mine(points)
 
 
 def test_what_comes_after_a_failure_does_not_announce_it() -> None:

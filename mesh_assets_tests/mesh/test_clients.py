@@ -227,7 +227,7 @@ def test_the_extractive_answerer_quotes_what_the_question_is_about() -> None:
     nothing = json.loads(complete(ExtractiveNode(), replace(ASKED, asked="\nQuestion: Zebras?")).text)
     assert nothing["claims"] == []
     with pytest.raises(NodeError, match="form"):
-        complete(ExtractiveNode(), replace(ASKED, schema={"type": "object"}))
+        complete(ExtractiveNode(), replace(ASKED, schema={"type": "object", "required": ["steps"]}))
 
 
 def test_a_local_model_stops_in_time_and_says_what_it_cannot(tiny: Path, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_hostile_query_reads_no_other_file_and_writes_none(shared: Lake, query
 
 
 def test_errors_name_what_there_is(shared: Lake) -> None:
-    with pytest.raises(QueryError, match=r"(?s)nope.*There are: analyses, cases, chunk_insights, chunks"):
+    with pytest.raises(QueryError, match=r"(?s)nope.*There are: analyses, cases, chunk_insights, chunk_labels, "):
         _asked(shared, "SELECT * FROM nope")
     with pytest.raises(QueryError, match="syntax error"):
         _asked(shared, "SELEC 1")
