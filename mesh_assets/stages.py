@@ -61,7 +61,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("chunk_relations", "parquet"),
             _asset("log_events", "parquet", version="3", attached=("log_templates", "log_insights")),
             _asset("code_findings", "parquet"),
-            _asset("slice_insights", "parquet", version="10", attached=("chunk_labels",)),
+            _asset("slice_insights", "parquet", version="11", attached=("chunk_labels",)),
             _asset("series", "parquet"),
             _asset("series_points", "parquet"),
             _asset("immediate_insights", "parquet", partition="dataset"),

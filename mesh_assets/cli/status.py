@@ -27,6 +27,7 @@ from mesh_assets.intake.drop_area import WALKS, DropArea, DropWatch
 from mesh_assets.machine import concurrent_runs
 from mesh_assets.resources.caller import connect_caller
 from mesh_assets.resources.encoder import connect_encoder
+from mesh_assets.resources.labels import connect_labeller
 from mesh_assets.settings import SHIPPED_BRIEFS, Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
@@ -95,7 +96,10 @@ def present_settings(settings: Settings) -> dict[str, object]:
     readings = reading_settings([("image", "png")], LocalModels.of(settings.model_dump()))
     present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, **readings}
     with suppress(ModelError):
-        present["model"] = connect_encoder(settings).model
+        encoder = connect_encoder(settings)
+        present["model"] = encoder.model
+        with suppress(SettingsError):
+            present["labels"] = connect_labeller(settings, encoder).fingerprint
     with suppress(SettingsError):
         means = connect_caller(settings).means
         present |= {"evidence_tokens": evidence_room(settings.evidence_tokens, means.nodes), **identity(means)}

@@ -158,7 +158,7 @@ class LabelInsight:
         doubt = "" if is_calibrated else " Probabilities of these labels are uncalibrated."
         trial = self._labeller.trials.get(labels.name)
         value: dict[str, object] = {
-            "shares": {names[at]: round(int(counted.counts[at]) / total, 4) for at in range(len(names))},
+            "chunks_by_label": {names[at]: int(counted.counts[at]) for at in range(len(names)) if counted.counts[at]},
             "chunks": total,
             "calibrated": is_calibrated,
         }
@@ -173,7 +173,7 @@ class LabelInsight:
         return Insight(
             kind=next(iter(counted.kinds)) if len(counted.kinds) == 1 else "mixed",
             type="labels",
-            title=f"{labels.name}: {', '.join(names[at] for at in said[:3])}",
+            title=f"Chunks by {labels.name}",
             statement=f"By {labels.name}, of {plural(total, 'chunk')} {_listed(parts)}.{fitting}{doubt}",
             score=0.42,
             value=value,

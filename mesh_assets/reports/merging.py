@@ -27,7 +27,7 @@ NEIGHBOURING = timedelta(minutes=10)
 ALIKE = 0.6
 _MEDIA = ("media_pictures", "media_sound", "media_video")
 # Types whose insights are counts of a whole slice: those of several slices add up.
-SUMMED = frozenset({"overview", "entities", "log_levels", "code_overview", *_MEDIA})
+SUMMED = frozenset({"overview", "labels", "entities", "log_levels", "code_overview", *_MEDIA})
 
 # Types that say what is there: they are listed in their section, never ranked as findings.
 DESCRIPTIONS = frozenset({"overview", "summary", "entities"})

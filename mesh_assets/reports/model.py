@@ -38,6 +38,7 @@ _SECTIONS = (
     ("contents", "What is in here", "overview"),
     ("summary", "In short", "summary"),
     ("events", "What happened together", "event"),
+    ("labels", "What it is about", "labels"),
     ("topics", "Topics", "topic"),
     ("logs", "Logs", "log"),
     ("series", "Time series", "series"),

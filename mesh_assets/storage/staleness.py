@@ -20,6 +20,7 @@ _SETTINGS = {
     "speech_model": "MESH_SPEECH_MODEL",
     "caption_model": "MESH_CAPTION_MODEL",
     "print_reader": "text in pictures read by",
+    "labels": "labels and your corrections of them",
     "briefs": "briefs",
     "evidence_tokens": "tokens of evidence",
     "nodes": "nodes of mesh.yaml",
