@@ -70,9 +70,6 @@ def _answer(each: Standing) -> Iterator[str]:
     node = escape_markdown(answer.node or "")
     yield f"Depth {answer.depth}, node {node}, confidence {answer.confidence:.2f} ({sure})."
     yield f"It cost ${usd(each.usd)}. {escape_markdown(each.last.why)}"
-    if each.would_go_deeper and each.last.next_usd is not None:
-        deeper = escape_markdown(each.last.next_node or "")
-        yield f"Going deeper would ask {deeper} ({each.last.next_depth}) for about ${each.last.next_usd:.4f}."
     if answer.dropped:
         yield ""
         yield "Not taken, because it does not hold:"
