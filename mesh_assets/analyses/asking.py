@@ -5,7 +5,7 @@ Who searches and who prints is elsewhere; what a case is and when it goes deeper
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from blake3 import blake3
@@ -44,12 +44,13 @@ def asked_case(
     *,
     dataset: str | None,
     tokens: int,
-    private: bool,
+    private: Collection[str] = (),
     speciality: str = "general",
 ) -> Posed | None:
     """The case of a question over chunks that search found, best first; None where there are none to answer from.
 
-    Its evidence has at most `tokens` tokens in all. A `private` one is for nodes on this machine only.
+    Its evidence has at most `tokens` tokens in all. With evidence of one of the datasets `private` it is for nodes on
+    this machine only.
     """
     pool = Pool(tuple(_piece(number, row) for number, row in enumerate(found)), ())
     room = tokens - prompt_tokens(question)
@@ -63,7 +64,7 @@ def asked_case(
         evidence=labelled(pieces, ()),
         schema=ANSWER_SCHEMA,
         speciality=speciality,
-        private=private,
+        private=any(piece.citation.dataset in private for piece in pieces),
         prompt_version=f"{BRIEF}@{_VERSION}+{PROMPT_VERSION}",
     )
     return Posed(

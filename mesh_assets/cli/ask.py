@@ -100,7 +100,7 @@ def ask(
         posed = _posed(asked, found)
     first = _First.of(asked, found, posed)
     if not json:
-        _say_first(asked, first)
+        _say_first(asked, first, posed)
     rows: list[Analysis] = []
     shown = shown_datasets(posed)
     run = Climb(asked.means, asked.scopes(shown))
@@ -191,7 +191,7 @@ def _posed(asked: _Asked, found: list[ChunkRow]) -> list[Posed]:
 
 
 def _case(asked: _Asked, question: str, found: list[ChunkRow], speciality: str = "general") -> Posed | None:
-    private = any(row.dataset in asked.settings.private_datasets for row in found)
+    private = asked.settings.private_datasets
     room = evidence_room(asked.settings.evidence_tokens, asked.means.nodes)
     return asked_case(question, found, dataset=asked.dataset, tokens=room, private=private, speciality=speciality)
 
@@ -233,7 +233,17 @@ class _First:
         }
 
 
-def _say_first(asked: _Asked, first: _First) -> None:
+def _say_private(asked: _Asked, posed: Sequence[Posed]) -> None:
+    """Which datasets keep the question on this machine, and what to do where that is not wanted."""
+    cited = {each.citation.dataset for case in posed for each in case.case.evidence if each.citation is not None}
+    kept = sorted(cited & set(asked.settings.private_datasets))
+    if kept:
+        rest = "" if asked.dataset else "; --dataset asks of another one alone"
+        said = f"{', '.join(kept)} is private: what cites it is shown to nodes on this machine only{rest}."
+        console.print(escape(safe(said)), soft_wrap=True)
+
+
+def _say_first(asked: _Asked, first: _First, posed: Sequence[Posed]) -> None:
     console.print(f"processing id [bold]{asked.problem}[/]")
     where = ", ".join(f"{name} ({count})" for name, count in first.files.items())
     if not first.passages:
@@ -243,6 +253,7 @@ def _say_first(asked: _Asked, first: _First) -> None:
     if not asked.models:
         console.print("No model node is on: the answer quotes what was found. `mesh nodes` says why each is off.")
         return
+    _say_private(asked, posed)
     money, hours = first.estimate.usd, first.estimate.hours
     likely, high = (duration(timedelta(hours=each)) for each in (hours.likely, hours.high))
     cases = plural(len(first.cases), "case")

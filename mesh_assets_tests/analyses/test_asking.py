@@ -33,7 +33,7 @@ def row(number: int, text: str, dataset: str = "shop") -> ChunkRow:
 
 def case(*texts: str, private: bool = False, tokens: int = 2000) -> Posed:
     rows = [row(number, text) for number, text in enumerate(texts)]
-    made = asked_case(QUESTION, rows, dataset="shop", tokens=tokens, private=private)
+    made = asked_case(QUESTION, rows, dataset="shop", tokens=tokens, private=["shop"] if private else [])
     assert made is not None
     return made
 
@@ -54,7 +54,7 @@ def test_a_case_holds_what_was_found_first_each_text_once_within_its_tokens() ->
 
 
 def test_nothing_found_is_no_case() -> None:
-    assert asked_case(QUESTION, [], dataset=None, tokens=1000, private=False) is None
+    assert asked_case(QUESTION, [], dataset=None, tokens=1000) is None
 
 
 def test_the_same_question_has_one_name_and_is_paid_once(tmp_path: Path) -> None:
@@ -78,6 +78,14 @@ def test_a_private_dataset_is_shown_to_nobody_outside(tmp_path: Path) -> None:
     rows = climb_all(ladder, case(TEXT, private=True))
     assert ladder.calls == 0
     assert [row.node for row in rows] == ["local"]
+
+
+def test_a_private_passage_that_is_no_evidence_keeps_nothing_here() -> None:
+    rows = [row(0, TEXT), *(row(n, f"Line {n} of a diary. {'word ' * 40}", dataset="diary") for n in range(1, 40))]
+    for tokens, is_private in ((150, False), (3000, True)):
+        made = asked_case(QUESTION, rows, dataset=None, tokens=tokens, private=["diary"])
+        assert made is not None
+        assert made.case.private == is_private
 
 
 def _report(ladder: Ladder, cases: Sequence[Posed], usd: str = "0.0125") -> str:
