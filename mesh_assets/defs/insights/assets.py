@@ -6,7 +6,7 @@ import dagster as dg
 
 from mesh_assets.defs.partitions import dataset_asset, slice_asset
 from mesh_assets.defs.produce import produce
-from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.embeddings.protocol import OFF, Encoder
 from mesh_assets.insights import chunk_stage, log_tables, relations, series_tables, slice_stage
 from mesh_assets.insights.chunk_stage import insight_batches, insight_counts
 from mesh_assets.insights.code_findings import BATCH_ROWS as CODE_ROWS
@@ -27,8 +27,9 @@ from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.vectors import aligned
 
-# Of the code of a slice, so many characters are read by the tools: a dozen seconds of a core, little beside embedding.
-_CODE_CHARACTERS = 4_000_000
+# Of the code of a slice, so many characters are read by the tools, a megabyte in three seconds of a core: little beside
+# embedding, and where that is off a run is to stay quick.
+_CODE_CHARACTERS, _CODE_CHARACTERS_OFF = 8_000_000, 1_000_000
 
 
 @slice_asset()
@@ -113,6 +114,7 @@ def code_findings(
     chunk_sets: LakeTable,
     lake: dg.ResourceParam[Lake],
     drop_area: dg.ResourceParam[DropArea],
+    encoder: dg.ResourceParam[Encoder],
 ) -> StageOutput:
     """What stands out in the code of the slice: hot spots, copied and dead code, mistakes, risky calls, import circles.
 
@@ -123,6 +125,7 @@ def code_findings(
     dataset = SliceKey.parse(context.partition_key).dataset
     is_whole = len(lake.read("drop_manifests", dataset).footer.extra["slices"]) == 1
     history = History() if dataset == LOOSE_FILES else History.of(drop_area.folder_of(dataset))
+    most = _CODE_CHARACTERS_OFF if encoder.model == OFF else _CODE_CHARACTERS
     return produce(
         context,
         lake,
@@ -133,12 +136,12 @@ def code_findings(
             outcome=outcome,
             is_whole=is_whole,
             commits=history.commits,
-            most=_CODE_CHARACTERS,
+            most=most,
         ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
-        settings={"is_whole": is_whole, "history": history.head},
+        settings={"is_whole": is_whole, "history": history.head, "most": most},
     )
 
 
