@@ -17,6 +17,7 @@ from mesh_assets.chunks.documents.docx import docx_blocks
 from mesh_assets.chunks.documents.email import email_blocks
 from mesh_assets.chunks.documents.epub import epub_blocks
 from mesh_assets.chunks.documents.html import html_blocks
+from mesh_assets.chunks.documents.notebook import notebook_blocks
 from mesh_assets.chunks.documents.odf import odf_blocks
 from mesh_assets.chunks.documents.ole import old_blocks
 from mesh_assets.chunks.documents.pdf import pdf_blocks
@@ -81,6 +82,7 @@ _CONFINED: dict[str, dict[str, Chunker]] = {
         "epub": DocumentChunker(epub_blocks),
         "rtf": DocumentChunker(rtf_blocks),
         "email": DocumentChunker(email_blocks),
+        "ipynb": DocumentChunker(notebook_blocks),
         **dict.fromkeys(("doc", "ppt", "msg"), DocumentChunker(old_blocks)),
     },
     "unknown": dict.fromkeys(("zip", "tar", "gzip", "bzip2", "xz", "zstd"), ArchiveChunker()),

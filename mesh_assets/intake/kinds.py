@@ -117,6 +117,7 @@ _TEXT_NAMES: dict[str, tuple[str, str]] = {
     ".rst": ("text", "rst"),
     **dict.fromkeys((".html", ".htm", ".xhtml"), ("text", "html")),
     ".eml": ("text", "email"),
+    ".ipynb": ("text", "ipynb"),
     ".tex": ("text", "latex"),
     **dict.fromkeys((".py", ".pyi", ".pyw"), ("code", "python")),
     **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), ("code", "javascript")),

@@ -185,6 +185,7 @@ _MAKE: dict[str, Callable[[], bytes]] = {
     "book.epub": _epub,
     "mail.eml": _email,
     "memo.rtf": lambda: rb"{\rtf1\ansi {\b Whales} sing.\par}",
+    "study.ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["# Study\\n", "Whales sing."]}]}'.strip,
     "sheet.xlsx": _xlsx,
     "rows.parquet": _parquet,
     "rows.arrow": _arrow,

@@ -22,7 +22,10 @@ from mesh_assets_tests.flow.location import Location
 
 # What is asked of each kind, and the file that answers.
 ASKED = {
-    "text": ("whales sing", {"read.md", "page.html", "paper.pdf", "letter.docx", "deck.pptx", "book.epub", "memo.rtf"}),
+    "text": (
+        "whales sing",
+        {"read.md", "page.html", "paper.pdf", "letter.docx", "deck.pptx", "book.epub", "memo.rtf", "study.ipynb"},
+    ),
     "code": ("function f return", {"mod.py", "mod.js", "mod.cpp"}),
     "image": ("picture 48 32", {"photo.png", "photo.jpg", "photo.gif", "photo.tif", "photo.webp"}),
     "audio": ("sound second", {"tone.wav"}),

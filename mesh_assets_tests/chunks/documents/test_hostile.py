@@ -24,6 +24,7 @@ _STARTS = {
     "pdf": b"%PDF-1.7\n1 0 obj<<",
     "rtf": b"{\\rtf1 ",
     "email": b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n",
+    "ipynb": b'{"cells":[{"cell_type":"code","outputs":[{"data":{"image/png":"',
     "docx": b"PK\x03\x04",
     "pptx": b"PK\x03\x04",
     "epub": b"PK\x03\x04",
