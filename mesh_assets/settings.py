@@ -56,6 +56,13 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="A file that never becomes quiet is taken this often, to its last complete record."),
     ] = 10.0
+    left_out: Annotated[
+        str,
+        Field(
+            description="Names of files and folders that are not read, with commas between; `*` and `?` stand for any. "
+            "The history in `.git` counts for code findings all the same."
+        ),
+    ] = ".git,.hg,.svn,__pycache__,.ipynb_checkpoints,.DS_Store,Thumbs.db"
     settle_seconds: Annotated[
         float,
         Field(ge=0, description="A slice that keeps changing is worked on once it has not for this many seconds."),

@@ -18,6 +18,7 @@ from mesh_assets.insights.immediate import WALK_SECONDS, Immediate, told
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.incoming import Copied, bring_in
+from mesh_assets.intake.left_out import LeftOut
 from mesh_assets.intake.references import References
 from mesh_assets.intake.walk import list_dataset
 from mesh_assets.machine import concurrent_runs, slice_bytes
@@ -74,7 +75,8 @@ class _Look:
 def _look(folder: Path, settings: Settings, key: str) -> _Look:
     """A look of seconds into the folder of a dataset. Its processing id is of what is there: the same for the same."""
     with errors.status("Looking into it …"):
-        listing = list_dataset(folder, quiet_seconds=0, until=time.monotonic() + WALK_SECONDS)
+        until, left_out = time.monotonic() + WALK_SECONDS, LeftOut.of(settings.left_out)
+        listing = list_dataset(folder, quiet_seconds=0, left_out=left_out, until=until)
         found = told(folder, listing)
     slices = max(1, round(found.bytes / slice_bytes(settings)))
     span = expected(found.bytes_by_kind, slices, pace_of(Lake(settings.state / "lake")), concurrent_runs(settings))

@@ -16,6 +16,7 @@ from mesh_assets.atomic import replacing
 from mesh_assets.errors import LakeError, SourceError
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.growing import Growth
+from mesh_assets.intake.left_out import NOTHING_LEFT_OUT, LeftOut
 from mesh_assets.intake.references import Reference, References
 from mesh_assets.intake.walk import LISTED, Listing, Visitor, Walk, list_dataset
 from mesh_assets.schemas.rejects import Reject
@@ -45,12 +46,14 @@ class DropArea:
     registry: References | None = None
     forgetting: Forgetting | None = None
     growing_minutes: float = 10.0
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     @classmethod
     def of(cls, settings: Settings) -> DropArea:
         """The drop area and the references of these settings."""
         registry, forgetting = References.of(settings), Forgetting.of(settings)
-        return cls(settings.drops, settings.quiet_seconds, registry, forgetting, settings.growing_minutes)
+        left_out = LeftOut.of(settings.left_out)
+        return cls(settings.drops, settings.quiet_seconds, registry, forgetting, settings.growing_minutes, left_out)
 
     def folders(self) -> dict[str, Path]:
         """Each dataset's key with its folder, sorted by key; empty where there is no drop area yet.
@@ -107,7 +110,8 @@ class DropArea:
             rejects = self.loose()
             return Listing(LISTED.to_frame(), {}, tuple(rejects), _digest_of(rejects))
         known = growth or Growth(self.growing_minutes)
-        found = list_dataset(self.folder_of(dataset), quiet_seconds=self.quiet_seconds, growth=known)
+        folder, quiet_seconds = self.folder_of(dataset), self.quiet_seconds
+        found = list_dataset(folder, quiet_seconds=quiet_seconds, growth=known, left_out=self.left_out)
         self.folder_of(dataset)  # a disk that went away meanwhile must not look like files that were deleted
         return found
 
@@ -152,7 +156,8 @@ class DropWatch:
         order = [key for key in folders if key > after] + [key for key in folders if key <= after]
         for dataset in order:
             walk = self._resume(dataset)
-            visitor = Visitor(self.area.quiet_seconds, growth=self.growth(dataset, taken(dataset)))
+            growth = self.growth(dataset, taken(dataset))
+            visitor = Visitor(self.area.quiet_seconds, growth=growth, left_out=self.area.left_out)
             if not walk.advance(folders[dataset], visitor, until=until):
                 self._keep(self._path(dataset), asdict(walk))
                 return

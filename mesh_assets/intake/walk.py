@@ -22,6 +22,7 @@ import polars as pl
 from blake3 import blake3
 
 from mesh_assets.intake.growing import MAX_GROWING, Growth
+from mesh_assets.intake.left_out import NOTHING_LEFT_OUT, LeftOut
 from mesh_assets.intake.sources import Identity, open_folder
 from mesh_assets.schemas.rejects import Reject
 
@@ -90,6 +91,11 @@ class Walk:
 
     def _take(self, folder: int, prefix: str, names: list[str], visitor: Visitor) -> None:
         """Entries of one folder: ordinary files together, all others one by one."""
+        left_out = visitor.left_out.among(names)
+        if left_out:
+            for name in sorted(left_out):
+                self._reject(visitor, LeftOut.reject(prefix + name))
+            names = [name for name in names if name not in left_out]
         names = self._well_named(prefix, names, visitor)
         lstat, seen = os.lstat, _seen
         try:
@@ -205,6 +211,7 @@ class Visitor:
     quiet_seconds: float
     now: float = field(default_factory=time.time)
     growth: Growth = field(default_factory=Growth)
+    left_out: LeftOut = NOTHING_LEFT_OUT
     on_files: Callable[[list[str], list[bytes]], None] | None = None
     on_growing: Callable[[str, Identity], None] = _ignore
     on_unread: Callable[[str], None] = _ignore
@@ -277,7 +284,12 @@ class _Columns:
 
 
 def list_dataset(
-    root: Path, *, quiet_seconds: float, growth: Growth | None = None, until: float = float("inf")
+    root: Path,
+    *,
+    quiet_seconds: float,
+    growth: Growth | None = None,
+    left_out: LeftOut = NOTHING_LEFT_OUT,
+    until: float = float("inf"),
 ) -> Listing:
     """Walk all of `root` at once, or until the monotonic clock reaches `until`. A row of `files` for each file."""
     columns = _Columns()
@@ -287,6 +299,7 @@ def list_dataset(
     visitor = Visitor(
         quiet_seconds,
         growth=growth or Growth(),
+        left_out=left_out,
         on_files=columns.add,
         on_growing=growing.__setitem__,
         on_unread=unread.append,

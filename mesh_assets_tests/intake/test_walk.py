@@ -10,6 +10,7 @@ import pytest
 
 from mesh_assets.errors import SourceChangedError, SourceError
 from mesh_assets.intake.drop_area import DropArea, DropWatch
+from mesh_assets.intake.left_out import LeftOut
 from mesh_assets.intake.sources import open_inside, open_verified
 from mesh_assets.intake.walk import MAX_DEPTH, Visitor, Walk, list_dataset
 from mesh_assets.schemas.rejects import printable
@@ -41,6 +42,20 @@ def test_lists_regular_files_and_rejects_everything_else(tmp_path: Path) -> None
         "pipe": "not a regular file",
         "bad\\xff.txt": "name is not UTF-8",
     }
+
+
+def test_names_that_are_left_out_are_said_once_and_not_looked_into(tmp_path: Path) -> None:
+    for path in ("a.py", ".git/config", ".git/objects/1", "deep/.git", "deep/a.pyc", "deep/b.git", "GIT/a"):
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("x")
+    found = list_dataset(tmp_path, quiet_seconds=0, left_out=LeftOut.of(" .git/, *.pyc,,never"))
+    assert sorted(found.files["path"]) == ["GIT/a", "a.py", "deep/b.git"]
+    assert [(reject.path, reject.reason) for reject in found.rejects] == [
+        (path, "left out by name") for path in (".git", "deep/.git", "deep/a.pyc")
+    ]
+    assert list_dataset(tmp_path, quiet_seconds=0).files.height == 7
+    assert found.digest != list_dataset(tmp_path, quiet_seconds=0).digest
 
 
 def test_depth_is_limited(tmp_path: Path) -> None:
