@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import sqlalchemy
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
 
 from mesh_assets.definitions import build_defs
+from mesh_assets.intake.languages import Languages
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 
 # A run logs a hundred lines, which take a third of its time and hide what a test has to say.
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+# The default model as OpenVINO reads it takes three seconds to make; each kind of it has a folder by its content.
+CONVERTED_MODELS = Path(tempfile.gettempdir()) / f"mesh-test-models-{os.getuid()}"
 SENSORS = ("drop_sensor", "slice_sensor", "dataset_report_sensor", "index_catch_up")
 
 
@@ -24,6 +32,26 @@ def _without_sync(connection: Any, _: object) -> None:
     """Dagster's databases of a test need not survive a power cut; syncing them takes most of a run's time."""
     if type(connection).__module__.startswith("sqlite3"):
         connection.execute("PRAGMA synchronous=OFF")
+
+
+@cache
+def _engine(url: str, timeout: float | None) -> sqlalchemy.Engine:
+    arguments = {} if timeout is None else {"timeout": timeout}
+    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=arguments)
+
+
+def _same_engine(url: str, *, connect_args: Mapping[str, float] | None = None, **_: object) -> sqlalchemy.Engine:
+    return _engine(url, (connect_args or {}).get("timeout"))
+
+
+# Dagster makes an engine for each event, which compiles its statements anew: a quarter of a run's time.
+for _module in (sqlite_event_log, sqlite_run_storage):
+    vars(_module)["create_engine"] = _same_engine
+
+
+# A run lets the model of languages go to make room; the next run of this process would load it again.
+_load_languages = cache(vars(Languages)["_identifier"].func)
+Languages._identifier = property(lambda _: _load_languages(None))  # pyright: ignore
 
 
 @dataclass
@@ -42,6 +70,7 @@ class Location:
             **{"quiet_seconds": 0, "settle_seconds": 0, **self.options},
         )
         self.settings.drops.mkdir(parents=True, exist_ok=True)
+        self._share_models()
         self.defs = build_defs(self.settings, resource_overrides=self.overrides)
         self.lake = Lake(self.settings.state / "lake")
         home = self.folder / "dagster"
@@ -49,6 +78,13 @@ class Location:
         self.instance = dg.DagsterInstance.local_temp(str(home))
         self.cursors: dict[str, str | None] = {}
         self.run_keys: set[str] = set()
+
+    def _share_models(self) -> None:
+        CONVERTED_MODELS.mkdir(exist_ok=True)
+        models = self.settings.state / "models"
+        if not models.exists():
+            models.parent.mkdir(parents=True, exist_ok=True)
+            models.symlink_to(CONVERTED_MODELS)
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """What a sensor asks for now; a run key that was asked for before is left out, as the daemon does."""
