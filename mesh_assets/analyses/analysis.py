@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from mesh_assets.analyses.posed import Posed
 from mesh_assets.mesh.execution import Tried
 from mesh_assets.mesh.prompts import request_of, with_earlier
 from mesh_assets.mesh.protocol import Receipt, Request, Usage
-from mesh_assets.mesh.shapes import Claim, Depth
+from mesh_assets.mesh.shapes import Claim, Depth, Proof
 from mesh_assets.mesh.validation import Dropped
 from mesh_assets.schemas.analyses import State
 from mesh_assets.schemas.citations import Citation
@@ -29,7 +29,8 @@ _PLAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What came of one case at one depth: see `ANALYSES`. `aspects` and `evidence` (labels) are of `claims`, in order.
+    """What came of one case at one depth: see `ANALYSES`. `aspects` and `evidence` (labels) are of `claims`, in order;
+    `tests` are those of all claims, also of such as were dropped for them.
 
     `receipts` have their cost. `waits`: another run may get further, when money or a node is there again.
     """
@@ -47,6 +48,7 @@ class Analysis:
     aspects: tuple[str | None, ...] = ()
     evidence: tuple[tuple[str, ...], ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    tests: tuple[Proof, ...] = ()
     reported: float | None = None
     confidence: float = 0.0
     is_calibrated: bool = False
@@ -128,6 +130,7 @@ class Analysis:
                 for claim, aspect, labels in zip(self.claims, self.aspects, self.evidence, strict=True)
             ],
             "dropped": [{"statement": each.statement, "reason": each.reason} for each in self.dropped],
+            "tests": [asdict(each) for each in self.tests],
             "signals": json.dumps(dict(self.signals), sort_keys=True),
             "cost_usd": sum(self.receipts.values(), Decimal(0)),
             "input_tokens": self.usage.input if self.usage is not None else None,
@@ -141,15 +144,22 @@ class Analysis:
     def of(cls, row: Mapping[str, Any]) -> Analysis:
         """What the next depth needs of such a row: all but the costs of single receipts."""
         claims = row["claims"]
+        tests = tuple(Proof(**each) for each in row["tests"] or ())
         return cls(
             **{name: row[name] for name in _PLAIN},
             claims=tuple(
-                Claim(each["statement"], tuple(Citation(**c) for c in each["citations"]), tuple(each["queries"]))
+                Claim(
+                    each["statement"],
+                    tuple(Citation(**c) for c in each["citations"]),
+                    tuple(each["queries"]),
+                    tuple(test for test in tests if test.statement == each["statement"]),
+                )
                 for each in claims
             ),
             aspects=tuple(each["aspect"] for each in claims),
             evidence=tuple(tuple(each["evidence"]) for each in claims),
             dropped=tuple(Dropped(**each) for each in row["dropped"]),
+            tests=tests,
             signals=json.loads(row["signals"]),
             tried=tuple(Tried(**each) for each in row["tried"]),
         )

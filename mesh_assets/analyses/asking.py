@@ -11,6 +11,7 @@ import numpy as np
 from blake3 import blake3
 
 from mesh_assets.analyses.analysis import Analysis
+from mesh_assets.analyses.checkable import Check, with_checks
 from mesh_assets.analyses.evidence import Piece, Pool, labelled, picked, prompt_tokens
 from mesh_assets.analyses.ladder import Climb, climb
 from mesh_assets.analyses.posed import Posed
@@ -26,7 +27,9 @@ from mesh_assets.search.protocol import ChunkRow
 BRIEF = "asked"
 # Passages that a case is answered from, and how much being near the question counts against being unlike each other.
 PIECES, _RELEVANCE = 12, 0.8
-_VERSION = "1"
+_VERSION = "2"
+# Kinds of data with a past that a prediction can be tested on.
+_WITH_PAST = frozenset({"log", "metric", "structured"})
 _TITLE_CHARACTERS = 80
 # A question is short: a longer text is a document, which belongs into a drop.
 MAX_QUESTION = 4000
@@ -58,11 +61,12 @@ def asked_case(
     if not pieces:
         return None
     kinds = {piece.kind for piece in pieces}
+    checks: tuple[Check, ...] = ("query", "prediction") if kinds & _WITH_PAST else ("query",)
     case = Case(
         dataset=dataset or "",
         question=question,
         evidence=labelled(pieces, ()),
-        schema=ANSWER_SCHEMA,
+        schema=with_checks(ANSWER_SCHEMA, checks),
         speciality=speciality,
         private=any(piece.citation.dataset in private for piece in pieces),
         prompt_version=f"{BRIEF}@{_VERSION}+{PROMPT_VERSION}",

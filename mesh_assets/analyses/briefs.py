@@ -18,6 +18,7 @@ import yaml
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mesh_assets.analyses.checkable import Check, with_checks
 from mesh_assets.analyses.facts import FACTS
 from mesh_assets.errors import SettingsError
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA
@@ -59,6 +60,7 @@ class _Fields(BaseModel):
     speciality: Annotated[str, Field(min_length=1)] = "general"
     evidence: _Evidence = _Evidence()
     aspects: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,30}$")], ...] = ()
+    checks: tuple[Check, ...] = ()
     share: Annotated[float, Field(gt=0, le=1)] = 0.2
     is_impossible: bool = False
     disabled: bool = False
@@ -95,23 +97,27 @@ class Brief:
     relevance: float
     facts: tuple[str, ...]
     aspects: tuple[str, ...]
+    checks: tuple[Check, ...]
     share: float
     is_impossible: bool
 
     @cached_property
     def schema(self) -> Mapping[str, object]:
-        """JSON schema of an answer: the mesh's own, where each claim may say to which of the aspects it belongs."""
+        """JSON schema of an answer: the mesh's own, where each claim may say to which of the aspects it belongs, and
+        bring what the data can be asked.
+        """
         if not self.aspects:
-            return ANSWER_SCHEMA
+            return with_checks(ANSWER_SCHEMA, self.checks)
         schema = cast("dict[str, Any]", deepcopy(dict(ANSWER_SCHEMA)))
         claim: dict[str, Any] = schema["properties"]["claims"]["items"]
         claim["properties"]["aspect"] = {"type": "string", "enum": list(self.aspects)}
-        return schema
+        return with_checks(schema, self.checks)
 
     @cached_property
     def version(self) -> str:
         """12 hex digits of what its cases and their answers depend on."""
         said = [self.name, self.question, self.speciality, self.pieces, self.relevance, self.facts, self.aspects]
+        said += [self.checks] if self.checks else []
         text = json.dumps([*said, self.kinds, self.about, self.is_per_insight, self.least_score], sort_keys=True)
         return blake3(text.encode()).hexdigest(length=6)
 
@@ -191,6 +197,7 @@ def _brief(name: str, fields: _Fields) -> Brief:
         relevance=fields.evidence.relevance,
         facts=fields.evidence.facts,
         aspects=fields.aspects,
+        checks=fields.checks,
         share=fields.share,
         is_impossible=fields.is_impossible,
     )

@@ -15,6 +15,7 @@ from mesh_assets.analyses.analysis import Analysis, Asked, Next
 from mesh_assets.analyses.offers import Offers, Thresholds
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.signals import Calibrator, aspects_of, labels_of, signals_of
+from mesh_assets.analyses.simulation import Simulator, trials_of
 from mesh_assets.mesh.calls import Called, Caller
 from mesh_assets.mesh.execution import Result, Tried, run_cases
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
@@ -47,11 +48,14 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """One run over some cases: the budgets that it counts against beside those of its cases, and SQL for facts."""
+    """One run over some cases: the budgets that it counts against beside those of its cases, SQL for facts, and the
+    data to which claims are put.
+    """
 
     means: Means
     scopes: tuple[Scope, ...]
     query: Query | None = None
+    simulator: Simulator | None = None
     is_stopped: Callable[[], bool] = lambda: False
 
 
@@ -138,7 +142,8 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
     node = run.means.nodes[called.node]
     value = cast("Mapping[str, object]", _writable(called.value))
     is_extracted = node.model == EXTRACTIVE
-    checked = validated(case, value, run.query)
+    trials = {} if run.simulator is None or is_extracted else trials_of(asked.posed, value, run.simulator)
+    checked = validated(case, value, run.query, trials)
     signals = signals_of(
         case,
         value,
@@ -160,6 +165,7 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
         aspects=tuple(aspects_of(value, checked)),
         evidence=tuple(labels_of(value, checked)),
         dropped=checked.dropped,
+        tests=checked.tested,
         reported=float(reported) if isinstance(reported, int | float) else None,
         confidence=sure.value,
         is_calibrated=sure.is_calibrated,
@@ -186,8 +192,9 @@ def _tried(result: Result | None) -> tuple[Tried, ...]:
 def better(earlier: Analysis, later: Analysis) -> Analysis:
     """Which of two answers stands: the one with more behind it, and the later one where they are alike.
 
-    Decision 14, in this order: claims that hold, sums and facts that come out again, agreement with the others, the
-    node's own word. Quotes that nobody composed give way to any answer of which at least half holds.
+    Decision 14, in this order: no claim that the data refute, claims that hold, claims that the data confirm, sums and
+    facts that come out again, agreement with the others, the node's own word. Quotes that nobody composed give way to
+    any answer of which at least half holds.
     """
     if not later.has_answer or not earlier.has_answer:
         return later if later.has_answer else earlier
@@ -198,7 +205,9 @@ def better(earlier: Analysis, later: Analysis) -> Analysis:
 
 def _weight(answer: Analysis) -> tuple[float, ...]:
     signals = answer.signals
-    return tuple(round(signals[name], 1) for name in ("support", "recomputed", "agreement", "reported"))
+    verifier = signals.get("verifier", 0.5)
+    order = (min(verifier, 0.5), signals["support"], verifier)
+    return tuple(round(each, 1) for each in (*order, *(signals[n] for n in ("recomputed", "agreement", "reported"))))
 
 
 def _decided(own: Analysis, sure: float, asked: Asked, offers: Offers, run: Climb) -> Analysis:

@@ -23,7 +23,7 @@ from mesh_assets.mesh.shapes import DEPTHS, Depth
 # What a budget without a limit is to a choice, in USD.
 _NO_LIMIT = Decimal(1_000_000)
 # System words, schema and marks of a prompt, in tokens.
-_AROUND_TOKENS = 600
+_AROUND_TOKENS = 1_000
 # Part of the tokens that an answer may have which one likely has: an assumption.
 LIKELY_OUTPUT = Decimal("0.3")
 # Quotes compose nothing: any model is expected to do better, an assumption.

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, cast
 
+from mesh_assets.analyses.simulation import verifier_signal
 from mesh_assets.mesh.routing.arithmetic import equations
 from mesh_assets.mesh.shapes import Case
 from mesh_assets.mesh.validation import Checked
@@ -25,8 +26,9 @@ class Signals:
 
     `reported` is the node's own word, .5 where it gave none. `support` is the share of its checks that hold. `claims`
     hold and `dropped` do not. `quoted` is the share of the words of a statement that its quotes have. `recomputed` is
-    the share of its sums and facts that come out again, 1 where it states none. `agreement` with the answers before, by
-    the evidence that both stand on, .5 where there is none before. `complexity` is that of the question.
+    the share of its sums and facts that come out again, 1 where it states none; `verifier` the share of the tests which
+    its claims brought along that hold, .5 where none could be told. `agreement` with the answers before, by the
+    evidence that both stand on, .5 where there is none before. `complexity` is that of the question.
     `is_extracted`: it quotes and composes nothing.
     """
 
@@ -40,6 +42,7 @@ class Signals:
     complexity: float
     log_length: float
     is_extracted: bool = False
+    verifier: float = 0.5
 
     def values(self) -> dict[str, float]:
         """All of them as numbers, by name."""
@@ -74,11 +77,14 @@ class Uncalibrated:
     version = "uncalibrated-1"
 
     def confidence(self, signals: Signals, *, question: str, answer: str) -> Confidence:
-        """Nothing that holds gives 0; quotes without a composed answer are worth half of one. Words tell it nothing."""
+        """Nothing that holds gives 0; quotes without a composed answer are worth half of one. Words tell it nothing.
+
+        Tests that fail take away, those that hold add nothing: a node chooses its own.
+        """
         del question, answer
         if not signals.claims:
             return Confidence(0.0, is_calibrated=False, version=self.version)
-        checked = signals.support * signals.recomputed
+        checked = signals.support * signals.recomputed * min(2 * signals.verifier, 1.0)
         value = checked * (0.4 + 0.4 * signals.reported + 0.1 * signals.agreement + 0.1 * signals.quoted)
         return Confidence(value * (0.5 if signals.is_extracted else 1.0), is_calibrated=False, version=self.version)
 
@@ -113,6 +119,7 @@ def signals_of(
         complexity=complexity,
         log_length=math.log1p(len(text)),
         is_extracted=is_extracted,
+        verifier=verifier_signal(checked.tested),
     )
 
 

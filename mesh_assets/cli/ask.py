@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -42,6 +43,7 @@ from mesh_assets.settings import Settings, load_settings
 from mesh_assets.storage.asked_reports import AskedReports
 from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.past import LakeSimulator
 from mesh_assets.wording import duration
 
 # Hits that a case's evidence is chosen from.
@@ -103,11 +105,12 @@ def ask(
         _say_first(asked, first, posed)
     rows: list[Analysis] = []
     shown = shown_datasets(posed)
-    run = Climb(asked.means, asked.scopes(shown))
-    for reached, answers in climbed(posed, run, asked.deepest):
-        rows += answers
-        if not json:
-            _say_depth(reached, answers)
+    with closing(LakeSimulator(asked.lake)) as simulator:
+        run = Climb(asked.means, asked.scopes(shown), simulator=simulator)
+        for reached, answers in climbed(posed, run, asked.deepest):
+            rows += answers
+            if not json:
+                _say_depth(reached, answers)
     cost = {each.case.id: _spent(asked, each.case.id) for each in posed}
     answers = standing(map(Topic.of, posed), rows, cost)
     report = asked_markdown(asked.question, asked.problem, answers, synthesized(answers))
@@ -284,6 +287,7 @@ def _as_json(each: Standing) -> dict[str, object]:
                 "statement": claim.statement,
                 "citations": [str(c) for c in claim.citations],
                 "quotes": [c.quote for c in claim.citations],
+                "tests": [asdict(test) for test in claim.tests],
             }
             for claim in (answer.claims if answer else ())
         ],

@@ -83,7 +83,7 @@ class Points:
 
     def episodes(self, template: int, window: float) -> Floats:
         """When episodes of a template begin: its events with none of it in the `window` seconds before."""
-        return _starts(self.times[self.of == template], window)
+        return episode_starts(self.times[self.of == template], window)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,8 @@ def _usual(points: Points, window: float) -> Floats:
     return np.minimum(np.maximum(of_time, of_episodes), 1.0)
 
 
-def _starts(times: Floats, window: float) -> Floats:
+def episode_starts(times: Floats, window: float) -> Floats:
+    """When episodes begin: those of `times` (ascending) with none of them in the `window` seconds before."""
     return times[np.append(True, np.diff(times) > window)] if len(times) else times
 
 

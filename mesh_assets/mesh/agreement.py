@@ -84,8 +84,9 @@ class _Side:
         first = self.said_by[0][1]
         citations = dict.fromkeys(each for _, claim in self.said_by for each in claim.citations)
         queries = dict.fromkeys(each for _, claim in self.said_by for each in claim.queries)
+        tests = dict.fromkeys(each for _, claim in self.said_by for each in claim.tests)
         nodes = tuple(dict.fromkeys(node for node, _ in self.said_by))
-        return Said(Claim(first.statement, tuple(citations), tuple(queries)), nodes)
+        return Said(Claim(first.statement, tuple(citations), tuple(queries), tuple(tests)), nodes)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from mesh_assets.schemas.citations import Citation
 
 Depth = Literal["surface", "deep", "expert", "research"]
 DEPTHS: tuple[Depth, ...] = ("surface", "deep", "expert", "research")
+ProofBy = Literal["numbers", "word", "past"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,31 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """A statement that was put to the data itself, by a query or a prediction that its own claim brought along.
+
+    `by` the numbers that the query gives, its one word (true or false), or the past of what is predicted. `what` was
+    tried, as SQL or in words; `holds` is None where that cannot be told; `result` has the figures, as sentences.
+    """
+
+    statement: str
+    by: ProofBy
+    what: str
+    holds: bool | None
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A statement of an answer, and where it can be seen: bytes of files, and queries that compute a fact again.
 
-    A claim with neither carries nothing.
+    A claim with neither carries nothing. `tests` are those of its own that it did not fail by a query.
     """
 
     statement: str
     citations: tuple[Citation, ...]
     queries: tuple[str, ...] = ()
+    tests: tuple[Proof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

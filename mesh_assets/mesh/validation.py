@@ -1,9 +1,10 @@
 """Whether an answer holds: each claim leads to evidence that says its words, and its numbers come out again.
 
 Nothing is taken from a node on trust: labels, quotes and numbers are looked up in the case, arithmetic is worked out
-again, and the queries of computed facts, which the mesh wrote itself, are run again. An answer's own SQL, orders or
-links are text like any other. A claim that fails is dropped with the reason; none is mended. How sure the rest is
-belongs to calibration, what several nodes say to `agreement`.
+again, and the queries of computed facts, which the mesh wrote itself, are run again. What came of a claim's own query
+or prediction (`trials`) counts beside that; other orders or links are text like any other. A claim that fails is
+dropped with the reason; none is mended. How sure the rest is belongs to calibration, what several nodes say to
+`agreement`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from mesh_assets.insights.locators import ChunkText
 from mesh_assets.mesh.prompts import encodable
 from mesh_assets.mesh.redaction.hidden import Secrets
 from mesh_assets.mesh.routing.arithmetic import equations, numbers
-from mesh_assets.mesh.shapes import Case, Claim, Evidence
+from mesh_assets.mesh.shapes import Case, Claim, Evidence, Proof
 from mesh_assets.mesh.stated_numbers import Sources, unaccounted
+from mesh_assets.mesh.trials import NO_TRIAL, Trial, refutation
 from mesh_assets.schemas.citations import Citation
 
 # A computed fact is a handful of rows; more are not what a statement is about.
@@ -43,10 +45,11 @@ class Query(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A claim that does not hold, and why, as a sentence."""
+    """A claim that does not hold, and why, as a sentence. `is_tested`: its own query says otherwise."""
 
     statement: str
     reason: str
+    is_tested: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Checked:
     """What is left of an answer. `support` is the share, 0 to 1, of its checks that hold: 0 where no claim is left.
 
     Each claim is one check, passed by the share of its citations that hold; each equation of the text is another.
-    `text` is what the node answered; like the statements it names no key and no password of the evidence.
+    `text` is what the node answered; like the statements it names no key and no password of the evidence. `tested` are
+    the tests of all claims that lead to evidence, also of those that were dropped because of them.
     """
 
     text: str
@@ -74,14 +78,22 @@ class Checked:
     dropped: tuple[Dropped, ...]
     recomputed: tuple[Recomputed, ...]
     support: float
+    tested: tuple[Proof, ...] = ()
 
 
-def validated(case: Case, value: Mapping[str, object], query: Query | None = None) -> Checked:
+def validated(
+    case: Case,
+    value: Mapping[str, object],
+    query: Query | None = None,
+    trials: Mapping[str, Trial] | None = None,
+) -> Checked:
     """Check `value`, an answer to `case` in the form of `ANSWER_SCHEMA`.
 
-    Without `query`, or where it fails, computed facts count as what they said when the case was made.
+    Without `query`, or where it fails, computed facts count as what they said when the case was made. `trials` are
+    those of some statements, by what they say.
     """
     facts, secrets = _Facts(query), Secrets.of([each.text for each in case.evidence])
+    tested: list[Proof] = []
     by_label = {each.label: _Shown.of(each) for each in case.evidence}
     answer = str(value.get("answer", ""))
     steps = [
@@ -92,18 +104,27 @@ def validated(case: Case, value: Mapping[str, object], query: Query | None = Non
     claims: list[Claim] = []
     dropped: list[Dropped] = []
     for statement, cited in _stated(value):
-        found = _check(case, statement, cited, by_label, facts)
+        trial = (trials or {}).get(statement, NO_TRIAL)
+        found = _check(case, statement, cited, by_label, facts, trial)
         shown = secrets.hide(statement)
         if any(each.statement == shown for each in claims):
             found = Dropped(statement, "It was said before.")
         if isinstance(found, Dropped):
             dropped.append(Dropped(shown, secrets.hide(found.reason)))
+            tested += [_hidden(each, shown, secrets) for each in trial.tests if each.holds is False and found.is_tested]
             passed.append(0.0)
         else:
-            claims.append(replace(found.claim, statement=shown))
+            tests = tuple(_hidden(each, shown, secrets) for each in trial.tests)
+            tested += tests
+            claims.append(replace(found.claim, statement=shown, tests=tests))
             passed.append(found.share)
     support = sum(passed) / len(passed) if claims else 0.0
-    return Checked(secrets.hide(answer), tuple(claims), tuple(dropped), (*steps, *facts.recomputed()), support)
+    recomputed = (*steps, *facts.recomputed())
+    return Checked(secrets.hide(answer), tuple(claims), tuple(dropped), recomputed, support, tuple(tested))
+
+
+def _hidden(test: Proof, statement: str, secrets: Secrets) -> Proof:
+    return replace(test, statement=statement, what=secrets.hide(test.what), result=secrets.hide(test.result))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +208,20 @@ def _stated(value: Mapping[str, object]) -> Iterator[tuple[str, list[tuple[str, 
 
 
 def _check(
-    case: Case, statement: str, pairs: Sequence[tuple[str, str]], by_label: Mapping[str, _Shown], facts: _Facts
+    case: Case,
+    statement: str,
+    pairs: Sequence[tuple[str, str]],
+    by_label: Mapping[str, _Shown],
+    facts: _Facts,
+    trial: Trial,
 ) -> _Held | Dropped:
     looked_up = [_look_up(label, quote, by_label) for label, quote in pairs]
     cited = [each for each in looked_up if isinstance(each, _Cited)]
-    reason = _without_ground(statement, looked_up) or _wrong_numbers(case, statement, cited, facts)
+    reason = _without_ground(statement, looked_up)
+    refuted = "" if reason else refutation(trial)
+    reason = reason or refuted or _wrong_numbers(case, statement, cited, facts, trial)
     if reason:
-        return Dropped(statement, reason)
+        return Dropped(statement, reason, is_tested=bool(refuted))
     citations = [_narrowed(each.evidence.citation, each) for each in cited if each.evidence.citation is not None]
     queries = [each.evidence.query for each in cited if each.evidence.query is not None]
     claim = Claim(statement, tuple(dict.fromkeys(citations)), tuple(dict.fromkeys(queries)))
@@ -269,15 +297,15 @@ def _without_ground(statement: str, looked_up: Sequence[_Cited | str]) -> str:
     return " ".join(dict.fromkeys(missing)) if len(missing) == len(looked_up) else ""
 
 
-def _wrong_numbers(case: Case, statement: str, cited: Sequence[_Cited], facts: _Facts) -> str:
+def _wrong_numbers(case: Case, statement: str, cited: Sequence[_Cited], facts: _Facts, trial: Trial) -> str:
     """What its numbers contradict; empty where they are those of what it cites."""
     wrong = next((step for step in equations(statement) if not step.holds), None)
     if wrong is not None:
         return f"Its arithmetic is wrong: {wrong.expression} is {wrong.computed:g}, not {wrong.claimed:g}."
-    given = [*numbers(case.question), *(step.computed for step in equations(statement))]
+    given = [*numbers(case.question), *(step.computed for step in equations(statement)), *trial.stated]
     texts: list[str] = []
     facts_said: list[str] = []
-    operands: list[float] = []
+    operands: list[float] = list(trial.figures)
     for each in cited:
         fact = facts.of(each.evidence.query) if each.evidence.query is not None else None
         if fact is None or fact.numbers is None:

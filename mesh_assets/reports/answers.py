@@ -12,13 +12,15 @@ from decimal import Decimal
 from mesh_assets.analyses.synthesis import Standing, Statement, synthesized
 from mesh_assets.mesh.costs import usd
 from mesh_assets.reports.merging import EVIDENCE_LIMIT, Entry
-from mesh_assets.reports.prose import amount, shorten
+from mesh_assets.reports.prose import amount, shorten, tested
 from mesh_assets.reports.rows import QUOTE_LIMIT, STATEMENT_LIMIT, TITLE_LIMIT
 from mesh_assets.schemas.citations import Citation
 
 # Answers that are compared with each other: comparing takes time with their square.
 COMPARED = 200
 _CONTRADICTION = "contradiction"
+# Tests that stand beside a claim, and characters of what was tried.
+_TESTS, _TEST_LIMIT = 2, 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ def answers_of(found: Sequence[Standing]) -> Answers:
 
 
 def _statement(each: Statement) -> Entry:
-    return _entry("; ".join(each.said_by), each.claim.statement, each.weight, each.claim.citations)
+    entry = _entry("; ".join(each.said_by), each.claim.statement, each.weight, each.claim.citations)
+    tests = (f"{tested(test)} ({shorten(test.what, _TEST_LIMIT)})" for test in each.claim.tests[:_TESTS])
+    return replace(entry, statement=" ".join((entry.statement, *tests)))
 
 
 def _contradiction(sides: Sequence[Statement]) -> Entry:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from mesh_assets.analyses.synthesis import Standing, Statement, Synthesis
 from mesh_assets.mesh.costs import usd
 from mesh_assets.reports.markdown import code_span, escape_markdown
-from mesh_assets.reports.prose import place, show_command
+from mesh_assets.reports.prose import place, show_command, tested
 from mesh_assets.schemas.citations import Citation
 
 # Quotes of a local answer, and citations of one statement, that a person reads.
@@ -40,6 +40,8 @@ def _statement(statement: Statement) -> Iterator[str]:
     yield f"- {escape_markdown(statement.claim.statement)}"
     yield from (f"  - {line}" for line in cited(statement.claim.citations))
     yield from (f"  - computed by {code_span(query)}" for query in statement.claim.queries[:_CITATIONS])
+    for test in statement.claim.tests[:_CITATIONS]:
+        yield f"  - {escape_markdown(tested(test))} {code_span(test.what)}"
 
 
 def cited(citations: Sequence[Citation]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 
+from mesh_assets.mesh.shapes import Proof
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.wording import count, duration, shorten, size
 
@@ -98,3 +99,10 @@ def show_command(citation: Citation) -> str:
 
 def _utc(when: datetime) -> datetime:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def tested(test: Proof) -> str:
+    """What came of a claim that was put to the data, as sentences."""
+    how = "By the past of what it foretells" if test.by == "past" else "By a query of its own"
+    said = {True: "it holds", False: "it does not hold", None: "it cannot be told"}[test.holds]
+    return f"{how} {said}: {test.result}"

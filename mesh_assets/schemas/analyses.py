@@ -30,6 +30,15 @@ CLAIM = pa.struct(
 DROPPED = pa.struct(
     [pa.field("statement", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
+TEST = pa.struct(
+    [
+        pa.field("statement", pa.string(), nullable=False),
+        pa.field("by", pa.string(), nullable=False),
+        pa.field("what", pa.string(), nullable=False),
+        pa.field("holds", pa.bool_()),
+        pa.field("result", pa.string(), nullable=False),
+    ]
+)
 TRIED = pa.struct([("node", pa.string()), ("failure", pa.string()), ("reason", pa.string())])
 
 ANALYSES = Table(
@@ -53,6 +62,13 @@ ANALYSES = Table(
             "Statements that hold: each has citations, or queries of facts, and the labels of its evidence.",
         ),
         Column("dropped", pa.list_(DROPPED), "Statements that were not taken, and why."),
+        Column(
+            "tests",
+            pa.list_(TEST),
+            "Claims put to the data: by the numbers or the one word that their own query gives, or by the past of what "
+            "they foretell; `holds` is null where that cannot be told.",
+            nullable=True,
+        ),
         Column("reported", pa.float64(), "The node's own word on how sure it is, 0..1: no probability.", nullable=True),
         Column("confidence", pa.float64(), "How likely the answer is right, 0..1; 0 where there is none."),
         Column("is_calibrated", pa.bool_(), "Whether that was fitted on verdicts; else it only ranks."),

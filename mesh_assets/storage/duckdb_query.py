@@ -26,7 +26,7 @@ from mesh_assets.storage.duckdb_views import IDENTITY, escape, is_current, publi
 _CONFIGURING = Lock()
 # Rows that are held at once while a result is printed.
 _BATCH = 1024
-_AT_OPEN: dict[str, Any] = {
+AT_OPEN: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
@@ -72,14 +72,22 @@ def _confine(connection: duckdb.DuckDBPyConnection, lake_root: Path) -> None:
     if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
         # As files are called, and as the views' patterns have it.
         roots = {str(lake_root.absolute()), escape(str(lake_root.absolute()))}
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"SET allowed_directories = [{', '.join(text(f'{root}/') for root in roots)}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        close_world(connection)
 
 
-def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
-    """The result of one SELECT; QueryError where it is none or DuckDB refuses it, also while rows are fetched."""
+def close_world(connection: duckdb.DuckDBPyConnection) -> None:
+    """From now on the connection opens no file but those that it was allowed before, and no setting can be changed."""
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def run_query(connection: duckdb.DuckDBPyConnection, query: str, *, limit: int | None = None) -> Result:
+    """The result of one SELECT, or its first `limit` rows.
+
+    QueryError where it is none or DuckDB refuses it, also while rows are fetched.
+    """
     try:
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -89,7 +97,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
             )
         inner = statements[0].query.rstrip().rstrip(";")
         # Whatever it is, as a subquery it can only read. A comment at its end ends with the line.
-        connection.execute(f"SELECT * FROM ({inner}\n)")  # noqa: S608
+        connection.execute(f"SELECT * FROM ({inner}\n) {f'LIMIT {limit}' if limit is not None else ''}")  # noqa: S608
     except duckdb.Error as error:
         raise _refused(connection, error) from error
     return Result(tuple(column[0] for column in connection.description or ()), _rows(connection))
@@ -133,7 +141,7 @@ def _open(lake_root: Path, run_id: str) -> duckdb.DuckDBPyConnection:
     path = views_database(lake_root.absolute())
     if path.exists():
         try:
-            connection = duckdb.connect(str(path), read_only=True, config=_AT_OPEN)
+            connection = duckdb.connect(str(path), read_only=True, config=AT_OPEN)
         except duckdb.Error:
             # A notebook holds it open to write, left its log behind, or it is of another DuckDB: a new one is made.
             pass
@@ -143,7 +151,7 @@ def _open(lake_root: Path, run_id: str) -> duckdb.DuckDBPyConnection:
             connection.close()
     publish_views(lake_root, run_id)
     try:
-        return duckdb.connect(str(path), read_only=True, config=_AT_OPEN)
+        return duckdb.connect(str(path), read_only=True, config=AT_OPEN)
     except duckdb.Error as error:
         raise LakeError(
             f"{path} cannot be opened: {error}", remedy="Close it where it is open, and try again."

@@ -13,6 +13,7 @@ from mesh_assets.analyses.ladder import Climb, Means, climb
 from mesh_assets.analyses.offers import Thresholds
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.signals import Uncalibrated
+from mesh_assets.analyses.simulation import Simulator
 from mesh_assets.mesh.calls import Policy
 from mesh_assets.mesh.nodes import NodeState
 from mesh_assets.mesh.prices import FREE
@@ -86,6 +87,7 @@ class Ladder:
     budgets: str = "call 1; case 5"
     off: Sequence[NodeState] = ()
     with_quotes: bool = True
+    simulator: Simulator | None = None
     asked: dict[str, list[Request]] = field(default_factory=dict[str, list[Request]])
 
     def __post_init__(self) -> None:
@@ -122,7 +124,7 @@ class Ladder:
         tables: list[dict[str, Analysis]] = []
         for depth in DEPTHS:
             scopes = (Scope("run", run), Scope("dataset", "shop"))
-            found = climb(cases, tables, depth, Climb(self.means, scopes))
+            found = climb(cases, tables, depth, Climb(self.means, scopes, simulator=self.simulator))
             if found:
                 rows = ANALYSES.batch([each.row() for each in found]).to_pylist()
                 for row, each in zip(rows, found, strict=True):

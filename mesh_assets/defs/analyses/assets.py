@@ -24,6 +24,7 @@ from mesh_assets.schemas.outcome import Outcome, StageOutput
 from mesh_assets.settings import SHIPPED_BRIEFS, Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
+from mesh_assets.storage.past import LakeSimulator
 from mesh_assets.storage.slice_query import SliceQuery
 from mesh_assets.storage.slice_texts import LakeTexts
 
@@ -142,8 +143,8 @@ def _climbed(
     shown = dict[str, object]()
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
-        with closing(SliceQuery(lake, key)) as query:
-            run = Climb(caller.means, scopes, query)
+        with closing(SliceQuery(lake, key)) as query, closing(LakeSimulator(lake)) as simulator:
+            run = Climb(caller.means, scopes, query, simulator)
             yield from analysis_batches(come, earlier, depth, run, outcome, shown=shown)
 
     return produce(
