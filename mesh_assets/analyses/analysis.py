@@ -55,6 +55,7 @@ class Analysis:
     signals: Mapping[str, float] = field(default_factory=dict[str, float])
     state: State = "stopped"
     why: str = ""
+    guarantee: str | None = None
     stands: Depth | None = None
     is_kept: bool = False
     next_depth: Depth | None = None
@@ -130,6 +131,7 @@ class Analysis:
                 for claim, aspect, labels in zip(self.claims, self.aspects, self.evidence, strict=True)
             ],
             "dropped": [{"statement": each.statement, "reason": each.reason} for each in self.dropped],
+            "guarantee": self.guarantee,
             "tests": [asdict(each) for each in self.tests],
             "signals": json.dumps(dict(self.signals), sort_keys=True),
             "cost_usd": sum(self.receipts.values(), Decimal(0)),
@@ -144,7 +146,8 @@ class Analysis:
     def of(cls, row: Mapping[str, Any]) -> Analysis:
         """What the next depth needs of such a row: all but the costs of single receipts."""
         claims = row["claims"]
-        tests = tuple(Proof(**each) for each in row["tests"] or ())
+        # A table of before claims were tested lacks these two.
+        tests = tuple(Proof(**each) for each in row.get("tests") or ())
         return cls(
             **{name: row[name] for name in _PLAIN},
             claims=tuple(
@@ -159,6 +162,7 @@ class Analysis:
             aspects=tuple(each["aspect"] for each in claims),
             evidence=tuple(tuple(each["evidence"]) for each in claims),
             dropped=tuple(Dropped(**each) for each in row["dropped"]),
+            guarantee=row.get("guarantee"),
             tests=tests,
             signals=json.loads(row["signals"]),
             tried=tuple(Tried(**each) for each in row["tried"]),

@@ -14,6 +14,7 @@ from typing import Any, cast
 from mesh_assets.analyses.analysis import Analysis, Asked, Next
 from mesh_assets.analyses.offers import Offers, Thresholds
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.settling import bar
 from mesh_assets.analyses.signals import Calibrator, aspects_of, labels_of, signals_of
 from mesh_assets.analyses.simulation import Simulator, trials_of
 from mesh_assets.mesh.calls import Called, Caller
@@ -212,11 +213,12 @@ def _weight(answer: Analysis) -> tuple[float, ...]:
 
 def _decided(own: Analysis, sure: float, asked: Asked, offers: Offers, run: Climb) -> Analysis:
     """Whether the case is settled, goes deeper, or would if it could."""
-    threshold = run.means.thresholds.of(asked.depth)
-    is_enough = sure >= threshold and own.stands is not None
-    said = f"Confidence {sure:.2f} of {threshold:.2f} needed"
+    needed = bar(own, sure, run.means.thresholds, run.means.calibrator)
+    is_enough = needed.is_passed and own.stands is not None
+    said = f"Confidence {sure:.2f} of {needed.threshold:.2f} needed{' by the gate' if needed.guarantee else ''}"
     if is_enough and not asked.posed.is_impossible:
-        return replace(own, state="settled", why=f"{said}: sure enough.")
+        why = f"{said}: sure enough. {needed.guarantee}".rstrip()
+        return replace(own, state="settled", why=why, guarantee=needed.guarantee or None)
     if is_enough:
         said = "Its problem counts as impossible"
     following: Next = offers.following(asked, own)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol, cast
 
+from mesh_assets.analyses.gates.gate import Gate
 from mesh_assets.analyses.simulation import verifier_signal
 from mesh_assets.mesh.routing.arithmetic import equations
-from mesh_assets.mesh.shapes import Case
+from mesh_assets.mesh.shapes import Case, Depth
 from mesh_assets.mesh.validation import Checked
 
 _WORD = re.compile(r"\w{3,}")
@@ -70,6 +71,10 @@ class Calibrator(Protocol):
         """How sure an answer with these signals is, in its own words."""
         ...
 
+    def gate(self, depth: Depth) -> Gate | None:
+        """The gate that settles cases at a depth by its confidences; None where there is none."""
+        ...
+
 
 class Uncalibrated:
     """Ranks answers by what was checked first and by their own word last. The weights are assumptions."""
@@ -87,6 +92,11 @@ class Uncalibrated:
         checked = signals.support * signals.recomputed * min(2 * signals.verifier, 1.0)
         value = checked * (0.4 + 0.4 * signals.reported + 0.1 * signals.agreement + 0.1 * signals.quoted)
         return Confidence(value * (0.5 if signals.is_extracted else 1.0), is_calibrated=False, version=self.version)
+
+    def gate(self, depth: Depth) -> Gate | None:
+        """None: without verdicts nothing is promised."""
+        del depth
+        return None
 
 
 def signals_of(

@@ -2,7 +2,7 @@
 
 A claim's query runs over the datasets that its case may see and no other; a prediction is back-tested on their logs and
 series, without the time that the case itself is about. How both are run is behind `Simulator`; what follows for a claim
-belongs to `mesh.trials` and `mesh.validation`, for the whole answer to `signals` and `word_on`.
+belongs to `mesh.trials` and `mesh.validation`, for the whole answer to `signals` and `verifiers`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mesh_assets.analyses.back_tests import Floats, Times, fared, holds, in_word
 from mesh_assets.analyses.checkable import Prediction, Sign, prediction_of, query_of
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.insights.secrets import mask
-from mesh_assets.mesh.shapes import Case, Claim, Proof
+from mesh_assets.mesh.shapes import Case, Proof
 from mesh_assets.mesh.trials import Ran, Trial, of_query
 
 # Tests of one answer: a node that brings more has the rest of its claims untested.
@@ -95,15 +95,3 @@ def verifier_signal(tested: Sequence[Proof]) -> float:
     """The share of tests that hold of those that could be told; .5 where there is none."""
     told = [test.holds for test in tested if test.holds is not None]
     return sum(told) / len(told) if told else 0.5
-
-
-def word_on(claims: Sequence[Claim], tested: Sequence[Proof], recomputed: bool | None) -> bool | None:
-    """The verifiers' word on an answer: None where they cannot tell.
-
-    Wrong where a test fails, or what it worked out comes out otherwise (`recomputed` is False). Right where each claim
-    was put to the data by numbers or by the past and held: a query that says just true may ask anything.
-    """
-    if recomputed is False or any(test.holds is False for test in tested):
-        return False
-    shown = {test.statement for test in tested if test.holds and test.by != "word"}
-    return True if claims and all(claim.statement in shown for claim in claims) else None

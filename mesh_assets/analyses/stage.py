@@ -15,9 +15,11 @@ from mesh_assets.analyses.briefs import Brief
 from mesh_assets.analyses.cases import Slice, posed_cases
 from mesh_assets.analyses.ladder import Climb, Means, climb, counts, going
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.verifiers import verdicts_on
 from mesh_assets.mesh.nodes import EXTRACTIVE
 from mesh_assets.mesh.protocol import Node
-from mesh_assets.mesh.shapes import Depth
+from mesh_assets.mesh.shapes import DEPTHS, Depth
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.schemas.analyses import ANALYSES
 from mesh_assets.schemas.cases import CASES
 from mesh_assets.schemas.outcome import Outcome
@@ -85,12 +87,16 @@ def analysis_batches(
     outcome: Outcome,
     *,
     shown: dict[str, object],
+    verdicts: SqliteVerdicts,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of `ANALYSES` at one depth. A case that waits for money or a node has its row, and counts as skipped:
-    the next run tries it again.
+    the next run tries it again. What verifiers say of the answers is among the `verdicts` before the rows are given.
     """
     found = climb(cases, before, depth, run)
-    shown |= counts(found)
+    words = verdicts_on(found, verdicts.all(found[0].dataset)) if found else []
+    if words:
+        verdicts.add(*words)
+    shown |= counts(found) | {"verdicts_of_verifiers": len(words)}
     waiting = sum(each.waits for each in found)
     outcome.skipped += waiting
     outcome.advance(len(found) - waiting)
@@ -103,4 +109,6 @@ def identity(means: Means) -> dict[str, object]:
     known = [asdict(node) for node in means.nodes.values()]
     off = [[asdict(state.node), state.off] for state in means.off]
     digest = blake3(json.dumps([known, off], sort_keys=True, default=str).encode()).hexdigest(length=8)
-    return {"nodes": digest, "calibration": means.calibrator.version, **asdict(means.thresholds)}
+    gates = {depth: gate.threshold for depth in DEPTHS if (gate := means.calibrator.gate(depth)) is not None}
+    made: dict[str, object] = {"nodes": digest, "calibration": means.calibrator.version, **asdict(means.thresholds)}
+    return made | ({"gates": gates} if gates else {})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -20,11 +19,10 @@ from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, verdict
 from mesh_assets.schemas.citations import Citation
 from mesh_assets.settings import load_settings
+from mesh_assets.storage.judged_answers import FIELDS, Answer, answers, by_people
 from mesh_assets.storage.lake import Lake
 
 _SHOWN = 20
-_FIELDS = ("dataset", "slice", "case_id", "depth", "node", "brief", "text", "claims", "confidence", "signals")
-Answer = dict[str, Any]
 
 
 class Word(StrEnum):
@@ -48,9 +46,9 @@ def judge(
     lake, verdicts = Lake(settings.state / "lake"), SqliteVerdicts(settings.state)
     if depth is not None and depth not in DEPTHS:
         raise SettingsError(f"There is no depth {depth!r}.", remedy=f"One of {', '.join(DEPTHS)}.")
-    found = _answers(lake, known_dataset(lake, dataset) if dataset else None, depth)
+    found = answers(lake, known_dataset(lake, dataset) if dataset else None, depth)
     if case is None or listed:
-        judged = {(v.dataset, v.case_id, v.depth) for v in verdicts.all() if v.judge == "person"}
+        judged = by_people(verdicts.all())
         waiting = [each for each in found if (each["dataset"], each["case_id"], each["depth"]) not in judged]
         _print_list(waiting, json=json)
         return
@@ -63,19 +61,9 @@ def judge(
     console.print(f"Recorded: {escape(safe(name))} calls the {answer['depth']} answer to {answer['case_id']} {word}.")
 
 
-def _answers(lake: Lake, dataset: str | None, depth: str | None) -> Iterator[Answer]:
-    """Answers that there are, the deepest first."""
-    for each in reversed(DEPTHS) if depth is None else (depth,):
-        for key in sorted(lake.all_datasets()) if dataset is None else (dataset,):
-            for slice_key in sorted(lake.slices(key)):
-                table = lake.find(f"{each}_analyses", slice_key)
-                rows = [] if table is None else table.rows(_FIELDS)
-                yield from (row for row in rows if row["text"] or row["claims"])
-
-
-def _one(answers: list[Answer], case: str) -> Answer:
+def _one(found: list[Answer], case: str) -> Answer:
     """The deepest answer to a case. MissingUpstreamError where there is none, SettingsError where there are several."""
-    named = [each for each in answers if each["case_id"].startswith(case)]
+    named = [each for each in found if each["case_id"].startswith(case)]
     if not named:
         raise MissingUpstreamError(f"There is no answer to a case {case!r}.", remedy="`mesh judge --list` lists them.")
     ids = sorted({(each["dataset"], each["case_id"]) for each in named})
@@ -87,20 +75,20 @@ def _one(answers: list[Answer], case: str) -> Answer:
     return named[0]
 
 
-def _print_list(answers: list[Answer], *, json: bool) -> None:
+def _print_list(waiting: list[Answer], *, json: bool) -> None:
     # By a hash, so that those who judge from the top judge a fair sample, whatever the confidence or the slice.
-    answers.sort(key=lambda each: hashlib.sha256(f"{each['case_id']} {each['depth']}".encode()).digest())
+    waiting.sort(key=lambda each: hashlib.sha256(f"{each['case_id']} {each['depth']}".encode()).digest())
     if json:
-        print_json([{name: each[name] for name in _FIELDS if name != "claims"} for each in answers])
+        print_json([{name: each[name] for name in FIELDS if name != "claims"} for each in waiting])
         return
     table = Table(show_edge=False, pad_edge=False)
     for heading in ("case", "depth", "dataset", "brief", "answer"):
         table.add_column(heading, overflow="fold")
-    for each in islice(answers, _SHOWN):
+    for each in islice(waiting, _SHOWN):
         cells = (each["case_id"], each["depth"], each["dataset"], each["brief"], each["text"].partition("\n")[0][:80])
         table.add_row(*(escape(safe(str(cell))) for cell in cells))
     console.print(table)
-    shown = f"{min(len(answers), _SHOWN)} of {len(answers)}"
+    shown = f"{min(len(waiting), _SHOWN)} of {len(waiting)}"
     console.print(f"{shown} answers that no person judged, in an order by lot: judge from the top.")
 
 

@@ -128,6 +128,11 @@ def unaccounted(statement: str, sources: Sources) -> list[str]:
     ]
 
 
+def states_numbers(statement: str) -> bool:
+    """Whether it states a quantity, and not only digits that name something."""
+    return bool(_quantities(statement))
+
+
 def without_numbers(text: str) -> str:
     """`text` without its numbers and their units."""
     return _QUANTITY.sub(" ", text)

@@ -5,6 +5,7 @@ What the answers say together is told by `analyses.synthesis`; what looks how be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -90,6 +91,8 @@ def _lead(found: Sequence[Standing]) -> str:
         calibrated = all(each.answer is not None and each.answer.is_calibrated for each in composed)
         what = "a probability, fitted on verdicts" if calibrated else "uncalibrated: it ranks, and is no probability"
         sentences.append(f"That cost ${usd(spent)}. Confidence is {what}.")
+    promises = Counter(each.last.guarantee for each in found if each.last.guarantee)
+    sentences += [f"A gate settled {amount(n, 'question')}. {promise}" for promise, n in sorted(promises.items())]
     waiting = [each for each in found if each.would_go_deeper]
     prices = [each.last.next_usd for each in waiting if each.last.next_usd is not None]
     if waiting:

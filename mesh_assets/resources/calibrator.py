@@ -1,30 +1,59 @@
 """The calibrator in use: the newest fit on verdicts that `mesh calibrate` published, else the uncalibrated one.
 
     <state>/calibration/<version>.json
+    <state>/calibration/<version>.<depth>.gate      from which confidence on cases are settled there
 
 A fit is never changed: another is another file, and each answer has the version that it was judged by.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mesh_assets.analyses.confidence import FittedConfidence
 from mesh_assets.analyses.fitted import Fitted
+from mesh_assets.analyses.gates.gate import Gate
 from mesh_assets.analyses.signals import Calibrator, Uncalibrated
 from mesh_assets.errors import CalibrationError
+from mesh_assets.mesh.shapes import DEPTHS, Depth
 from mesh_assets.settings import Settings
+from mesh_assets.storage.files import publish_text
 
 FOLDER = "calibration"
 
 
 def connect_calibrator(settings: Settings) -> Calibrator:
-    """What makes a confidence of signals. CalibrationError where the newest fit cannot be read."""
+    """What makes a confidence of signals. CalibrationError where the newest fit cannot be read, GateError for gates."""
     newest = max((settings.state / FOLDER).glob("[!.]*.json"), key=_age, default=None)
     if newest is None:
         return Uncalibrated()
     try:
-        return Fitted(FittedConfidence.from_json(newest.read_text()))
+        fit = FittedConfidence.from_json(newest.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{newest} cannot be read: {error}.", remedy="Run `mesh calibrate` again.") from error
+    gates: dict[Depth, Gate] = {}
+    for depth in DEPTHS:
+        path = gate_path(settings, fit.version, depth)
+        if path.exists():
+            gates[depth] = Gate.load(path)
+    return Fitted(fit, gates)
+
+
+def publish_calibration(settings: Settings, fit: FittedConfidence, gates: Mapping[Depth, Gate]) -> Path:
+    """Keep a fit with its gates, from now on the one in use; the path of the fit."""
+    path = settings.state / FOLDER / f"{fit.version}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for depth in DEPTHS:
+        if depth in gates:
+            gates[depth].save(gate_path(settings, fit.version, depth))
+        else:
+            gate_path(settings, fit.version, depth).unlink(missing_ok=True)
+    publish_text(path, fit.to_json(), "calibrate")
+    return path
+
+
+def gate_path(settings: Settings, version: str, depth: Depth) -> Path:
+    """Where the gate of a depth lies."""
+    return settings.state / FOLDER / f"{version}.{depth}.gate"
 
 
 def _age(path: Path) -> tuple[float, str]:

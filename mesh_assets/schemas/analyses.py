@@ -77,6 +77,12 @@ ANALYSES = Table(
         Column("state", pa.string(), f"What became of the case here: {', '.join(STATES)}."),
         Column("why", pa.string(), "Why it ends or goes deeper, as a sentence."),
         Column(
+            "guarantee",
+            pa.string(),
+            "What the gate promises that settled it, by how many verdicts; null where none did.",
+            nullable=True,
+        ),
+        Column(
             "stands", pa.string(), "Depth of the answer that counts after this one; null without one.", nullable=True
         ),
         Column("is_kept", pa.bool_(), "Whether an earlier answer was kept: this depth was asked and did not help."),

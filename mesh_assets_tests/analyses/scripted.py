@@ -12,7 +12,7 @@ from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.ladder import Climb, Means, climb
 from mesh_assets.analyses.offers import Thresholds
 from mesh_assets.analyses.posed import Posed
-from mesh_assets.analyses.signals import Uncalibrated
+from mesh_assets.analyses.signals import Calibrator, Uncalibrated
 from mesh_assets.analyses.simulation import Simulator
 from mesh_assets.mesh.calls import Policy
 from mesh_assets.mesh.nodes import NodeState
@@ -88,6 +88,7 @@ class Ladder:
     off: Sequence[NodeState] = ()
     with_quotes: bool = True
     simulator: Simulator | None = None
+    calibrator: Calibrator = field(default_factory=Uncalibrated)
     asked: dict[str, list[Request]] = field(default_factory=dict[str, list[Request]])
 
     def __post_init__(self) -> None:
@@ -106,7 +107,7 @@ class Ladder:
             self.bench.caller,
             self._connect,
             self.bench.ledger.case_receipts,
-            Uncalibrated(),
+            self.calibrator,
             Thresholds(),
         )
 

@@ -13,11 +13,11 @@ import pytest
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.checkable import CHECKS, with_checks
 from mesh_assets.analyses.posed import Posed
-from mesh_assets.analyses.simulation import MAX_TESTS, trials_of, visible, word_on
+from mesh_assets.analyses.simulation import MAX_TESTS, trials_of, visible
 from mesh_assets.analyses.synthesis import Topic, standing, synthesized
 from mesh_assets.mesh.json_schema import check_schema
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA
-from mesh_assets.mesh.shapes import Claim, Proof
+from mesh_assets.mesh.shapes import Proof
 from mesh_assets.reports.asked import asked_markdown
 from mesh_assets.storage.past import LakeSimulator
 from mesh_assets_tests.analyses.scripted import HELD, Ladder, always, answer, at, posed
@@ -174,18 +174,3 @@ def test_secrets_that_a_query_finds_are_hidden(simulator: LakeSimulator) -> None
     query = "SELECT 'password=' || 'hunter2secret9', count(*) FROM log_events GROUP BY 1"
     [test] = told(simulator, claim("It is so.", query=query))
     assert "hunter2secret9" not in test.result
-
-
-def test_the_word_of_verifiers_needs_every_claim_to_be_shown() -> None:
-    one, other = Claim("a", ()), Claim("b", ())
-
-    def tested(statement: str, holds: bool | None, by: Any = "numbers") -> Proof:
-        return Proof(statement, by, "SELECT", holds, "")
-
-    assert word_on([one, other], [tested("a", True), tested("b", True, "past")], None) is True
-    assert word_on([one, other], [tested("a", True)], None) is None
-    assert word_on([one], [tested("a", True, "word")], None) is None
-    assert word_on([one], [tested("a", None)], None) is None
-    assert word_on([one], [tested("a", True), tested("c", False)], None) is False
-    assert word_on([], [], None) is None
-    assert word_on([one], [tested("a", True)], False) is False

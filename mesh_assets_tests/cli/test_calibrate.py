@@ -10,11 +10,12 @@ import pytest
 
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.signals import Signals, Uncalibrated
-from mesh_assets.errors import CalibrationError
+from mesh_assets.errors import CalibrationError, GateError
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, verdict
 from mesh_assets.resources.calibrator import FOLDER, connect_calibrator
 from mesh_assets.schemas import TABLES
 from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.schemas.verdicts import Judge
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets_tests.analyses.scripted import posed
@@ -31,7 +32,7 @@ def signals(support: float) -> Signals:
     )  # fmt: skip
 
 
-def judged(settings: Settings, count: int) -> None:
+def judged(settings: Settings, count: int, judge: Judge = "person") -> None:
     """Answers of which those with support are right nearly always, with a verdict each."""
     draw = random.Random(1)
     lake, verdicts = Lake(settings.state / "lake"), SqliteVerdicts(settings.state)
@@ -45,7 +46,7 @@ def judged(settings: Settings, count: int) -> None:
         )
         cases.append(case.row())
         verdicts.add(
-            verdict(rows[-1], is_right=bool(supported) == (draw.random() < 0.95), judge="person", judge_name="ann")
+            verdict(rows[-1], is_right=bool(supported) == (draw.random() < 0.95), judge=judge, judge_name="ann")
         )
     for asset, table in (("cases", cases), ("surface_analyses", rows)):
         batch = TABLES[asset].batch(table)
@@ -68,8 +69,9 @@ def test_enough_verdicts_make_confidence_a_probability(tmp_path: Path) -> None:
     said = json.loads(mesh(location, "calibrate", "--json").stdout)
     assert (said["verdicts"], said["is_calibrated"]) == (240, True)
     assert 100 <= said["fitted_to"] < 240
-    assert "at least 0.9 of what is kept is right" in said["gate"]["guarantee"]
-    assert 0 < said["gate"]["threshold"] < 1
+    assert (said["of_people"], said["of_verifiers"]) == (240, 0)
+    assert "at least 0.9 of what is kept is right" in said["gates"]["surface"]["guarantee"]
+    assert 0 < said["gates"]["surface"]["threshold"] < 1
     fitted = connect_calibrator(location.settings)
     assert fitted.version == said["version"]
     question = posed(3).case.question
@@ -77,7 +79,30 @@ def test_enough_verdicts_make_confidence_a_probability(tmp_path: Path) -> None:
     low = fitted.confidence(signals(0.0), question=question, answer="Answer 3.")
     assert high.is_calibrated
     assert high.value > 0.85 > 0.15 > low.value
-    assert mesh(location, "calibrate", "--json").stdout == mesh(location, "calibrate", "--json").stdout
+    again = mesh(location, "calibrate").stdout
+    assert "240 of people, 0 of verifiers" in again
+    assert f"surface is settled from confidence {said['gates']['surface']['threshold']:.2f} on" in again
+    assert connect_calibrator(location.settings).version == said["version"]
+    location.instance.dispose()
+
+
+def test_verdicts_of_verifiers_are_learned_from_and_a_persons_counts_in_their_place(tmp_path: Path) -> None:
+    location = Location(tmp_path, {})
+    judged(location.settings, 240, "verifier")
+    row = Lake(location.settings.state / "lake").read("surface_analyses", KEY).rows()[0]
+    verdicts = SqliteVerdicts(location.settings.state)
+    verdicts.add(verdict(row, is_right=True, judge="person", judge_name="bob"))
+    other = {**row, "case_id": posed(1).case.id, "signals": json.dumps({**signals(0.0).values(), "claims": 9.0})}
+    verdicts.add(verdict(other, is_right=False, judge="verifier", judge_name="ann"))  # on another answer of then
+    said = json.loads(mesh(location, "calibrate", "--json").stdout)
+    assert (said["of_people"], said["of_verifiers"]) == (1, 238)
+    assert said["fitted_to"] >= 238
+    assert set(said["gates"]) <= {"surface"}
+    assert all(gate["threshold"] is None for gate in said["gates"].values())  # what verifiers judge is no fair sample
+    folder = location.settings.state / FOLDER
+    (folder / f"{said['version']}.surface.gate").write_text("{}")
+    with pytest.raises(GateError, match="no gate"):
+        connect_calibrator(location.settings)
     location.instance.dispose()
 
 

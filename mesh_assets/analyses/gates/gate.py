@@ -71,6 +71,10 @@ class Gate:
         cells = score_cells(scores)
         return np.zeros(len(cells), bool) if self.cell is None else cells >= self.cell
 
+    def keeps_one(self, score: float) -> bool:
+        """Whether a score is kept. GateError where it is no number from 0 to 1."""
+        return bool(self.keeps(np.array([score]))[0])
+
     def kept_rows(self, scores: Floats) -> Bools:
         """Whether each row is kept, of the rows that the gate was made of, in their order: the judged as they were."""
         kept = self.keeps(scores)

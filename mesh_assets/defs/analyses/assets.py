@@ -19,6 +19,7 @@ from mesh_assets.defs.produce import produce
 from mesh_assets.errors import CorruptTableError
 from mesh_assets.mesh.protocol import Scope
 from mesh_assets.mesh.shapes import DEPTHS, Depth
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.resources.caller import MeshCaller
 from mesh_assets.schemas.outcome import Outcome, StageOutput
 from mesh_assets.settings import SHIPPED_BRIEFS, Settings
@@ -145,7 +146,8 @@ def _climbed(
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
         with closing(SliceQuery(lake, key)) as query, closing(LakeSimulator(lake)) as simulator:
             run = Climb(caller.means, scopes, query, simulator)
-            yield from analysis_batches(come, earlier, depth, run, outcome, shown=shown)
+            verdicts = SqliteVerdicts(caller.settings.state)
+            yield from analysis_batches(come, earlier, depth, run, outcome, shown=shown, verdicts=verdicts)
 
     return produce(
         context,
