@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mesh_assets.errors import CalibrationError
 
 BINS = 15
+# Fewer in a bin say nothing of the share that is right; a curve of so many points is as good to the eye as one of all.
+_ANSWERS_A_BIN, _POINTS = 5, 100
 Floats = NDArray[np.float64]
 
 
@@ -57,6 +59,36 @@ def risk_coverage(stated: Sequence[float] | Floats, right: Sequence[bool] | Floa
     wrong = np.cumsum(1.0 - y[order])
     last = np.flatnonzero(np.append(p[order][1:] != p[order][:-1], True))
     return [((int(i) + 1) / len(p), float(wrong[i]) / (int(i) + 1)) for i in last]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How a fit did on answers that it did not see: `error` is the calibration error, `brier` the mean squared distance
+    of stated and right. `bins` are (stated, right, answers), `risk` the points of risk against coverage.
+    """
+
+    answers: int
+    error: float
+    brier: float
+    bins: tuple[tuple[float, float, int], ...]
+    risk: tuple[tuple[float, float], ...]
+
+
+def quality(stated: Sequence[float], right: Sequence[bool]) -> Quality | None:
+    """That of unseen answers with these probabilities; None where they are too few for two bins."""
+    bins = min(BINS, len(stated) // _ANSWERS_A_BIN)
+    if bins < 2:
+        return None
+    p, y = _checked(stated, right)
+    curve = risk_coverage(p, y)
+    step = -(-len(curve) // _POINTS)
+    return Quality(
+        len(p),
+        calibration_error(p, y, bins),
+        float(((p - y) ** 2).mean()),
+        tuple((each.stated, each.right, each.answers) for each in reliability(p, y, bins)),
+        tuple(curve[step - 1 :: step]),
+    )
 
 
 def _checked(stated: Sequence[float] | Floats, right: Sequence[bool] | Floats) -> tuple[Floats, Floats]:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from mesh_assets.analyses.calibration import quality
 from mesh_assets.analyses.confidence import fit_confidence, standing
 from mesh_assets.analyses.gates.gate import Gate
-from mesh_assets.analyses.judged import Judged, gates_of, parted
+from mesh_assets.analyses.judged import Judged, gates_of, parted, stated
 from mesh_assets.cli.console import console, print_json
 from mesh_assets.mesh.shapes import Depth
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
@@ -44,16 +45,21 @@ def calibrate(
             console.print(f"{standing(learned)} `mesh judge --list` has answers to judge.", soft_wrap=True)
         return
     gates = gates_of(fit, kept, target=target)
-    path = publish_calibration(settings, fit, gates)
+    found = quality(*stated(fit, kept)) if kept else None
+    path = publish_calibration(settings, fit, gates, found)
     if json:
         said = {"verdicts": len(judged), **_judges(judged), "is_calibrated": True, "version": fit.version}
         told = {depth: {"threshold": gate.threshold, "guarantee": gate.guarantee} for depth, gate in gates.items()}
-        print_json(said | {"file": str(path), "fitted_to": len(learned), "gates": told})
+        unseen = {"answers": found.answers, "calibration_error": found.error, "brier": found.brier} if found else None
+        print_json(said | {"file": str(path), "fitted_to": len(learned), "unseen": unseen, "gates": told})
         return
     of = ", ".join(f"{count:,} {who.replace('_', ' ')}" for who, count in _judges(judged).items())
     console.print(
         f"Confidence is fitted to {len(learned):,} of {len(judged):,} verdicts ({of}): {path}", soft_wrap=True
     )
+    if found is not None:
+        what = f"calibration error {found.error:.3f}, mean squared error {found.brier:.3f}"
+        console.print(f"On {found.answers:,} answers that it did not see: {what}; the page to judge plots it.")
     _print_gates(gates)
     console.print("Answers from now on have it; `mesh backfill DATASET --stale` judges those that are there again.")
 

@@ -23,6 +23,7 @@ _ROW, _BAR_WIDTH = 22, 380
 # Width of a letter of 11 units, on the generous side; letters of East Asian scripts are about twice as wide.
 _LETTER = 7.2
 _TICKS = 5
+_ALONE = "#868e96"
 _MARK = "var(--mark,#c92a2a)"
 # A chart of two shares: left, right, top and bottom of its square.
 _SIDE = (36, 236, 24, 224)
@@ -138,6 +139,11 @@ def _named(x: str, y: str) -> list[str]:
         _text((left + right) / 2, bottom + 16, x, anchor="middle"),
         _text(left + 4, top - 8, y),
     ]
+
+
+def standing_alone(chart: str) -> str:
+    """A chart as an image of its own, in a colour that can be told from white and from black."""
+    return chart.replace("currentColor", _ALONE)
 
 
 def sparkline(series: Series) -> str:

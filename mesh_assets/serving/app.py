@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mesh_assets.errors import MeshError, QueryError
 from mesh_assets.search.query import FIELDS, moment_of
 from mesh_assets.serving.answers import Answers
+from mesh_assets.serving.judge_routes import judge_routes
 from mesh_assets.serving.one_query import COUNTED, MOST_HITS
 from mesh_assets.serving.openapi import document
 from mesh_assets.settings import Settings
@@ -43,7 +44,7 @@ _REPORT_POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-in
 
 
 def build_app(settings: Settings) -> Starlette:
-    """The search page of a state folder: `/`, `/api/...`, `/reports/...`."""
+    """The search page of a state folder and the page to judge: `/`, `/judge`, `/api/...`, `/reports/...`."""
     calls = _Calls(Answers(settings))
     reports = StaticFiles(directory=settings.state / "reports", html=True, check_dir=False)
     return Starlette(
@@ -56,6 +57,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/moments", calls.moments),
             Route("/api/reports", calls.reports),
             Route("/api/picture", calls.picture),
+            *judge_routes(settings),
             Mount("/static", StaticFiles(directory=STATIC)),
             Mount("/reports", reports),
         ],

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import shlex
-import socket
-import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
-from PIL import Image
 from starlette.testclient import TestClient
 
-from mesh_assets.embeddings.protocol import OFF
 from mesh_assets.serving.app import STATIC, build_app
 from mesh_assets_tests.flow.location import Location
+from mesh_assets_tests.serving.live_page import served
 from mesh_assets_tests.ui.live import CHROMIUM, SCREENSHOTS, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-EVIL = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>"
-
-
-@pytest.fixture(scope="module")
-def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
-    found = Location(tmp_path_factory.mktemp("serving"), options={"embedding_model": OFF, "port": 3111})
-    folder = found.settings.drops / "shop"
-    folder.mkdir(parents=True)
-    (folder / "till.py").write_text("def sell(what):\n    return take(what)\n\n\ndef take(what):\n    return what\n")
-    (folder / f"{EVIL[:30].replace('/', '_')}.md").write_text(
-        f"# Lantern {EVIL}\n\nThe lantern {EVIL} is lit at night.\n"
-    )
-    stamps = [f"2026-03-0{day} 10:00:00 ERROR lantern went out\n" for day in range(1, 9)]
-    (folder / "shop.log").write_text("".join(stamps * 20))
-    (folder / "wall").mkdir()
-    Image.new("RGB", (96, 64), (200, 40, 40)).save(folder / "wall" / "lantern.png")
-    found.settle()
-    yield found
-    found.instance.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -147,76 +121,58 @@ def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location
     from playwright.sync_api import expect, sync_playwright
 
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(build_app(location.settings), port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    _wait_for(port)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page(viewport={"width": 1600, "height": 1000})
-            faults: list[str] = []
-            page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-            page.goto(f"http://127.0.0.1:{port}/")
-            expect.set_options(timeout=60_000)
-            expect(page.locator("#query")).to_be_focused()
-            page.keyboard.type("lantern")
-            expect(page.locator("#query")).to_have_value("lantern")
-            page.keyboard.press("Enter")
-            expect(page.locator("#hits li").first).to_be_visible()
-            expect(page.locator("#hits mark").first).to_have_text("lantern", ignore_case=True)
-            page.get_by_label("text (1)").check()
-            expect(page.locator("#hits li")).to_have_count(1)
-            page.locator("#hits li").first.focus()
-            page.keyboard.press("Enter")
-            expect(page.locator("#around pre")).to_contain_text("onerror")
-            # Who pastes the command into a shell runs no more than it.
-            (word,) = shlex.split(page.locator("#around p.small").first.inner_text().removeprefix("mesh show "))
-            assert word.startswith("shop/<img src=x onerror='")
-            _shot(page, "search-page")
-            page.locator("#query").fill("lantern")
-            page.keyboard.press("Enter")
-            expect(page.locator("#hits img")).to_be_visible()
-            expect(page.locator("#folders")).to_contain_text("wall (1)")
-            page.locator("#from").fill("50")
-            page.get_by_role("button", name="Only this time").click()
-            expect(page.get_by_label("log (")).to_be_visible()
-            expect(page.get_by_label("text (")).to_have_count(0)
-            page.get_by_role("button", name="Any time").click()
-            expect(page.get_by_label("text (1)")).to_be_visible()
-            _shot(page, "search-page-time")
-            page.locator("#query").fill("sell")
-            page.locator("#mode").select_option("graph")
-            page.keyboard.press("Enter")
-            page.get_by_role("button", name="Search").click()
-            page.locator("#hits li").filter(has_text="till.py").first.click()
-            expect(page.locator("#around svg text").filter(has_text="take").first).to_be_visible()
-            _shot(page, "search-page-graph")
-            page.locator("#query").fill("author:me")
-            page.get_by_role("button", name="Search").click()
-            expect(page.locator("#said")).to_contain_text("no field")
-            assert page.evaluate("window.pwned") is None
-            page.get_by_text("Report of shop").click()
-            expect(page.get_by_role("heading").first).to_be_visible()
-            assert page.evaluate("window.pwned") is None
-            # The refusal of the last query, which the browser tells as a fault.
-            assert [fault for fault in faults if "400" not in fault] == []
-            browser.close()
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    with served(location.settings, port), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect.set_options(timeout=60_000)
+        expect(page.locator("#query")).to_be_focused()
+        page.keyboard.type("lantern")
+        expect(page.locator("#query")).to_have_value("lantern")
+        page.keyboard.press("Enter")
+        expect(page.locator("#hits li").first).to_be_visible()
+        expect(page.locator("#hits mark").first).to_have_text("lantern", ignore_case=True)
+        page.get_by_label("text (1)").check()
+        expect(page.locator("#hits li")).to_have_count(1)
+        page.locator("#hits li").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#around pre")).to_contain_text("onerror")
+        # Who pastes the command into a shell runs no more than it.
+        (word,) = shlex.split(page.locator("#around p.small").first.inner_text().removeprefix("mesh show "))
+        assert word.startswith("shop/<img src=x onerror='")
+        _shot(page, "search-page")
+        page.locator("#query").fill("lantern")
+        page.keyboard.press("Enter")
+        expect(page.locator("#hits img")).to_be_visible()
+        expect(page.locator("#folders")).to_contain_text("wall (1)")
+        page.locator("#from").fill("50")
+        page.get_by_role("button", name="Only this time").click()
+        expect(page.get_by_label("log (")).to_be_visible()
+        expect(page.get_by_label("text (")).to_have_count(0)
+        page.get_by_role("button", name="Any time").click()
+        expect(page.get_by_label("text (1)")).to_be_visible()
+        _shot(page, "search-page-time")
+        page.locator("#query").fill("sell")
+        page.locator("#mode").select_option("graph")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Search").click()
+        page.locator("#hits li").filter(has_text="till.py").first.click()
+        expect(page.locator("#around svg text").filter(has_text="take").first).to_be_visible()
+        _shot(page, "search-page-graph")
+        page.locator("#query").fill("author:me")
+        page.get_by_role("button", name="Search").click()
+        expect(page.locator("#said")).to_contain_text("no field")
+        assert page.evaluate("window.pwned") is None
+        page.get_by_text("Report of shop").click()
+        expect(page.get_by_role("heading").first).to_be_visible()
+        assert page.evaluate("window.pwned") is None
+        # The refusal of the last query, which the browser tells as a fault.
+        assert [fault for fault in faults if "400" not in fault] == []
+        browser.close()
 
 
 def _shot(page: Page, called: str) -> None:
     if SCREENSHOTS:
         page.screenshot(path=Path(SCREENSHOTS, f"{called}.png"))
-
-
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the server does not answer")

@@ -14,6 +14,7 @@ from mesh_assets.analyses.briefs import briefs_digest, read_briefs
 from mesh_assets.analyses.cases import Found, Slice
 from mesh_assets.analyses.ladder import Climb
 from mesh_assets.analyses.stage import analysis_batches, case_batches, coming, evidence_room, identity
+from mesh_assets.defs.analyses.calibration import calibration_shown
 from mesh_assets.defs.partitions import slice_asset
 from mesh_assets.defs.produce import produce
 from mesh_assets.errors import CorruptTableError
@@ -141,7 +142,7 @@ def _climbed(
     private = dataset in caller.settings.private_datasets
     come, earlier = coming(cases.rows(), [table.rows() for table in before], depth, private=private)
     scopes = (Scope("run", context.run.run_id), Scope("dataset", dataset))
-    shown = dict[str, object]()
+    shown = calibration_shown(caller.settings)
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
         with closing(SliceQuery(lake, key)) as query, closing(LakeSimulator(lake)) as simulator:
