@@ -19,6 +19,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.mesh.nodes import NodeState
 from mesh_assets.mesh.prompts import evidence_in
 from mesh_assets.mesh.protocol import Client, Completion, Node, Request, Usage
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.resources.caller import MeshCaller
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.nodes import connect_client, node_states
@@ -31,6 +32,7 @@ from mesh_assets_tests.mesh.parts import node
 
 KEY = "shop-service.000000"
 DEPTHS = ("surface", "deep", "expert", "research")
+COUNTED, LEVELS = "SELECT count(DISTINCT level) FROM log_events", 3
 NOTES = (
     "# Runbook\n\nWhen the database is locked, stop the nightly report first.\n\n"
     "## Alarms\n\nNobody watches the queue.\n"
@@ -47,7 +49,10 @@ class Quoting:
         self.asked.append(request)
         label, text = evidence_in(request)[0]
         line = next(line for line in text.splitlines() if any(map(str.isalnum, line)))
-        claim = {"statement": f"It says: {line.strip()}", "citations": [{"label": label, "quote": line.strip()}]}
+        citations = [{"label": label, "quote": line.strip()}]
+        claim: dict[str, object] = {"statement": f"It says: {line.strip()}", "citations": citations}
+        if "What is this system" in request.asked:
+            claim = {"statement": f"Its logs have {LEVELS} levels.", "citations": citations, "query": COUNTED}
         sure = 0.95 if "what happened" in request.asked else 0.1
         said = json.dumps({"answer": "As quoted.", "claims": [claim], "confidence": sure})
         return Completion(said, "stop", Usage(input=1000, output=50))
@@ -144,6 +149,20 @@ def test_what_is_not_sure_goes_deeper_and_stops_where_no_node_is(shop: Shop) -> 
     assert unsure
     assert {row["case_id"] for row in unsure} == set(deep)
     assert all(row["state"] == "stopped" and row["next_usd"] is not None for row in deep.values())
+
+
+def test_a_claim_is_put_to_the_data_by_its_own_query_and_that_is_a_verdict(shop: Shop) -> None:
+    rows = [row for row in shop.all_rows() if row["brief"] == "system" and row["node"] == "answers"]
+    assert rows
+    for row in rows:
+        [test] = row["tests"]
+        assert (test["what"], test["holds"], test["result"]) == (COUNTED, True, f"It gives {LEVELS}.")
+        assert json.loads(row["signals"])["verifier"] == 1.0
+    verdicts = SqliteVerdicts(shop.location.settings.state).all()
+    assert {(each.case_id, each.depth) for each in verdicts} == {(row["case_id"], row["depth"]) for row in rows}
+    assert {(each.judge, each.is_right) for each in verdicts} == {("verifier", True)}
+    report = (shop.location.settings.state / "reports" / "shop-service" / "index.md").read_text()
+    assert "By a query of its own it holds" in report
 
 
 def test_what_the_tables_say_was_spent_is_what_receipts_say(shop: Shop) -> None:

@@ -37,7 +37,7 @@ COUNT = 12
 def publish_answers(location: Location) -> None:
     """A dozen answers to judge, of ever more confidence, whose claims cite the dropped log."""
     cases: list[dict[str, object]] = []
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     files = location.lake.read("raw_partitions", KEY).rows(["path", "content_hash"])
     [source] = [each["content_hash"] for each in files if each["path"] == "shop.log"]
     for number in range(COUNT):

@@ -26,8 +26,8 @@ async function open(each, claim, citation, below) {
   const place = new URLSearchParams({ case: each.case_id, slice: each.slice, depth: each.depth, claim, citation });
   try {
     const found = await ask(`/api/judge/cited?${place}`);
-    const note = found.changed ? `${found.place} (the file was changed since)` : found.place;
-    below.replaceChildren(element("p", note, { class: "small" }), element("pre", found.text));
+    const note = element("p", found.changed ? "The file was changed since." : "", { class: "small" });
+    below.replaceChildren(note, element("pre", found.text));
   } catch (error) {
     below.replaceChildren(element("p", error.message, { class: "small" }));
   }
