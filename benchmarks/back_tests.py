@@ -135,9 +135,9 @@ def _all(
     system: System, often: list[str], within: float, draw: np.random.Generator
 ) -> Iterator[tuple[str, Prediction, Fared]]:
     start, stop = system.span
-    pairs = list(permutations(often, 2))
-    for at in draw.permutation(len(pairs))[:PAIRS]:
-        one, other = pairs[at]
+    pairs: list[tuple[str, str]] = list(permutations(often, 2))
+    draw.shuffle(pairs)
+    for one, other in pairs[:PAIRS]:
         turned = np.sort(
             start + (system.seen[other] - start + draw.uniform(0.1, 0.9) * (stop - start)) % (stop - start)
         )

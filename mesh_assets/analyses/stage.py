@@ -15,7 +15,7 @@ from mesh_assets.analyses.briefs import Brief
 from mesh_assets.analyses.cases import Slice, posed_cases
 from mesh_assets.analyses.ladder import Climb, Means, climb, counts, going
 from mesh_assets.analyses.posed import Posed
-from mesh_assets.analyses.verifiers import verdicts_on
+from mesh_assets.analyses.verifiers import give_verdicts
 from mesh_assets.mesh.nodes import EXTRACTIVE
 from mesh_assets.mesh.protocol import Node
 from mesh_assets.mesh.shapes import DEPTHS, Depth
@@ -93,10 +93,7 @@ def analysis_batches(
     the next run tries it again. What verifiers say of the answers is among the `verdicts` before the rows are given.
     """
     found = climb(cases, before, depth, run)
-    words = verdicts_on(found, verdicts.all(found[0].dataset)) if found else []
-    if words:
-        verdicts.add(*words)
-    shown |= counts(found) | {"verdicts_of_verifiers": len(words)}
+    shown |= counts(found) | {"verdicts_of_verifiers": give_verdicts(found, verdicts)}
     waiting = sum(each.waits for each in found)
     outcome.skipped += waiting
     outcome.advance(len(found) - waiting)

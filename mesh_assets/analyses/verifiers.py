@@ -6,10 +6,10 @@ it was shown, their verdicts teach what other signals are worth, and a person's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mesh_assets.analyses.analysis import Analysis
-from mesh_assets.mesh.sqlite_verdicts import Verdict, verdict
+from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, Verdict, verdict
 from mesh_assets.mesh.stated_numbers import states_numbers
 
 NAME = "simulation"
@@ -31,15 +31,19 @@ def word_of(answer: Analysis) -> bool | None:
     return True if answer.claims and all(claim.statement in shown for claim in answer.claims) else None
 
 
-def verdicts_on(answers: Sequence[Analysis], before: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts of verifiers on answers, without those that are among the ones `before`."""
-    known = {_identity(each) for each in before if each.judge == "verifier"}
+def give_verdicts(answers: Sequence[Analysis], verdicts: SqliteVerdicts) -> int:
+    """Add the verdicts of verifiers on answers to those that there are, each once; how many were new."""
     made = [
         verdict(answer.row(), is_right=word, judge="verifier", judge_name=NAME)
         for answer in answers
         if (word := word_of(answer)) is not None
     ]
-    return [each for each in made if _identity(each) not in known]
+    if not made:
+        return 0
+    known = {_identity(each) for each in verdicts.all(made[0].dataset) if each.judge == "verifier"}
+    new = [each for each in made if _identity(each) not in known]
+    verdicts.add(*new)
+    return len(new)
 
 
 def _identity(each: Verdict) -> tuple[object, ...]:

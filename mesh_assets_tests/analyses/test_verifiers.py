@@ -11,7 +11,7 @@ import pytest
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.gates.gate import Gate
 from mesh_assets.analyses.signals import Confidence, Signals
-from mesh_assets.analyses.verifiers import verdicts_on, word_of
+from mesh_assets.analyses.verifiers import give_verdicts, word_of
 from mesh_assets.mesh.shapes import DEPTHS, Claim, Depth, Proof
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets_tests.analyses.scripted import HELD, Ladder, always, answer, at, posed
@@ -54,11 +54,11 @@ def test_they_call_right_only_what_was_shown_as_a_whole(given: Analysis, word: b
 def test_their_verdict_is_stored_once_and_anew_where_the_answer_is_another(tmp_path: Path) -> None:
     verdicts = SqliteVerdicts(tmp_path)
     first = answered(ONE, tests=(proof(ONE, True),))
-    verdicts.add(*verdicts_on([first], verdicts.all()))
+    assert give_verdicts([first], verdicts) == 1
     assert [(each.judge, each.is_right) for each in verdicts.all()] == [("verifier", True)]
-    assert verdicts_on([first], verdicts.all()) == []
+    assert give_verdicts([first], verdicts) == 0
     changed = answered(ONE, tests=(proof(ONE, False),))
-    verdicts.add(*verdicts_on([changed], verdicts.all()))
+    assert give_verdicts([changed, answered()], verdicts) == 1
     assert [each.is_right for each in verdicts.all()] == [False]
 
 

@@ -204,9 +204,7 @@ def test_drop_content_is_data_and_the_page_runs_no_script_but_ours(client: TestC
 def test_plots_are_shown_once_there_is_a_calibration(client: TestClient, location: Location) -> None:
     assert client.get("/judge/reliability.svg").status_code == 404
     assert not queue(client)["has_plots"]
-    fit = FittedConfidence(9, (), (), (), (0.0,) * 4096, (0.0,) * 8192, 0.0, 1.0, 0.0)
-    found = quality([n / 40 for n in range(40)], [n > 20 for n in range(40)])
-    path = publish_calibration(location.settings, fit, {}, found)
+    path = calibrated(location)
     try:
         assert queue(client)["has_plots"]
         for plot in ("reliability", "coverage"):
@@ -226,21 +224,30 @@ def test_plots_are_shown_once_there_is_a_calibration(client: TestClient, locatio
     assert calibration_shown(location.settings) == {}
 
 
+def calibrated(location: Location) -> Path:
+    """Publish a fit that says little, with what it did on forty answers; its path."""
+    fit = FittedConfidence(9, (), (), (), (0.0,) * 4096, (0.0,) * 8192, 0.0, 1.0, 0.0)
+    found = quality([n / 40 for n in range(40)], [n > 20 for n in range(40)])
+    return publish_calibration(location.settings, fit, {}, found)
+
+
 @pytest.mark.ui
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: sudo apt-get install -y chromium")
 def test_a_person_judges_by_keys_in_a_browser(location: Location) -> None:
     from playwright.sync_api import expect, sync_playwright
 
-    port = free_port()
+    port, fit = free_port(), calibrated(location)
     with served(location.settings, port), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme="dark")
         faults: list[str] = []
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         expect.set_options(timeout=60_000)
         page.goto(f"http://127.0.0.1:{port}/judge")
         expect(page.locator("#claims strong").first).to_contain_text("<script>window.pwned=1</script> held it")
         page.locator("#claims button").first.click()
+        expect(page.locator("#plots img")).to_have_count(2)
+        page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
         expect(page.locator("#claims pre").first).to_contain_text("lantern went out")
         if SCREENSHOTS:
             page.screenshot(path=Path(SCREENSHOTS, "judge-page.png"))
@@ -254,3 +261,4 @@ def test_a_person_judges_by_keys_in_a_browser(location: Location) -> None:
         browser.close()
     assert [each.is_right for each in SqliteVerdicts(location.settings.state).all()] == [True, False]
     (location.settings.state / "verdicts.sqlite").unlink()
+    shutil.rmtree(fit.parent)
