@@ -26,6 +26,8 @@ from mesh_assets.storage.lake import Lake
 
 # Of data, as the kernel counts it; and what one query may take, with its two controls.
 MEMORY_BYTES, CPU_SECONDS, SECONDS = 1 << 30, 10, 60.0
+# After so many that took too much, a node that writes such queries has no other one run.
+MAX_ENDED = 3
 # A claim is about a handful of rows; more are not looked at.
 MAX_ROWS = 100
 _PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
@@ -37,6 +39,7 @@ class ClaimQueries:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._datasets: frozenset[str] = frozenset()
+        self._ended = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -44,11 +47,14 @@ class ClaimQueries:
         """What `sql` gives of the tables of these datasets; `lack` says why where it gives nothing."""
         if "\0" in sql or not sql.strip():
             return Ran(sql, lack="it is no text of a query.")
+        if self._ended >= MAX_ENDED:
+            return Ran(sql, lack=f"{self._ended} queries before it took too much time or memory.")
         process = self._started(frozenset(datasets))
         if process is None:
             return Ran(sql, lack="there are no tables of the dataset yet.")
         answer, why = self._asked(process, {"sql": sql, "limit": MAX_ROWS, "seconds": CPU_SECONDS})
         if answer is None:
+            self._ended += 1
             self.close()
             return Ran(sql, lack=why)
         return Ran(sql, **answer)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mesh_assets.analyses.analysis import Analysis
-from mesh_assets.analyses.checkable import CHECKS, with_checks
+from mesh_assets.analyses.back_tests import Floats, Times
+from mesh_assets.analyses.checkable import CHECKS, Sign, with_checks
 from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.simulation import MAX_TESTS, trials_of, visible
 from mesh_assets.analyses.synthesis import Topic, standing, synthesized
 from mesh_assets.mesh.json_schema import check_schema
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA
 from mesh_assets.mesh.shapes import Proof
+from mesh_assets.mesh.trials import Ran
 from mesh_assets.reports.asked import asked_markdown
 from mesh_assets.storage.past import LakeSimulator
 from mesh_assets_tests.analyses.scripted import HELD, Ladder, always, answer, at, posed
@@ -54,7 +59,7 @@ def told(simulator: LakeSimulator, *claims: dict[str, object], case: Posed | Non
     return [test for trial in trials.values() for test in trial.tests]
 
 
-def surface(folder: Path, simulator: LakeSimulator, *claims: dict[str, object]) -> Analysis:
+def surface(folder: Path, simulator: LakeSimulator, *claims: Mapping[str, object]) -> Analysis:
     ladder = Ladder(folder, [(at("surface"), always(answer(*claims, confidence=1.0)))], simulator=simulator)
     case = checked_case()
     return ladder.run(case)[0][case.case.id]
@@ -168,6 +173,36 @@ def test_a_case_over_several_datasets_sees_those_of_its_evidence_and_no_other(si
 def test_an_answer_with_a_thousand_tests_has_some_of_them_run(simulator: LakeSimulator) -> None:
     many = [claim(f"Errors, {n}.", query="no query") for n in range(1000)]
     assert len(told(simulator, *many)) == MAX_TESTS
+
+
+class Nothing:
+    """A simulator over no data, which is asked whatever an answer says."""
+
+    def run(self, sql: str, datasets: Collection[str]) -> Ran:
+        return Ran(sql, ((1, None, "x", True),), of_nothing=())
+
+    def times(self, sign: Sign, datasets: Collection[str]) -> Times | str:
+        return Times(np.arange(10.0), 0.0, 10.0, str(sign)) if sign.message else "nothing is there."
+
+    def others(self, signs: Sequence[Sign], datasets: Collection[str], within: float) -> Sequence[Floats]:
+        return []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["when", "then", "message", "series", "is", "value", "within_seconds", "share"]), inner
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(query=JSON, prediction=JSON, statement=st.text(max_size=30))
+def test_whatever_an_answer_brings_nothing_breaks(query: object, prediction: object, statement: str) -> None:
+    claims = [claim(statement, query=query, prediction=prediction)]
+    for trial in trials_of(checked_case(), {"claims": claims}, Nothing()).values():
+        assert all(test.result and test.holds in (True, False, None) for test in trial.tests)
 
 
 def test_secrets_that_a_query_finds_are_hidden(simulator: LakeSimulator) -> None:
