@@ -30,7 +30,7 @@ MEMORY_BYTES, CPU_SECONDS, SECONDS = 1 << 30, 10, 60.0
 MAX_ENDED = 3
 # A claim is about a handful of rows; more are not looked at.
 MAX_ROWS = 100
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 
 
 class ClaimQueries:
