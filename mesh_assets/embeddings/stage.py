@@ -27,8 +27,8 @@ _LEAST_PIECE, _LARGEST_PIECE, _PIECE_SECONDS = 32, 1024, 2.0
 
 
 def embedding_counts() -> Counter[str]:
-    """What `embedding_batches` counts of the chunks, each once: `embedded` now, `reused` from an earlier run,
-    `repeated` from an earlier chunk of the slice."""
+    """What `embedding_batches` counts of the chunks, each once: `embedded` now, `reused` from an earlier run
+    or another slice, `repeated` from an earlier chunk of the slice."""
     return Counter(embedded=0, reused=0, repeated=0)
 
 
