@@ -25,7 +25,7 @@ from mesh_assets.storage.earlier_templates import earlier_templates
 from mesh_assets.storage.first_look import first_look
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
-from mesh_assets.storage.vectors import aligned
+from mesh_assets.storage.vectors import aligned, check_model
 
 # Of the code of a slice, so many characters are read by the tools, a megabyte in three seconds of a core: little beside
 # embedding, and where that is off a run is to stay quick.
@@ -161,6 +161,7 @@ def slice_insights(
 
     Beside them `chunk_labels` says of each chunk what it is about, by the descriptions in `labels.yaml`.
     """
+    check_model(chunk_embeddings, encoder.model)
     labeller, attached = connect_labeller(settings, encoder), AttachedRows()
     return produce(
         context,
