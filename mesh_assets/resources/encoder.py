@@ -1,7 +1,5 @@
 """The encoder in use: a local sentence-transformers model, loaded at its first use; and those that were before it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -32,34 +30,6 @@ def connect_encoder(settings: Settings) -> Encoder:
         precision=settings.embedding_precision,
     )
     return StaticEncoder(full, cache) if settings.embedding_effort == "two" else full
-
-
-class SearchEncoders:
-    """The encoder of the settings, and those of the older generations that slices are still indexed by."""
-
-    def __init__(self, settings: Settings, connect: Callable[[Settings], Encoder] = connect_encoder) -> None:
-        self._settings = settings
-        self._connect = connect
-        self._older: dict[str, OlderEncoder] = {}
-
-    @cached_property
-    def current(self) -> Encoder:
-        """The one in use."""
-        return self._connect(self._settings)
-
-    def older(self) -> list[Encoder]:
-        """The others, newest first, as the records are at this moment."""
-        model = OFF
-        with suppress(ModelError):
-            model = self.current.model
-        found = {each.model: each for each in Generations(self._settings.state).all() if each.model not in (model, OFF)}
-        self._older = {name: self._older.get(name) or self._encoder(each) for name, each in found.items()}
-        return list(self._older.values())
-
-    def _encoder(self, generation: Generation) -> OlderEncoder:
-        changed = {"embedding_model": generation.setting, "embedding_effort": generation.effort}
-        settings = self._settings.model_copy(update=changed)
-        return OlderEncoder(generation.model, lambda: self._connect(settings))
 
 
 class OlderEncoder:
@@ -99,3 +69,31 @@ class OlderEncoder:
         if found != self._model:
             raise ModelError(f"In the place of {self._model} lies {found} now.", remedy=remedy)
         return encoder
+
+
+class SearchEncoders:
+    """The encoder of the settings, and those of the older generations that slices are still indexed by."""
+
+    def __init__(self, settings: Settings, connect: Callable[[Settings], Encoder] = connect_encoder) -> None:
+        self._settings = settings
+        self._connect = connect
+        self._older: dict[str, OlderEncoder] = {}
+
+    @cached_property
+    def current(self) -> Encoder:
+        """The one in use."""
+        return self._connect(self._settings)
+
+    def older(self) -> list[Encoder]:
+        """The others, newest first, as the records are at this moment."""
+        model = OFF
+        with suppress(ModelError):
+            model = self.current.model
+        found = {each.model: each for each in Generations(self._settings.state).all() if each.model not in (model, OFF)}
+        self._older = {name: self._older.get(name) or self._encoder(each) for name, each in found.items()}
+        return list(self._older.values())
+
+    def _encoder(self, generation: Generation) -> OlderEncoder:
+        changed = {"embedding_model": generation.setting, "embedding_effort": generation.effort}
+        settings = self._settings.model_copy(update=changed)
+        return OlderEncoder(generation.model, lambda: self._connect(settings))

@@ -1,4 +1,4 @@
-"""While slices are of two models, each is asked by its own, and what means most comes first, whichever model says so."""
+"""While slices are of two models, each is asked by its own, and what fits best comes first, whichever model says so."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
+from mesh_assets.resources.labels import connect_labeller
+from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage import shared_vectors
 from mesh_assets.storage.lake import Lake
@@ -169,3 +171,17 @@ def test_another_model_or_version_of_the_stage_reuses_nothing(tmp_path: Path, mo
     keep_models(tmp_path, [MODEL])
     assert shared(tmp_path, model="other").find(list(vectors)) == {}
     assert len(shared(tmp_path).find(list(vectors))) == 10
+
+
+def test_descriptions_of_labels_are_embedded_once_for_all_slices_and_outlive_a_forgotten_dataset(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(state=tmp_path)
+    first, second = Recording(), Recording()
+    made = connect_labeller(settings, first).descriptions
+    assert first.seen
+    forget_shared(tmp_path, "a")
+    kept = connect_labeller(settings, second).descriptions
+    assert second.seen == []
+    for name, vectors in made.items():
+        np.testing.assert_array_equal(vectors, kept[name])
