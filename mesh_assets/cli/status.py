@@ -101,7 +101,7 @@ def present_settings(settings: Settings) -> dict[str, object]:
     """What `storage.staleness` compares with the footers; without what cannot be found: the model, nodes, briefs."""
     # As if of a picture: slices without any do not have those in their footers.
     readings = reading_settings([("image", "png")], LocalModels.of(settings.model_dump()))
-    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, **readings}
+    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, "ner_model": settings.ner_model, **readings}
     with suppress(ModelError):
         encoder = connect_encoder(settings)
         present["model"] = encoder.model

@@ -121,6 +121,7 @@ def _rejects_of(lake: Lake, asset: str, slices: Sequence[str]) -> Iterator[pa.Re
 def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
     roles = (
         ("Embedding model", "chunk_embeddings", "model"),
+        ("Names by a model", "chunk_insights", "ner_model"),
         ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"),
         ("Speech into text", "chunk_sets", "speech_model"),
         ("Pictures into words", "chunk_sets", "caption_model"),

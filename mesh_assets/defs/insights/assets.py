@@ -18,6 +18,7 @@ from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.git_history import History
 from mesh_assets.resources.labels import connect_labeller
+from mesh_assets.resources.names import connect_names
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import LOOSE_FILES, SliceKey
@@ -34,23 +35,32 @@ _CODE_CHARACTERS, _CODE_CHARACTERS_OFF = 8_000_000, 1_000_000
 
 @slice_asset()
 def chunk_insights(
-    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
 ) -> StageOutput:
-    """Keyphrases and named things of each chunk, found by algorithms on this machine.
+    """Keyphrases and named things of each chunk, found by algorithms and, where one is set, a model on this machine.
 
     A chunk that was there before keeps what was found in it.
     """
     known = StoredInsights(lake, context.partition_key)
     counts = insight_counts()
+    names = connect_names(settings, context.log.warning)
     return produce(
         context,
         lake,
         lambda outcome: insight_batches(
-            chunk_sets.batches(chunk_stage.COLUMNS, rows=chunk_stage.BATCH_ROWS), outcome, known=known, counts=counts
+            chunk_sets.batches(chunk_stage.COLUMNS, rows=chunk_stage.BATCH_ROWS),
+            outcome,
+            known=known,
+            counts=counts,
+            names=names,
         ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
+        settings={"ner_model": settings.ner_model if names is not None else "off"},
         shown=counts,
     )
 
