@@ -3,7 +3,8 @@
 Text files of `FOLDER` (or those of the installed packages and of Python's library: code with its licences, templates
 and copies) become slices, in the order of their paths, and go through the stage `embeddings` with the store of all
 slices. Then each tenth file of the last slice gets one more line at its top and one at its end, and the slice is made
-again; and once more with nothing changed in its texts, as after a new version of the chunks.
+again; once more with nothing changed in its texts, as after a new version of the chunks; and as a slice of another
+dataset, as a copy or an unpacked archive is.
 
 A text counts as repeated where an earlier chunk of its slice has it, as reused where an earlier run or another slice
 has. The model is not run on all of it: vectors are zeros, and the default model embeds 256 of the texts, which gives
@@ -157,6 +158,8 @@ def main() -> None:
         _row("the last, edited", again)
         same, _ = embedded(lake, key, chunks_of(edited, key), encoder)
         _row("the last, once more", same)
+        copied, _ = embedded(lake, str(SliceKey("copy", 0)), chunks_of(edited, key), encoder)
+        _row("a copy of it elsewhere", copied)
         stored = next((Path(state) / "embedded").iterdir()).stat()
     texts = random.Random(7).sample(encoder.seen, min(_PRICED, len(encoder.seen)))
     model = SentenceEncoder(DEFAULT_MODEL, batch=32, threads=1)
@@ -174,6 +177,7 @@ def main() -> None:
     print(
         f"saved_share={saved:.3f} reused_share={whole['reused'] / whole.total():.3f} "
         f"edited_embedded_share={again['embedded'] / again.total():.4f} again_embedded={same['embedded']} "
+        f"copy_embedded={copied['embedded']} "
         f"store_and_lookup_share={spent / (price * whole['embedded'] + spent):.4f}"
     )
 
