@@ -14,18 +14,17 @@ Looking a text up among the lake's own tables instead needs no file, and reads t
 
 from __future__ import annotations
 
-import mmap
 import os
 import secrets
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
-from numpy.typing import NDArray
 
 from mesh_assets.atomic import replacing
 from mesh_assets.embeddings.protocol import Vector
@@ -49,15 +48,24 @@ class SharedVectors:
     """KnownVectors of all slices below the folder `state`, for the model called `model`.
 
     `dataset` is the key of whose texts are kept, empty for texts of nobody's data (descriptions of labels). What cannot
-    be read or written costs embedding again, and `log` says so once.
+    be read or written costs embedding again, and `log` says so once. Nothing is kept while less than `keep_free` bytes
+    are free.
     """
 
     def __init__(
-        self, state: Path, model: str, *, dataset: str = "", log: Callable[[str], None], slots: int = SLOTS
+        self,
+        state: Path,
+        model: str,
+        *,
+        dataset: str = "",
+        log: Callable[[str], None],
+        keep_free: int = 0,
+        slots: int = SLOTS,
     ) -> None:
         self._path = state / _FOLDER / _file_name(model)
         self._tag = _tag(dataset)
         self._log = log
+        self._keep_free = keep_free
         self._slots = slots
         self._table: _Table | None = None
         self._is_broken = False
@@ -65,21 +73,31 @@ class SharedVectors:
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, Vector]:
         """See the Protocol."""
         table = self._opened()
-        return table.find(hashes) if table is not None and hashes else {}
+        try:
+            return table.find(hashes) if table is not None and not self._is_broken else {}
+        except OSError as error:
+            self._give_up(error)
+            return {}
 
     def keep(self, vectors: Mapping[bytes, Vector]) -> None:
         """See the Protocol. They are written at once."""
         if self._is_broken or not vectors:
             return
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self._path.parent).free < self._keep_free:
+                return  # the disk is for what cannot be made again; other slices embed these texts again
             table = self._opened() or self._made(len(next(iter(vectors.values()))))
             table.keep(vectors, self._tag)
         except OSError as error:
-            self._is_broken = True
-            self._log(f"vectors are not kept for other slices: {self._path} cannot be written: {error}")
+            self._give_up(error)
 
     def flush(self) -> None:
         """Nothing waits."""
+
+    def _give_up(self, error: OSError) -> None:
+        self._is_broken = True
+        self._log(f"vectors are not shared with other slices: {self._path} does not serve: {error}")
 
     def _opened(self) -> _Table | None:
         if self._table is None:
@@ -169,31 +187,34 @@ def _open(path: Path) -> _Table | None:
 
 
 class _Table:
-    """One open file: read through a map, written by single calls."""
+    """One open file, read and written by single calls. It is not mapped: a map of a file with holes on a full disk in
+    memory would end the process."""
 
     def __init__(self, descriptor: int, dimension: int, slots: int) -> None:
         self._descriptor = descriptor
         self._type = _slot(dimension)
         self._dimension = dimension
-        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        self._rows = cast("NDArray[np.void]", np.frombuffer(mapped, self._type, slots, _HEADER.size))
-        self._buckets = slots // _WAYS
+        self._slots = slots
 
     def __del__(self) -> None:
         os.close(self._descriptor)
 
     def find(self, hashes: Sequence[bytes]) -> dict[bytes, Vector]:
-        """The vectors of those of `hashes` that are there; they are marked as having come back."""
+        """The vectors of those of `hashes` that are there; they are marked as having come back. OSError where the disk
+        fails."""
         found: dict[bytes, Vector] = {}
-        wanted = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
-        rows = (wanted[:, 0] % self._buckets).astype(np.int64)[:, None] * _WAYS + np.arange(_WAYS)
-        at, way = np.nonzero((self._rows["hash"][rows] == wanted[:, None, :]).all(axis=2))
-        for number, row in zip(at.tolist(), rows[at, way].tolist(), strict=True):
-            slot = self._rows[row].copy()
-            if slot["checksum"] == _checksum(slot) and slot["hash"].tobytes() == hashes[number]:
-                found[hashes[number]] = slot["vector"]
+        size = self._type.itemsize
+        for digest in hashes:
+            start = self._bucket(digest)
+            content = self._read(start, _WAYS)
+            at = content.find(digest)
+            if at < 0 or at % size:
+                continue
+            slot = np.frombuffer(content, self._type, 1, at)[0]
+            if slot["checksum"] == _checksum(slot):
+                found[digest] = slot["vector"].copy()
                 if not slot["came_back"]:
-                    self._mark(row, 1)
+                    self._mark(start + at // size, 1)
         return found
 
     def keep(self, vectors: Mapping[bytes, Vector], tag: int) -> None:
@@ -210,8 +231,9 @@ class _Table:
     def forget(self, tag: int) -> int:
         """Overwrite the slots of one dataset, on the disk itself; how many."""
         forgotten = 0
-        for start in range(0, len(self._rows), _SWEPT):
-            for row in (np.flatnonzero(self._rows["dataset"][start : start + _SWEPT] == tag) + start).tolist():
+        for start in range(0, self._slots, _SWEPT):
+            rows = np.frombuffer(self._read(start, min(_SWEPT, self._slots - start)), self._type)
+            for row in (np.flatnonzero(rows["dataset"] == tag) + start).tolist():
                 os.pwrite(self._descriptor, bytes(self._type.itemsize), self._offset(row))
                 forgotten += 1
         os.fsync(self._descriptor)
@@ -219,10 +241,9 @@ class _Table:
 
     def _place(self, digest: bytes) -> int:
         """The slot for a text: its own, else an empty one, else one whose text did not come back."""
-        first, second = np.frombuffer(digest, np.uint64).tolist()
-        start = first % self._buckets * _WAYS
-        bucket = self._rows[start : start + _WAYS]
-        for usable in ((bucket["hash"] == (first, second)).all(axis=1), bucket["dataset"] == 0):
+        start = self._bucket(digest)
+        bucket = np.frombuffer(self._read(start, _WAYS), self._type)
+        for usable in ((bucket["hash"] == np.frombuffer(digest, np.uint64)).all(axis=1), bucket["dataset"] == 0):
             if usable.any():
                 return start + int(usable.argmax())
         once = np.flatnonzero(bucket["came_back"] == 0)
@@ -230,7 +251,14 @@ class _Table:
             for way in range(_WAYS):
                 self._mark(start + way, 0)
             once = np.arange(_WAYS)
-        return start + int(once[second % len(once)])
+        return start + int(once[digest[-1] % len(once)])
+
+    def _bucket(self, digest: bytes) -> int:
+        """The first slot of the bucket of a text."""
+        return int.from_bytes(digest[:8], "little") % (self._slots // _WAYS) * _WAYS
+
+    def _read(self, row: int, count: int) -> bytes:
+        return os.pread(self._descriptor, count * self._type.itemsize, self._offset(row))
 
     def _mark(self, row: int, came_back: int) -> None:
         with_flag = came_back.to_bytes(4, "little")

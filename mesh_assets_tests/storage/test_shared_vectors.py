@@ -156,7 +156,15 @@ def test_a_disk_that_refuses_is_said_once_and_costs_no_run(tmp_path: Path) -> No
     embed(Lake(tmp_path / "lake"), ["a", "b"], encoder, group=1, shared=run)
     assert sorted(encoder.seen) == ["a", "b"]
     assert len(said) == 1
-    assert "vectors are not kept for other slices" in said[0]
+    assert "vectors are not shared with other slices" in said[0]
+
+
+def test_nothing_is_kept_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    vectors = numbered(0, 10)
+    run = SharedVectors(tmp_path, MODEL, dataset="a", log=print, keep_free=1 << 60)
+    run.keep(vectors)
+    assert run.find(list(vectors)) == {}
+    assert list((tmp_path / "embedded").iterdir()) == []
 
 
 def test_another_model_or_version_of_the_stage_reuses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from mesh_assets.defs.produce import produce
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.stage import embedding_batches, embedding_counts, rows_to_embed
 from mesh_assets.schemas.outcome import StageOutput
-from mesh_assets.settings import Settings
+from mesh_assets.settings import MIB, Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.known_vectors import StoredVectors
 from mesh_assets.storage.lake import Lake, LakeTable
@@ -28,7 +28,8 @@ def chunk_embeddings(
     Without rows where `MESH_EMBEDDING_MODEL` is `off`.
     """
     model, key, warn = encoder.model, context.partition_key, context.log.warning
-    shared = SharedVectors(settings.state, model, dataset=SliceKey.parse(key).dataset, log=warn)
+    dataset, keep_free = SliceKey.parse(key).dataset, settings.keep_free_mib * MIB
+    shared = SharedVectors(settings.state, model, dataset=dataset, log=warn, keep_free=keep_free)
     known = StoredVectors(lake, key, model=model, run_id=context.run.run_id, log=warn, shared=shared)
     counts, shown = embedding_counts(), dict[str, object]()
 
