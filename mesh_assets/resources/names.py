@@ -18,3 +18,10 @@ def connect_names(settings: Settings, log: Callable[[str], object]) -> NameModel
         log(f"Names are told by their form only. {error}")
         return None
     return names
+
+
+def names_told_by(settings: Settings, names: NameModel | None) -> str:
+    """For the footer and the report: the setting, and that it could not be followed where that is so."""
+    if names is not None or settings.ner_model == OFF:
+        return settings.ner_model
+    return f"{OFF}, because {settings.ner_model} cannot be used"

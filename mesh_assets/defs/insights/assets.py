@@ -18,7 +18,7 @@ from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.git_history import History
 from mesh_assets.resources.labels import connect_labeller
-from mesh_assets.resources.names import connect_names
+from mesh_assets.resources.names import connect_names, names_told_by
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import LOOSE_FILES, SliceKey
@@ -60,7 +60,7 @@ def chunk_insights(
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
-        settings={"ner_model": settings.ner_model if names is not None else "off"},
+        settings={"ner_model": names_told_by(settings, names)},
         shown=counts,
     )
 

@@ -13,6 +13,7 @@ from mesh_assets.embeddings.stage import known_or_made
 from mesh_assets.errors import MeshError, ModelError
 from mesh_assets.insights.dataset_summary import summarised
 from mesh_assets.mesh.protocol import Scope
+from mesh_assets.reports.model import OnSummary
 from mesh_assets.resources.caller import MeshCaller
 from mesh_assets.schemas.insights import INSIGHTS
 from mesh_assets.settings import Settings
@@ -29,8 +30,8 @@ def dataset_summary(
     settings: Settings,
     encoder: Encoder,
     caller: MeshCaller,
-) -> tuple[pa.RecordBatch, str]:
-    """Rows of `INSIGHTS`, and what a reader must know of who wrote them; empty where they are quotes by their meaning.
+) -> tuple[pa.RecordBatch, OnSummary]:
+    """Rows of `INSIGHTS`, and what a reader must know of who wrote them.
 
     A model that cannot be asked costs its sentences, never the report.
     """
@@ -43,7 +44,8 @@ def dataset_summary(
         notes.append(f"Chosen by their words, not by their meaning: {error}")
         rows = summarised(summaries(lake, slices), None)
     written = _written(context, rows, settings.summary_node, caller)
-    return INSIGHTS.batch([*written.rows, *rows]), " ".join(note for note in (written.note, *notes) if note)
+    note = " ".join(note for note in (written.note, *notes) if note)
+    return INSIGHTS.batch([*written.rows, *rows]), OnSummary(note, (settings.summary_node,) if written.rows else ())
 
 
 def _known(context: dg.AssetExecutionContext, settings: Settings, encoder: Encoder) -> SharedVectors:
