@@ -100,6 +100,20 @@ class Settings(BaseSettings):
     caption_model: Annotated[
         str, Field(description="Folder or name of a local model that puts pictures into words; `off` for none.")
     ] = "off"
+    ner_model: Annotated[
+        str,
+        Field(
+            description="Folder or name of a local model of transformers that tells names (token classification); "
+            "`off` for none."
+        ),
+    ] = "off"
+    summary_node: Annotated[
+        str,
+        Field(
+            description="Node of `mesh.yaml` on this machine that writes a dataset's summary in its own words; `off`: "
+            "the data's own sentences only."
+        ),
+    ] = "off"
     qdrant_url: Annotated[
         str,
         Field(

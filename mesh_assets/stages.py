@@ -57,7 +57,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "insights",
         (
-            _asset("chunk_insights", "parquet", version="4"),
+            _asset("chunk_insights", "parquet", version="5"),
             _asset("chunk_relations", "parquet"),
             _asset("log_events", "parquet", version="3", attached=("log_templates", "log_insights")),
             _asset("code_findings", "parquet"),

@@ -34,7 +34,7 @@ from mesh_assets.mesh.protocol import Node, Scope
 from mesh_assets.mesh.shapes import DEPTHS, Depth
 from mesh_assets.reports.asked import asked_markdown
 from mesh_assets.resources.caller import connect_caller
-from mesh_assets.resources.encoder import connect_encoder
+from mesh_assets.resources.encoder import SearchEncoders
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.search.hybrid import search as run_search
@@ -154,9 +154,11 @@ def _usd(budget: str) -> str:
 def _found(asked: _Asked, question: str) -> list[ChunkRow]:
     """The chunks that search finds for a question, best first."""
     chunks = LakeChunks(asked.lake)
+    encoders = SearchEncoders(asked.settings)
     result = run_search(
         question,
-        encoder=connect_encoder(asked.settings),
+        encoder=encoders.current,
+        older=encoders.older(),
         vectors=connect_vector_index(asked.settings),
         words=connect_fulltext_index(asked.settings),
         chunks=chunks,

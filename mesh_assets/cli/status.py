@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from mesh_assets.resources.caller import connect_caller
 from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.labels import connect_labeller
 from mesh_assets.settings import SHIPPED_BRIEFS, Settings, load_settings
+from mesh_assets.storage.generations import Generations, moving, slices_by_model
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
 from mesh_assets.storage.run_times import pace_of
@@ -45,11 +47,13 @@ def status(
     area = DropArea.of(settings)
     lake = Lake(settings.state / "lake")
     changing = DropWatch(area, settings.state / WALKS).changing(area.folders())
-    found = statuses(lake, area, present_settings(settings), changing)
+    present = present_settings(settings)
+    found = statuses(lake, area, present, changing)
     if about:
         found = _only(found, about)
     states = run_states(found)
     left = times_left(found, lake, settings)
+    generations = slices_by_model(lake)[0] if len(Generations(settings.state).all()) > 1 else Counter[str]()
     if json:
         rows = [
             {name: value for name, value in asdict(s).items() if name != "left"}
@@ -57,7 +61,8 @@ def status(
             for s in found
         ]
         places = {"drops": str(settings.drops), "state": str(settings.state), "held": held(settings)}
-        print_json(places | {"datasets": rows, "failures": [asdict(failed) for failed in states.failed]})
+        told: dict[str, object] = {"datasets": rows, "failures": [asdict(failed) for failed in states.failed]}
+        print_json(places | told | {"slices_by_model": generations})
         return
     console.print(limits_line(settings))
     if up_since(settings.state) is None:
@@ -76,6 +81,8 @@ def status(
             where = f"{failed.slice}, {failed.step}" if failed.step else failed.slice
             console.print(f"[bold red]{escape(where)}[/]: {escape(safe(failed.why))}", soft_wrap=True)
         _say_stale(found, settings)
+        if said := moving(generations, str(present.get("model", ""))):
+            console.print(escape(safe(said)), soft_wrap=True)
     else:
         console.print(_empty(settings))
 
@@ -94,7 +101,7 @@ def present_settings(settings: Settings) -> dict[str, object]:
     """What `storage.staleness` compares with the footers; without what cannot be found: the model, nodes, briefs."""
     # As if of a picture: slices without any do not have those in their footers.
     readings = reading_settings([("image", "png")], LocalModels.of(settings.model_dump()))
-    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, **readings}
+    present: dict[str, object] = {"chunk_tokens": settings.chunk_tokens, "ner_model": settings.ner_model, **readings}
     with suppress(ModelError):
         encoder = connect_encoder(settings)
         present["model"] = encoder.model

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from mesh_assets.embeddings.protocol import HASH_BYTES, NOTHING_KNOWN, OFF, Encoder, KnownVectors, Vector
 from mesh_assets.schemas.chunks import embedding_text
@@ -27,8 +28,8 @@ _LEAST_PIECE, _LARGEST_PIECE, _PIECE_SECONDS = 32, 1024, 2.0
 
 
 def embedding_counts() -> Counter[str]:
-    """What `embedding_batches` counts of the chunks, each once: `embedded` now, `reused` from an earlier run,
-    `repeated` from an earlier chunk of the slice."""
+    """What `embedding_batches` counts of the chunks, each once: `embedded` now, `reused` from an earlier run
+    or another slice, `repeated` from an earlier chunk of the slice."""
     return Counter(embedded=0, reused=0, repeated=0)
 
 
@@ -100,7 +101,7 @@ class _Work:
             embedding_text(context, text)
             for context, text in zip(contexts, cast("list[str]", chunks.column("text").to_pylist()), strict=True)
         ]
-        hashes = [blake3(text.encode("utf-8")).digest(length=HASH_BYTES) for text in texts]
+        hashes = [text_hash(text) for text in texts]
         found = self._vectors(dict(zip(hashes, texts, strict=True)), Counter(hashes))
         vectors = np.stack([found[digest] for digest in hashes])
         columns: list[pa.Array[Any]] = [
@@ -141,6 +142,25 @@ class _Work:
             self._piece = min(2 * self._piece, _LARGEST_PIECE)
         elif seconds > 2 * _PIECE_SECONDS:
             self._piece = max(self._piece // 2, _LEAST_PIECE)
+
+
+def known_or_made(texts: Sequence[str], encoder: Encoder, known: KnownVectors) -> NDArray[np.float32]:
+    """The vectors of a few distinct `texts` as they are stored, shape (len(texts), dimension); what `known` lacks is
+    made and kept. The model is not loaded where it lacks nothing. ModelError where the encoder cannot run."""
+    hashes = [text_hash(text) for text in texts]
+    found = known.find(hashes)
+    missing = [at for at, digest in enumerate(hashes) if digest not in found]
+    if missing:
+        vectors = encoder.encode([texts[at] for at in missing]).astype(np.float16)
+        made = dict(zip((hashes[at] for at in missing), vectors, strict=True))
+        known.keep(made)
+        found |= made
+    return np.stack([found[digest] for digest in hashes]).astype(np.float32)
+
+
+def text_hash(text: str) -> bytes:
+    """By which the vector of a text is found again."""
+    return blake3(text.encode("utf-8")).digest(length=HASH_BYTES)
 
 
 def rows_to_embed(chunks: int, encoder: Encoder) -> int:

@@ -5,7 +5,7 @@ codes, and products with the float16 vectors of the best of these.
 
 A slice belongs to its file: replacing it is one rename, and a rebuild is the same bytes again. Files lie at
 `<root>/<model>/<dataset>/<slice key>.vectors`; what is in them belongs to `vector_file`. A slice replaced under a new
-model keeps its file under the old one, so that the old model can be searched until its folder is deleted.
+model keeps its file under the old one until it is told to forget that.
 """
 
 from __future__ import annotations
@@ -108,10 +108,11 @@ class FaissVectorIndex:
                 break
         return frozenset(names)
 
-    def forget_slices(self, slice_keys: Collection[str]) -> None:
+    def forget_slices(self, slice_keys: Collection[str], *, but: str | None = None) -> None:
         """See the Protocol. A reader that has a file mapped goes on with it until it asks again."""
         keys = [SliceKey.parse(key) for key in slice_keys]
-        for folder in _listed(self._root):
+        kept = None if but is None else self._folder(but)
+        for folder in (folder for folder in _listed(self._root) if folder != kept):
             for key in keys:
                 path = folder / key.dataset / f"{key}{_SUFFIX}"
                 try:
@@ -120,6 +121,7 @@ class FaissVectorIndex:
                     continue
                 except OSError as error:
                     raise _undeletable(path, error) from error
+            _remove_if_empty([*(folder / key.dataset for key in keys), folder])
 
     def forget_dataset(self, dataset: str) -> None:
         """See the Protocol. What killed writers left of it goes too."""
@@ -249,6 +251,12 @@ def _listed(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _remove_if_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something, or is gone
+            folder.rmdir()
 
 
 def _rows_of(file: VectorFile, chunk_id: str) -> NDArray[np.int64]:

@@ -59,10 +59,10 @@ class InMemoryVectorIndex:
         """See the Protocol."""
         return frozenset(model for key, model in self._slices if dataset in (None, SliceKey.parse(key).dataset))
 
-    def forget_slices(self, slice_keys: Collection[str]) -> None:
+    def forget_slices(self, slice_keys: Collection[str], *, but: str | None = None) -> None:
         """See the Protocol."""
         gone = {str(SliceKey.parse(key)) for key in slice_keys}
-        self._slices = {at: entries for at, entries in self._slices.items() if at[0] not in gone}
+        self._slices = {at: held for at, held in self._slices.items() if at[0] not in gone or at[1] == but}
 
     def forget_dataset(self, dataset: str) -> None:
         """See the Protocol."""

@@ -78,10 +78,11 @@ class VectorIndex(Protocol):
         """
         ...
 
-    def forget_slices(self, slice_keys: Collection[str]) -> None:
-        """Remove these slices under every model, as if they had never been indexed; unknown ones are no error.
+    def forget_slices(self, slice_keys: Collection[str], *, but: str | None = None) -> None:
+        """Remove these slices under every model, or under every one `but` that, as if they had never been indexed.
 
-        KeyFormatError where one is no key, before anything is removed. IndexDownError where the engine does not answer.
+        Unknown ones are no error. KeyFormatError where one is no key, before anything is removed. IndexDownError where
+        the engine does not answer.
         """
         ...
 

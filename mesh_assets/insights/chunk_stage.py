@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Places, Spans
+from mesh_assets.insights.byte_text import NO_SPANS, ByteText, Flags, Places, Spans
 from mesh_assets.insights.columns import (
     byte_lengths,
     column_of,
@@ -30,6 +30,7 @@ from mesh_assets.insights.columns import (
 from mesh_assets.insights.entities import Entities, find_entities
 from mesh_assets.insights.keyphrases import MAX_BYTES, MAX_TEXTS, Phrases, keyphrases
 from mesh_assets.insights.locators import relative_spans
+from mesh_assets.insights.model_names import MODEL_LABELS, NameModel
 from mesh_assets.insights.protocol import NOTHING_KNOWN, KnownInsights
 from mesh_assets.insights.secret_forms import Secret
 from mesh_assets.insights.secrets import find_secrets, may_hold_secrets
@@ -53,14 +54,17 @@ def insight_batches(
     *,
     known: KnownInsights = NOTHING_KNOWN,
     counts: Counter[str] | None = None,
+    names: NameModel | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `CHUNK_INSIGHTS`, row by row those of the batches of `CHUNKS`. `outcome` advances with each batch.
 
-    A chunk that `known` has is not looked at again: the same would be found.
+    A chunk that `known` has is not looked at again: the same would be found. `names` tells names in prose that no form
+    gives away, as long as it works.
     """
     counts = insight_counts() if counts is None else counts
     for batch in chunks:
-        basis = _basis(batch)
+        names = names if names is not None and names.works else None
+        basis = _basis(batch, names)
         is_known, rows = known.find(cast("pa.StringArray", column_of(batch, "chunk_id")), basis)
         columns = batch.select(list(COLUMNS)).append_column("basis", cast("pa.Array[Any]", basis))
         tables, places = [rows], [np.flatnonzero(is_known)]
@@ -68,7 +72,9 @@ def insight_batches(
         for chosen, code in ((is_code & ~is_known, True), (~is_code & ~is_known, False)):
             if chosen.any():
                 fresh = columns if chosen.all() else rows_where(columns, chosen)
-                tables.append(pa.Table.from_batches(_insights_of(part, is_code=code) for part in _parts(fresh)))
+                tables.append(
+                    pa.Table.from_batches(_insights_of(part, is_code=code, names=names) for part in _parts(fresh))
+                )
                 places.append(np.flatnonzero(chosen))
         if batch.num_rows:
             order = np.concatenate(places)
@@ -80,10 +86,13 @@ def insight_batches(
         outcome.advance(batch.num_rows, read=int(_sizes(batch).sum()))
 
 
-def _basis(batch: pa.RecordBatch) -> pa.StringArray:
+def _basis(batch: pa.RecordBatch, names: NameModel | None) -> pa.StringArray:
     """What insights come from beside the text: the kind of the file, and the bytes, which tell its encoding."""
     sizes = cast("pa.Array[Any]", pa.array(_sizes(batch))).cast(pa.string())
-    return joined(column_of(batch, "kind"), sizes, separator=" ")
+    basis = joined(column_of(batch, "kind"), sizes, separator=" ")
+    if names is None:
+        return basis
+    return joined(basis, cast("pa.Array[Any]", pa.array([names.source] * len(basis))), separator=" ")
 
 
 def _sizes(batch: pa.RecordBatch) -> Places:
@@ -103,17 +112,18 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         start = stop
 
 
-def _insights_of(batch: pa.RecordBatch, *, is_code: bool) -> pa.RecordBatch:
+def _insights_of(batch: pa.RecordBatch, *, is_code: bool, names: NameModel | None) -> pa.RecordBatch:
     texts = cast("pa.StringArray", column_of(batch, "text"))
     text = ByteText.of(texts)
     secrets, descriptions = _secrets(texts, text)
     in_logs = is_in(column_of(batch, "kind"), _LOGS)
     phrases = keyphrases(text, is_code=is_code, in_logs=in_logs, hidden=secrets)
-    entities = find_entities(text, secrets, descriptions)
+    told = _told(text, texts, in_logs, names) if names is not None and not is_code else None
+    entities = find_entities(text, secrets, descriptions, told)
     columns: list[pa.Array[Any]] = [
         column_of(batch, "chunk_id"),
         _phrase_lists(phrases),
-        _entity_lists(batch, entities),
+        _entity_lists(batch, entities, names),
         column_of(batch, "basis"),
     ]
     return CHUNK_INSIGHTS.cast(pa.RecordBatch.from_arrays(columns, names=CHUNK_INSIGHTS.schema.names))
@@ -150,10 +160,30 @@ def _phrase_lists(phrases: Phrases) -> pa.Array[Any]:
     return lists_of(structs, phrases.counts)
 
 
-def _entity_lists(batch: pa.RecordBatch, entities: Entities) -> pa.Array[Any]:
+def _told(text: ByteText, texts: pa.StringArray, in_logs: Flags, names: NameModel) -> dict[str, Spans]:
+    """Names by label that the model finds in what is no log, as bytes of all texts in order."""
+    rows: list[int] = np.flatnonzero(~in_logs).tolist()
+    contents = [texts[row].as_py() or "" for row in rows]
+    starts: dict[str, list[int]] = {label: [] for label in MODEL_LABELS}
+    stops: dict[str, list[int]] = {label: [] for label in MODEL_LABELS}
+    for row, content, found in zip(rows, contents, names.names(contents), strict=True):
+        for name in found:
+            before = int(text.starts[row]) + _utf8(content, 0, name.start)
+            starts[name.label].append(before)
+            stops[name.label].append(before + _utf8(content, name.start, name.stop))
+    return {
+        label: Spans(np.array(starts[label], np.int64), np.array(stops[label], np.int64))
+        for label in MODEL_LABELS
+        if starts[label]
+    }
+
+
+def _entity_lists(batch: pa.RecordBatch, entities: Entities, names: NameModel | None) -> pa.Array[Any]:
     starts, stops = relative_spans(batch, entities.counts, entities.starts, entities.stops)
+    source = names.source if names is not None else None
+    sources = pa.array([source if told else None for told in entities.by_model.tolist()], pa.string())
     structs = pa.StructArray.from_arrays(
-        [entities.label_names(), entities.texts, pa.array(starts), pa.array(stops)], fields=_fields(ENTITY)
+        [entities.label_names(), entities.texts, pa.array(starts), pa.array(stops), sources], fields=_fields(ENTITY)
     )
     return lists_of(structs, entities.counts)
 

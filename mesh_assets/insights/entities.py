@@ -1,5 +1,5 @@
-"""Entities by pattern: what can be told by its form alone. Names of people and places
-that nothing gives away need a model and are not here.
+"""Entities by pattern: what can be told by its form alone. Names of people and places that nothing gives away need a
+model: `model_names` tells them, and they are taken where no form is.
 
 Found in all texts of a batch together. What is frequent in logs (times, addresses, links, paths) is told from arrays of
 bytes; the forms in digits are in `number_forms`, what a word gives away in `named_forms`, what is rare in `rare_forms`.
@@ -8,6 +8,7 @@ An entity depends on its text alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,8 @@ LABELS = (
     "person",
     "organisation",
     "address",
+    "place",
+    "name",
 )
 _LABEL = {label: number for number, label in enumerate(LABELS)}
 _SCHEMES = "http https ftp file s3 gs ssh git ws wss jdbc postgres postgresql mysql redis mongodb amqp hdfs".split()
@@ -76,6 +79,7 @@ class Entities(NamedTuple):
     """Entities text by text in order, none overlapping: how many each text has, their labels, bytes and texts.
 
     `starts` and `stops` are bytes from the start of the text in UTF-8. The text of a secret is a description.
+    `by_model` tells those that a model found, not a form.
     """
 
     counts: Places
@@ -83,6 +87,7 @@ class Entities(NamedTuple):
     starts: Places
     stops: Places
     texts: pa.StringArray
+    by_model: Flags
 
     def label_names(self) -> pa.StringArray:
         """The labels as words."""
@@ -95,8 +100,9 @@ class _Taken:
     def __init__(self) -> None:
         self.spans = NO_SPANS
         self.labels = np.zeros(0, np.int8)
+        self.by_model = np.zeros(0, np.bool_)
 
-    def add(self, label: str, found: Spans) -> None:
+    def add(self, label: str, found: Spans, *, by_model: bool = False) -> None:
         """Take those of `found`, which are in order, that overlap nothing."""
         if not len(found.starts):
             return
@@ -108,6 +114,7 @@ class _Taken:
         self.spans = Spans(starts[order], np.concatenate((self.spans.stops, found.stops))[order])
         new = np.full(len(found.starts), _LABEL[label], np.int8)
         self.labels = np.concatenate((self.labels, new))[order]
+        self.by_model = np.concatenate((self.by_model, np.full(len(new), by_model)))[order]
 
     def touches(self, found: Spans) -> Flags:
         """Which of `found` overlap what is taken."""
@@ -117,10 +124,13 @@ class _Taken:
         return (before >= 0) & (self.spans.stops[np.maximum(before, 0)] > found.starts)
 
 
-def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> Entities:
+def find_entities(
+    text: ByteText, secrets: Spans, descriptions: list[str], told: Mapping[str, Spans] | None = None
+) -> Entities:
     """At most `MAX_ENTITIES` entities of each text; a secret wins, then the more specific form.
 
-    `secrets` are those of all texts, in order, with what is said of each instead of its text.
+    `secrets` are those of all texts, in order, with what is said of each instead of its text. `told` are names by label
+    that a model found, in order.
     """
     taken = _Taken()
     taken.add("secret", secrets)
@@ -147,6 +157,8 @@ def find_entities(text: ByteText, secrets: Spans, descriptions: list[str]) -> En
     taken.add("person", named.people)
     taken.add("organisation", named.organisations)
     taken.add("address", named.addresses)
+    for label, spans in (told or {}).items():
+        taken.add(label, spans, by_model=True)
     return _table(text, taken, descriptions)
 
 
@@ -239,7 +251,7 @@ def _has_extension(text: ByteText, stops: Places) -> Flags:
 
 def _table(text: ByteText, taken: _Taken, descriptions: list[str]) -> Entities:
     """At most `MAX_ENTITIES` a text; never is a secret dropped for an ordinary thing."""
-    spans, labels = taken.spans, taken.labels
+    spans, labels, by_model = taken.spans, taken.labels, taken.by_model
     rows = text.rows_of(spans.starts)
     is_secret = labels == _LABEL["secret"]
     counts = np.bincount(rows, minlength=len(text.starts))
@@ -251,6 +263,7 @@ def _table(text: ByteText, taken: _Taken, descriptions: list[str]) -> Entities:
             _rank(rows, ~is_secret) < np.maximum(MAX_ENTITIES - secrets, 0)[rows],
         )
         spans, labels, rows, is_secret = spans.where(kept), labels[kept], rows[kept], is_secret[kept]
+        by_model = by_model[kept]
         descriptions = [
             said for said, stays in zip(descriptions, kept[taken.labels == _LABEL["secret"]], strict=True) if stays
         ]
@@ -262,6 +275,7 @@ def _table(text: ByteText, taken: _Taken, descriptions: list[str]) -> Entities:
         spans.starts - begins,
         spans.stops - begins,
         _texts(text, spans, is_secret, descriptions),
+        by_model,
     )
 
 

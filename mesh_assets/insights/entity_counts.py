@@ -47,6 +47,8 @@ _PLURAL = {
     "person": "people",
     "organisation": "organisations",
     "address": "postal addresses",
+    "place": "places",
+    "name": "other names",
 }
 # Numbers without a name: each is said once, together they say nothing.
 _UNCOUNTED = frozenset({"percent", "duration", "time", "secret"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -100,7 +100,8 @@ def summary_sentences(chunks: list[ChunkText], vectors: NDArray[np.float32], cou
         if len(sentences) >= _MAX_SENTENCES:
             break
         sentences.extend(_sentences(chunks[index], index))
-    return [sentences[at] for at in _chosen(sentences, central, vectors, count)] if sentences else []
+    places = most_telling([s.words for s in sentences], [s.chunk_index for s in sentences], central, vectors, count)
+    return [sentences[at] for at in places]
 
 
 def _sentences(chunk: ChunkText, index: int) -> Iterator[Sentence]:
@@ -126,41 +127,51 @@ def _telling_words(text: str) -> frozenset[str]:
     """The words of a sentence that carry meaning; none where it would not read well alone."""
     if not 40 <= len(text) <= 350 or not text[0].isupper() or text[-1] not in ".!?" or _MARKUP.search(text):
         return frozenset()
-    words = _WORD.findall(text)
-    telling = frozenset(word.lower() for word in words) - STOP_WORDS
-    return telling if len(words) >= 6 and len(telling) >= 3 else frozenset()
+    telling = words_of(text)
+    return telling if len(_WORD.findall(text)) >= 6 and len(telling) >= 3 else frozenset()
 
 
-def _chosen(
-    sentences: list[Sentence], central: NDArray[np.float32], vectors: NDArray[np.float32], count: int
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text that carry meaning, in lower case."""
+    return frozenset(word.lower() for word in _WORD.findall(text)) - STOP_WORDS
+
+
+def most_telling(
+    words: Sequence[frozenset[str]],
+    vector_of: Sequence[int],
+    central: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    count: int,
 ) -> list[int]:
-    """Places of the sentences by maximal marginal relevance."""
+    """Places of at most `count` sentences by maximal marginal relevance, the most central first.
+
+    Of each sentence `words` are the telling ones, and `vector_of` is its row in the unit `vectors`, whose likeness with
+    the centre of all is `central`.
+    """
+    if not words:
+        return []
     spread: Counter[str] = Counter()
-    for sentence in sentences:
-        spread.update(sentence.words)
+    for each in words:
+        spread.update(each)
     # Words of many sentences carry the subject; those of one only, a detail. The root keeps long sentences in bounds.
     relevance = np.array(
         [
-            sum(math.log1p(spread[word] - 1) for word in s.words)
-            / math.sqrt(len(s.words) + 4)
-            * (0.5 + central[s.chunk_index])
-            for s in sentences
+            sum(math.log1p(spread[word] - 1) for word in each) / math.sqrt(len(each) + 4) * (0.5 + central[row])
+            for each, row in zip(words, vector_of, strict=True)
         ]
     )
     relevance = relevance / max(float(relevance.max()), 1e-9)
     worth = relevance.copy()
     picked: list[int] = []
-    seen: list[frozenset[str]] = []
-    while len(picked) < min(count, len(sentences)):
+    while len(picked) < min(count, len(words)):
         best = int(np.argmax(worth))
         if not math.isfinite(worth[best]):
             break
         picked.append(best)
-        seen.append(sentences[best].words)
-        latest = sentences[best]
-        for i, sentence in enumerate(sentences):
-            common = len(sentence.words & latest.words) / len(sentence.words | latest.words)
-            near = float(vectors[sentence.chunk_index] @ vectors[latest.chunk_index])
+        latest = words[best]
+        for i, each in enumerate(words):
+            common = len(each & latest) / max(len(each | latest), 1)
+            near = float(vectors[vector_of[i]] @ vectors[vector_of[best]])
             alike = max(common, 0.5 * near)
             worth[i] = -math.inf if common > 0.5 else min(worth[i], relevance[i] - _DIVERSITY * alike)
     return picked

@@ -102,6 +102,17 @@ class Report:
     remembered: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class OnSummary:
+    """What a reader must know of who wrote a summary, and the language models that did."""
+
+    note: str = ""
+    models: tuple[str, ...] = ()
+
+
+NO_NOTE = OnSummary()
+
+
 def slice_report(
     facts: Facts,
     insights: Iterable[pa.RecordBatch],
@@ -122,16 +133,20 @@ def dataset_report(
     previews: Iterable[pa.RecordBatch] = (),
     answers: Answers = NO_ANSWERS,
     before: Mapping[str, str] | None = None,
+    on_summary: OnSummary = NO_NOTE,
 ) -> Report:
     """The report of a dataset: rows of `INSIGHTS` of all its slices, by asset rows of `REJECTS`, and of `PREVIEWS`.
 
-    `before` is what the report before it is remembered by; None where there was none.
+    `before` is what the report before it is remembered by; None where there was none. `on_summary` tells
+    who wrote the summary.
     Batches are read once, in order, and not kept: of each slice no more than its key stays in memory.
     """
     gathered = gather(insights, merging=True)
     unread = read_rejects(rejects)
     strips = gather_strips(previews)
-    return _report(f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, strips, answers, before)
+    return _report(
+        f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, strips, answers, before, on_summary
+    )
 
 
 def _report(
@@ -143,6 +158,7 @@ def _report(
     pictures: tuple[tuple[Strip, ...], int],
     answers: Answers,
     before: Mapping[str, str] | None = None,
+    on_summary: OnSummary = NO_NOTE,
 ) -> Report:
     findings, others = gathered.findings.entries(), gathered.others.entries()
     total = sum(gathered.findings.counts().values())
@@ -151,10 +167,11 @@ def _report(
     sections = [_standing_out(top, total, facts), *_changes(known, before), *_answered(answers)]
     listed = [entry for entry in findings if entry not in top] + others
     counts = gathered.findings.counts() + gathered.others.counts() - Counter(entry.type for entry in top)
-    sections += _with_pictures(_insight_sections(listed, counts), *pictures)
+    described = _with_pictures(_insight_sections(listed, counts), *pictures)
+    sections += [replace(each, lead=on_summary.note) if each.key == "summary" else each for each in described]
     if unread:
         sections.append(_unread_section(unread))
-    sections.append(_how_made(facts, answers.models))
+    sections.append(_how_made(facts, (*answers.models, *on_summary.models)))
     return Report(
         title=title,
         subject=subject,

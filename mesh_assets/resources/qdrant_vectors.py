@@ -120,17 +120,28 @@ class QdrantVectorIndex:
             return frozenset()
         return frozenset(record["model"] for record in self._records(dataset))
 
-    def forget_slices(self, slice_keys: Collection[str]) -> None:
+    def forget_slices(self, slice_keys: Collection[str], *, but: str | None = None) -> None:
         """See the Protocol. Qdrant frees the bytes when it next rewrites their segments."""
-        for key in [str(SliceKey.parse(key)) for key in slice_keys]:
-            self._forget(_matching(slice=key))
+        keys = [str(SliceKey.parse(key)) for key in slice_keys]
+        kept = None if but is None else self._collection(but)
+        others = [name for name in self._collections() if name != kept] if keys else []
+        for key in keys:
+            for collection in others:
+                self._delete(collection, _matching(slice=key))
+            self._delete(self._slices, _matching(slice=key, of_other_than=but))
+        self._drop_empty(others)
 
     def forget_dataset(self, dataset: str) -> None:
         """See the Protocol. A collection that nothing is left in goes with its files; in others Qdrant frees the bytes
         when it next rewrites their segments (its vacuum optimizer), which nothing can ask for."""
         check_dataset_key(dataset)
-        self._forget(_matching(dataset=dataset))
-        for collection in self._collections():
+        collections = self._collections()
+        for collection in (*collections, self._slices):
+            self._delete(collection, _matching(dataset=dataset))
+        self._drop_empty(collections)
+
+    def _drop_empty(self, collections: Iterable[str]) -> None:
+        for collection in collections:
             with _answered():
                 if not self._client().count(collection, exact=True).count:
                     self._client().delete_collection(collection)
@@ -258,10 +269,6 @@ class QdrantVectorIndex:
             if offset is None:
                 return
 
-    def _forget(self, which: "q.Filter") -> None:
-        for collection in (*self._collections(), self._slices):
-            self._delete(collection, which)
-
     def _delete(self, collection: str, which: "q.Filter") -> None:
         from qdrant_client import models as q
 
@@ -306,10 +313,16 @@ def _requests(
             ]
 
 
-def _matching(**fields: str | int | bool) -> "q.Filter":
+def _matching(*, of_other_than: str | None = None, **fields: str | int | bool) -> "q.Filter":
+    """Points whose fields have these values, and whose model is another than that one."""
     from qdrant_client import models as q
 
-    return q.Filter(must=[q.FieldCondition(key=key, match=q.MatchValue(value=v)) for key, v in fields.items()])
+    def conditions(pairs: Iterable[tuple[str, str | int | bool]]) -> list[q.Condition]:
+        return [q.FieldCondition(key=key, match=q.MatchValue(value=value)) for key, value in pairs]
+
+    return q.Filter(
+        must=conditions(fields.items()), must_not=conditions([("model", of_other_than)] if of_other_than else [])
+    )
 
 
 def _place(payload: dict[str, Any] | None) -> tuple[str, str]:

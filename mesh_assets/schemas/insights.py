@@ -12,7 +12,13 @@ from mesh_assets.schemas.table import Column, Table
 
 KEYPHRASE = pa.struct([("phrase", pa.string()), ("score", pa.float32())])
 ENTITY = pa.struct(
-    [("label", pa.string()), ("text", pa.string()), ("byte_start", pa.int64()), ("byte_stop", pa.int64())]
+    [
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("byte_start", pa.int64()),
+        ("byte_stop", pa.int64()),
+        ("source", pa.string()),
+    ]
 )
 
 CHUNK_INSIGHTS = Table(
@@ -22,8 +28,17 @@ CHUNK_INSIGHTS = Table(
     columns=(
         Column("chunk_id", pa.string(), "The chunk."),
         Column("keyphrases", pa.list_(KEYPHRASE), "Phrases that tell the chunk apart, best first, scores in 0..1."),
-        Column("entities", pa.list_(ENTITY), "Named things, each with its bytes from the chunk's `byte_start` on."),
-        Column("basis", pa.string(), "Kind and bytes of the chunk, which they come from too.", nullable=True),
+        Column(
+            "entities",
+            pa.list_(ENTITY),
+            "Named things with their bytes from `byte_start` on; `source` is a model, or null.",
+        ),
+        Column(
+            "basis",
+            pa.string(),
+            "Kind and bytes of the chunk, and a model for names, which they come from too.",
+            nullable=True,
+        ),
     ),
 )
 

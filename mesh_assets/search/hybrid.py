@@ -5,16 +5,11 @@ Indexes, encoder and lake come as Protocols. An index that is down costs its hal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mesh_assets.embeddings.protocol import OFF, Encoder
-from mesh_assets.embeddings.sentence_encoder import unit
+from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.static_encoder import StaticEncoder
 from mesh_assets.errors import IndexDownError, ModelError
 from mesh_assets.indexes.protocol import Filter, FulltextIndex, Hit, VectorIndex
@@ -22,6 +17,7 @@ from mesh_assets.indexes.words import MAX_QUERY, encodable
 from mesh_assets.search.alike import Alike
 from mesh_assets.search.exact import ROUNDS, ExactVectors, then_static
 from mesh_assets.search.hits import hit_of
+from mesh_assets.search.meaning import Meaning, moved
 from mesh_assets.search.protocol import ChunkRow, ChunkStore, SearchHit, SearchResult
 from mesh_assets.slices import dataset_key
 
@@ -29,9 +25,9 @@ from mesh_assets.slices import dataset_key
 # 317 questions of Chroma's chunking evaluation all but one have more, so that real questions keep the even blend; a
 # paraphrase in other words stays below. It was first chosen with CACM in view: no held-out result for it is from there.
 _TRUSTED_SHARE = 0.25
-# Entries whose vectors are taken for what was meant, and the weight of the question's own vector beside their mean: as
-# published for dense retrieval (Li et al. 2021: depth 5, .4 and .6), not chosen on any of our sets.
-_FEEDBACK, _OWN_SHARE = 5, 0.4
+# Entries whose vectors are taken for what was meant: as published for dense retrieval (Li et al. 2021: depth 5), not
+# chosen on any of our sets.
+_FEEDBACK = 5
 # Entries taken of each list: deeper ones score near nothing after scaling.
 DEPTH = 100
 MODES = ("words", "meaning")
@@ -54,6 +50,7 @@ def search(
     query: str,
     *,
     encoder: Encoder,
+    older: Sequence[Encoder] = (),
     vectors: VectorIndex,
     words: FulltextIndex,
     chunks: ChunkStore,
@@ -68,11 +65,12 @@ def search(
     Scores of each list are scaled to 0..1 and averaged; a chunk that a list lacks has 0 there. Words that answer little
     of the query weigh less. Then the query moves towards what was found first by both, and its meaning is asked for
     once more: pseudo-relevance feedback among vectors (Li et al. 2021, after Rocchio 1971). Words alone and meaning
-    alone are asked once: their first entries are more often wrong. Where the index holds static vectors, they only
-    choose the 50 chunks that the full model compares with the query (see `exact`). Chunks that an index still holds but
-    the lake does not are left out, chunks of nearly the same text become one hit with the other places, and later ones
-    move up. `where` may call a dataset by its folder or by its key. Only what `keep` leaves is a hit; `modes` are of
-    `words` and `meaning`. `looked_at` of the result is less than `depth` where no index holds more.
+    alone are asked once: their first entries are more often wrong. Slices that are not indexed by `encoder` yet are
+    asked by `older` ones (see `meaning`). Where the index holds static vectors, they only choose the 50 chunks that the
+    full model compares with the query (see `exact`). Chunks that an index still holds but the lake does not are left
+    out, chunks of nearly the same text become one hit with the other places, and later ones move up. `where` may call a
+    dataset by its folder or by its key. Only what `keep` leaves is a hit; `modes` are of `words` and `meaning`.
+    `looked_at` of the result is less than `depth` where no index holds more.
     """
     text = encodable(query[:MAX_QUERY]).strip()
     if not text or limit < 1:
@@ -81,21 +79,21 @@ def search(
         where = replace(where, dataset=dataset_key(where.dataset))
     depth = max(depth, limit)
     notes: list[str] = []
-    meaning = _Meaning(text, encoder, vectors, depth, where)
+    meaning = Meaning(text, encoder, vectors, depth, where, older)
     by_words, by_meaning = _by_both(text, words, meaning, modes, notes)
     ranked = _fused(by_words, by_meaning)
     if by_meaning and isinstance(encoder, StaticEncoder):
         exact = _asked(lambda: _exactly(text, encoder.exact, chunks, meaning, by_words, by_meaning), "the model", notes)
         ranked = _fused(by_words, exact or by_meaning)
     elif by_words and by_meaning:
-        nearer = _asked(lambda: meaning.hits_like(ranked[:_FEEDBACK]), "what the first hits mean", notes)
+        nearer = _asked(lambda: meaning.hits_like(_as_hits(ranked[:_FEEDBACK])), "what the first hits mean", notes)
         ranked = _fused(by_words, nearer or by_meaning)
     looked_at = max(len(by_words or ()), len(by_meaning or ()))
     return SearchResult(_opened(ranked, chunks, text, limit, keep), notes, looked_at)
 
 
 def _by_both(
-    text: str, words: FulltextIndex, meaning: _Meaning, modes: Collection[str], notes: list[str]
+    text: str, words: FulltextIndex, meaning: Meaning, modes: Collection[str], notes: list[str]
 ) -> tuple[list[Hit] | None, list[Hit] | None]:
     """What the words find and what the meaning finds; None for what is not asked, or cannot be."""
     of_meaning: list[str] = []
@@ -112,7 +110,7 @@ def _by_both(
 
 
 def _exactly(
-    text: str, model: Encoder, chunks: ChunkStore, meaning: _Meaning, words: list[Hit] | None, static: list[Hit]
+    text: str, model: Encoder, chunks: ChunkStore, meaning: Meaning, words: list[Hit] | None, static: list[Hit]
 ) -> list[Hit]:
     """Hits by the full `model`, chosen in rounds by words, by static vectors, and by what the rounds before found."""
     exact = ExactVectors(text, model, chunks)
@@ -121,54 +119,13 @@ def _exactly(
         exact.embed(((entry.chunk_id, sorted(entry.slices)) for entry in _fused(words, near)), upto=upto)
         best = [entry for entry in _fused(words, exact.hits(question)) if entry.chunk_id in exact][:_FEEDBACK]
         if words and best:
-            near = meaning.hits_like(best) or static
-            question = _moved(exact.question, exact.mean([entry.chunk_id for entry in best]))
+            near = meaning.hits_like(_as_hits(best)) or static
+            question = moved(exact.question, exact.mean([entry.chunk_id for entry in best]))
     return then_static(exact.hits(question), near)
 
 
-def _moved(question: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The unit vector between a question's own and the mean of what was found for it."""
-    moved = _OWN_SHARE * question + (1 - _OWN_SHARE) * found
-    return unit(moved[None].astype(np.float32))[0]
-
-
-class _Meaning:
-    """What a query means: its vector, and the entries that are near it."""
-
-    def __init__(self, text: str, encoder: Encoder, vectors: VectorIndex, depth: int, where: Filter | None) -> None:
-        self._text = text
-        self._encoder = encoder
-        self._vectors = vectors
-        self.depth = depth
-        self.where = where
-
-    @cached_property
-    def _vector(self) -> NDArray[np.float32]:
-        return self._encoder.encode([self._text])[0]
-
-    def hits(self, notes: list[str]) -> list[Hit]:
-        """The entries nearest to the query; where there can be none, `notes` say why."""
-        if self._encoder.model == OFF:
-            notes.append(
-                "Not searched by meaning: embeddings are off. Set MESH_EMBEDDING_MODEL to a model to have both."
-            )
-            return []
-        hits = self._nearest(self._vector)
-        if not hits:
-            notes.extend(_unembedded(self._vectors, self._encoder.model, self.where))
-        return hits
-
-    def hits_like(self, best: list[_Found]) -> list[Hit]:
-        """The entries nearest to the query and the `best` entries together; none where these have no vectors."""
-        first = [Hit(entry.chunk_id, slice_key, entry.score) for entry in best for slice_key in sorted(entry.slices)]
-        theirs = self._vectors.vectors_of(self._encoder.model, first)
-        if not len(theirs):
-            return []
-        moved = _moved(self._vector, theirs.mean(axis=0))
-        return self._nearest(moved) if moved.any() else []
-
-    def _nearest(self, vector: NDArray[np.float32]) -> list[Hit]:
-        return self._vectors.search(self._encoder.model, vector, limit=self.depth, where=self.where)
+def _as_hits(found: list[_Found]) -> list[Hit]:
+    return [Hit(entry.chunk_id, slice_key, entry.score) for entry in found for slice_key in sorted(entry.slices)]
 
 
 def _asked(ask: Callable[[], list[Hit]], by: str, notes: list[str]) -> list[Hit] | None:
@@ -177,19 +134,6 @@ def _asked(ask: Callable[[], list[Hit]], by: str, notes: list[str]) -> list[Hit]
     except (IndexDownError, ModelError) as error:
         notes.append(f"Not searched by {by}: {error}")
         return None
-
-
-def _unembedded(vectors: VectorIndex, model: str, where: Filter | None) -> list[str]:
-    """A note where everything that could be found was embedded with other models: the setting was changed since."""
-    held = vectors.models(where.dataset if where else None)
-    if not held or model in held:
-        return []
-    others = ", ".join(sorted(held - {OFF}))
-    only = f", only with {others}" if others else ", because embeddings were off"
-    return [
-        f"Not searched by meaning: nothing was embedded with {model} yet{only}. "
-        "Materialize `chunk_embeddings` and `vector_index`, or set MESH_EMBEDDING_MODEL back."
-    ]
 
 
 def _fused(words: list[Hit] | None, meaning: list[Hit] | None) -> list[_Found]:

@@ -18,7 +18,6 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from threading import Lock
 from typing import Literal, get_args
@@ -26,10 +25,9 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.errors import QueryError
 from mesh_assets.indexes.words import all_words, query_words
-from mesh_assets.resources.encoder import connect_encoder
+from mesh_assets.resources.encoder import SearchEncoders
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.schemas.citations import Citation
@@ -82,11 +80,8 @@ class OneQuery:
         self.chunks = LakeChunks(self.lake)
         self._words = connect_fulltext_index(settings)
         self._vectors = connect_vector_index(settings)
+        self._encoders = SearchEncoders(settings)
         self._turn = Lock()
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        return connect_encoder(self._settings)
 
     def search(
         self, text: str, *, mode: str = "hybrid", limit: int = 10, offset: int = 0, **fields: str | None
@@ -145,7 +140,8 @@ class OneQuery:
             with self._turn:  # neither the model nor the mapped files are made for several threads
                 result = search(
                     query.text,
-                    encoder=self._encoder,
+                    encoder=self._encoders.current,
+                    older=self._encoders.older(),
                     vectors=self._vectors,
                     words=self._words,
                     chunks=self.chunks,

@@ -31,6 +31,7 @@ from mesh_assets.storage.duckdb_tables import forget_rows
 from mesh_assets.storage.files import remove_files, remove_folder
 from mesh_assets.storage.label_corrections import forget_corrections
 from mesh_assets.storage.retirement import SliceStores
+from mesh_assets.storage.shared_vectors import forget_shared
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -69,6 +70,7 @@ class Erasure:
         if self.stores.graph is not None:
             self.stores.graph.forget_dataset(self.dataset)
         tables = self.stores.lake.delete_dataset(self.dataset)
+        forget_shared(self.settings.state, self.dataset)
         forget_rows(self.stores.lake.root, self.dataset, f"forget-{self.dataset}")
         remove_folder(self.stores.reports / self.dataset)
         forget_corrections(self.settings.state, self.dataset)

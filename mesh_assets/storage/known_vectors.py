@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mesh_assets.embeddings.protocol import HASH_BYTES, Vector
+from mesh_assets.embeddings.protocol import HASH_BYTES, NOTHING_KNOWN, KnownVectors, Vector
 from mesh_assets.errors import CorruptTableError, LakeError
 from mesh_assets.schemas.embeddings import EMBEDDINGS
 from mesh_assets.stages import ASSETS
@@ -55,15 +55,26 @@ _Hashes = NDArray[np.uint64]
 class StoredVectors:
     """KnownVectors of one slice, for the model called `model`. Nothing is read before the first look.
 
+    What the slice itself does not have is asked of `shared`, which is told what the slice embeds.
     Memory: 24 bytes a stored vector, four decoded row groups, and the vectors that wait for their part.
     """
 
-    def __init__(self, lake: Lake, slice_key: str, *, model: str, run_id: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        slice_key: str,
+        *,
+        model: str,
+        run_id: str,
+        log: Callable[[str], None],
+        shared: KnownVectors = NOTHING_KNOWN,
+    ) -> None:
         self._lake = lake
         self._slice = slice_key
         self._made_by = {"model": model, "version": ASSETS[_ASSET].version}
         self._run_id = run_id
         self._log = log
+        self._shared = shared
         self._stored: _Stored | None = None
         self._waiting: dict[bytes, Vector] = {}
         self._kept_at = time.monotonic()
@@ -77,16 +88,19 @@ class StoredVectors:
         """See the Protocol. Each row group is read once a call at most."""
         if self._stored is None:
             self._stored = _Stored(self._row_groups())
-        return self._stored.find(hashes)
+        found = self._stored.find(hashes)
+        return found | self._shared.find([digest for digest in hashes if digest not in found])
 
     def keep(self, vectors: Mapping[bytes, Vector]) -> None:
         """See the Protocol. A part is written every half a minute."""
+        self._shared.keep(vectors)
         self._waiting.update(vectors)
         if len(self._waiting) >= _PART_ROWS or time.monotonic() - self._kept_at >= _PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """See the Protocol. A part that cannot be written is missed by nobody but the run after a kill."""
+        self._shared.flush()
         if not self._waiting:
             return
         try:

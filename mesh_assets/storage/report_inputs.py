@@ -8,8 +8,10 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.synthesis import Topic, standing
@@ -48,9 +50,17 @@ def facts(lake: Lake, dataset: str, slices: Sequence[str], *, not_done: Sequence
 
 
 def insights(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The insights of slices, one slice after the other."""
+    """The insights of slices, one slice after the other, without their summaries: a dataset has its own."""
     for key in slices:
-        yield from lake.read("slice_insights", key).batches()
+        for batch in lake.read("slice_insights", key).batches():
+            yield batch.filter(pads.field("type") != "summary")
+
+
+def summaries(lake: Lake, slices: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """The sentences that summarise each slice (rows of `INSIGHTS`), the most central first."""
+    for key in slices:
+        rows = lake.read("slice_insights", key).rows(where=("type", "summary"))
+        yield sorted(rows, key=lambda row: -row["score"])
 
 
 def previews(lake: Lake, slices: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -111,6 +121,7 @@ def _rejects_of(lake: Lake, asset: str, slices: Sequence[str]) -> Iterator[pa.Re
 def _engines(lake: Lake, slices: Sequence[str]) -> Iterator[tuple[str, str]]:
     roles = (
         ("Embedding model", "chunk_embeddings", "model"),
+        ("Names by a model", "chunk_insights", "ner_model"),
         ("Largest chunk, tokens", "chunk_sets", "chunk_tokens"),
         ("Speech into text", "chunk_sets", "speech_model"),
         ("Pictures into words", "chunk_sets", "caption_model"),

@@ -17,6 +17,7 @@ from mesh_assets.storage.lake import Footer, Lake
 _SETTINGS = {
     "chunk_tokens": "MESH_CHUNK_TOKENS",
     "model": "embedding model",
+    "ner_model": "MESH_NER_MODEL",
     "speech_model": "MESH_SPEECH_MODEL",
     "caption_model": "MESH_CAPTION_MODEL",
     "print_reader": "text in pictures read by",

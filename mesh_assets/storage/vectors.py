@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mesh_assets.embeddings.protocol import OFF
-from mesh_assets.errors import CorruptTableError
+from mesh_assets.errors import CorruptTableError, MissingUpstreamError
 from mesh_assets.storage.lake import LakeTable
 
 
@@ -18,6 +18,16 @@ def vectors_of(batch: pa.RecordBatch) -> NDArray[np.float16]:
     """The column `vector` of a batch of `EMBEDDINGS`, shape (rows, dimension)."""
     column = cast("pa.ListArray[Any]", batch.column(batch.schema.get_field_index("vector")))
     return column.flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+
+
+def check_model(embeddings: LakeTable, model: str) -> None:
+    """MissingUpstreamError where a slice's vectors are of another model than the one in use, and there are some."""
+    theirs = embeddings.footer.extra.get("settings", {}).get("model")
+    if theirs not in (model, OFF):
+        raise MissingUpstreamError(
+            f"The vectors of {embeddings.footer.partition} are of {theirs}, and {model} is in use now.",
+            remedy="Materialize chunk_embeddings of that slice too.",
+        )
 
 
 def aligned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ from mesh_assets.storage.files import publish_text
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.progress import dataset_progress
 from mesh_assets.storage.run_locks import is_alive, run_lock
+from mesh_assets.storage.shared_vectors import SharedVectors
 from mesh_assets_tests.crash.small_disk import full, small_disk
 from mesh_assets_tests.flow.location import Location
+from mesh_assets_tests.storage.test_shared_vectors import numbered, shared
 
 KEY, MODEL = "d.000000", "tiny@0"
 # Room that a write begins with but does not end in, each met at another point of it.
@@ -161,10 +164,22 @@ def test_a_run_has_its_lock_on_a_full_disk_too(disk: Path) -> None:
         assert is_alive(disk, "run")
 
 
+def test_vectors_that_slices_share_are_found_on_a_full_disk_and_no_more_are_kept(disk: Path) -> None:
+    known, said = numbered(0, 200), list[str]()
+    shared(disk, model=MODEL).keep(known)
+    with full(disk):
+        run = SharedVectors(disk, MODEL, dataset="a", log=said.append)
+        assert set(run.find([*known, *numbered(200, 3000)])) == set(known)
+        run.keep(numbered(200, 3000))
+        assert set(shared(disk, model=MODEL).find(list(known))) == set(known)
+    assert len(said) == 1
+
+
 def test_a_slice_that_met_a_full_disk_comes_back_by_itself(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = Location(tmp_path / "mesh", {"encoder": FakeEncoder()}, {"keep_free_mib": 1})
+    shutil.rmtree(location.settings.state)  # it has the shared models only, which a fake needs none of
     location.settings.state.symlink_to(disk)
     notes = location.settings.drops / "notes"
     notes.mkdir()

@@ -32,7 +32,8 @@ def _found(location: Location) -> SearchResult:
 
 @pytest.fixture
 def off(tmp_path: Path) -> Location:
-    location = Location(tmp_path, options={"embedding_model": "off"})
+    options = {"embedding_model": "off", "summary_node": "nobody", "ner_model": "/nowhere/names"}
+    location = Location(tmp_path, options=options)
     folder = location.settings.drops / "notes"
     folder.mkdir()
     for number in range(12):
@@ -54,6 +55,11 @@ def test_words_only_gives_empty_tables_that_are_done_and_turning_it_on_embeds(of
         report = (off.settings.state / "reports" / "notes" / "index.md").read_text()
         assert "| Embedding model | off |" in report
         assert "| Vector index | off |" in report
+        assert "## In short" in report
+        assert "MESH_SUMMARY_NODE is nobody, which wrote nothing: mesh.yaml has no such node." in report.replace(
+            "\\", ""
+        )
+        assert "| Names by a model | off, because /nowhere/names cannot be used |" in report
         result = _found(off)
         assert len(result.hits) == 10
         assert all(hit.meaning_rank is None for hit in result.hits)

@@ -226,6 +226,18 @@ def test_forgotten_slices_go_under_every_model_and_no_others(index: VectorIndex)
     assert index.held("a.000002", MODEL) == 3, "nothing goes where one key is none"
 
 
+def test_slices_can_be_forgotten_under_every_model_but_one(index: VectorIndex) -> None:
+    for key in ("a.000001", "a.000002"):
+        for model in ("older", MODEL, "oldest"):
+            index.replace_slice(key, model, [batch(vectors(3))])
+    index.forget_slices(["a.000001"], but=MODEL)
+    assert [index.held("a.000001", model) for model in ("older", MODEL, "oldest")] == [None, 3, None]
+    assert [index.held("a.000002", model) for model in ("older", MODEL, "oldest")] == [3, 3, 3]
+    index.forget_slices(["a.000002"], but=MODEL)
+    assert index.models() == {MODEL}
+    assert {hit.slice for hit in index.search(MODEL, vectors(1)[0], limit=99)} == {"a.000001", "a.000002"}
+
+
 def test_a_forgotten_dataset_takes_none_with_it_whose_name_begins_alike(index: VectorIndex) -> None:
     for key in ("a.000001", "a.000002", "a.b.000001", "a-b.000001", "b.000001"):
         index.replace_slice(key, MODEL, [batch(vectors(3))])

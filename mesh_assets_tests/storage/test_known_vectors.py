@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
+from mesh_assets.embeddings.protocol import NOTHING_KNOWN, KnownVectors
 from mesh_assets.embeddings.stage import embedding_batches, embedding_counts
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.storage import known_vectors
@@ -46,12 +47,19 @@ class Recording(FakeEncoder):
 
 
 def embed(
-    lake: Lake, texts: Sequence[str], encoder: Recording, *, version: str = "1", group: int = 2048
+    lake: Lake,
+    texts: Sequence[str],
+    encoder: Recording,
+    *,
+    version: str = "1",
+    group: int = 2048,
+    slice_key: str = SLICE,
+    shared: KnownVectors = NOTHING_KNOWN,
 ) -> tuple[list[list[float]], Counter[str]]:
     """Publish the table of a slice whose chunks have these texts, as the asset does."""
     rows = [{"chunk_id": f"{i:032x}", "kind": "text", "context": "", "text": text} for i, text in enumerate(texts)]
     batches = [pa.RecordBatch.from_pylist(rows, schema=CHUNKS)] if rows else []
-    known = StoredVectors(lake, SLICE, model=encoder.model, run_id="run", log=print)
+    known = StoredVectors(lake, slice_key, model=encoder.model, run_id="run", log=print, shared=shared)
     outcome, counts = Outcome(total=len(texts)), embedding_counts()
     produced = Produced(
         embedding_batches(batches, encoder, outcome, known=known, counts=counts, group=group),
@@ -61,7 +69,7 @@ def embed(
         counts,
         known.forget_parts,
     )
-    table = lake.publish("chunk_embeddings", SLICE, produced, version=version, run_id="run")
+    table = lake.publish("chunk_embeddings", slice_key, produced, version=version, run_id="run")
     assert table.footer.conserved
     assert counts.total() == len(texts)
     return table.table(["vector"])["vector"].to_pylist(), counts

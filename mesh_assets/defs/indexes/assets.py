@@ -5,6 +5,7 @@ besides can be down.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import dagster as dg
 import pyarrow as pa
@@ -22,6 +23,7 @@ from mesh_assets.schemas.communities import COMMUNITIES
 from mesh_assets.schemas.outcome import AttachedRows, Outcome, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.generations import Generations
 from mesh_assets.storage.lake import Lake, LakeTable
 
 
@@ -32,20 +34,34 @@ def vector_index(
     lake: dg.ResourceParam[Lake],
     encoder: dg.ResourceParam[Encoder],
     vectors: dg.ResourceParam[VectorIndex],
+    settings: dg.ResourceParam[Settings],
 ) -> StageOutput:
-    """The slice's vectors where search finds them: by meaning, in milliseconds, from any number of processes."""
+    """The slice's vectors where search finds them: by meaning, in milliseconds, from any number of processes.
+
+    After a change of the model a slice moves from the older generation to the new one here.
+    """
+    key = context.partition_key
+    # That of the vectors, which were made before a setting changed where only the index is made again.
+    model = str(chunk_embeddings.footer.extra["settings"]["model"])
+    if model == encoder.model:
+        Generations(settings.state).note(model, settings, context.run.run_id)
+
+    def moved() -> None:
+        with suppress(IndexDownError):  # left for `index_catch_up`, which removes what no slice is of
+            if vectors.held(key, model) == chunk_embeddings.footer.rows:
+                vectors.forget_slices([key], but=model)
+
     return produce(
         context,
         lake,
-        lambda outcome: iter(
-            [index_vectors(vectors, context.partition_key, encoder.model, chunk_embeddings.batches(), outcome)]
-        ),
+        lambda outcome: iter([index_vectors(vectors, key, model, chunk_embeddings.batches(), outcome)]),
         upstream=[chunk_embeddings],
         total=chunk_embeddings.footer.rows,
         unit="vectors",
-        settings={"model": encoder.model, "engine": vectors.engine},
-        shown=_asked(context, f"vectors in {vectors.engine}, model {encoder.model}", 'mesh search "a question"'),
-        is_there=lambda state: _holds(lambda: vectors.held(context.partition_key, encoder.model), state.footer.rows_in),
+        settings={"model": model, "engine": vectors.engine},
+        shown=_asked(context, f"vectors in {vectors.engine}, model {model}", 'mesh search "a question"'),
+        is_there=lambda state: _holds(lambda: vectors.held(key, model), state.footer.rows_in),
+        published=moved,
     )
 
 

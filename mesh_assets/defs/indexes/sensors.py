@@ -4,7 +4,11 @@ import dagster as dg
 
 from mesh_assets.defs.attempts import no_room, slice_attempt
 from mesh_assets.defs.jobs import index_job
+from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.errors import MeshError
+from mesh_assets.indexes.protocol import VectorIndex
 from mesh_assets.settings import Settings
+from mesh_assets.storage.generations import Generations
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.run_tags import DATASET_TAG
 
@@ -13,9 +17,21 @@ INDEXES = ("vector_index", "fulltext_index", "graph_index")
 
 @dg.sensor(job=index_job, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING)
 def index_catch_up(
-    context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+    context: dg.SensorEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+    encoder: dg.ResourceParam[Encoder],
+    vectors: dg.ResourceParam[VectorIndex],
 ) -> dg.SensorResult:
-    """Asks for the index of every slice that is pending because its engine was down."""
+    """Asks for the index of every slice that is pending because its engine was down.
+
+    Removes what is left of an older model's embeddings once the last slice has those of the model in use.
+    """
+    try:
+        for gone in Generations(settings.state).retire(lake, vectors, encoder):
+            context.log.info(f"No slice has embeddings of {gone} any more: its files are gone.")
+    except (MeshError, OSError) as error:  # the next tick tries again
+        context.log.warning(f"An older generation of embeddings is not removed yet: {error}")
     lack = no_room(context.instance, settings)
     if lack:
         return dg.SensorResult([], skip_reason=lack)

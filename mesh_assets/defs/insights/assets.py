@@ -18,6 +18,7 @@ from mesh_assets.insights.slice_stage import slice_insight_batches
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.intake.git_history import History
 from mesh_assets.resources.labels import connect_labeller
+from mesh_assets.resources.names import connect_names, names_told_by
 from mesh_assets.schemas.outcome import AttachedRows, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import LOOSE_FILES, SliceKey
@@ -25,7 +26,7 @@ from mesh_assets.storage.earlier_templates import earlier_templates
 from mesh_assets.storage.first_look import first_look
 from mesh_assets.storage.known_insights import StoredInsights
 from mesh_assets.storage.lake import Lake, LakeTable
-from mesh_assets.storage.vectors import aligned
+from mesh_assets.storage.vectors import aligned, check_model
 
 # Of the code of a slice, so many characters are read by the tools, a megabyte in three seconds of a core: little beside
 # embedding, and where that is off a run is to stay quick.
@@ -34,23 +35,32 @@ _CODE_CHARACTERS, _CODE_CHARACTERS_OFF = 8_000_000, 1_000_000
 
 @slice_asset()
 def chunk_insights(
-    context: dg.AssetExecutionContext, chunk_sets: LakeTable, lake: dg.ResourceParam[Lake]
+    context: dg.AssetExecutionContext,
+    chunk_sets: LakeTable,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
 ) -> StageOutput:
-    """Keyphrases and named things of each chunk, found by algorithms on this machine.
+    """Keyphrases and named things of each chunk, found by algorithms and, where one is set, a model on this machine.
 
     A chunk that was there before keeps what was found in it.
     """
     known = StoredInsights(lake, context.partition_key)
     counts = insight_counts()
+    names = connect_names(settings, context.log.warning)
     return produce(
         context,
         lake,
         lambda outcome: insight_batches(
-            chunk_sets.batches(chunk_stage.COLUMNS, rows=chunk_stage.BATCH_ROWS), outcome, known=known, counts=counts
+            chunk_sets.batches(chunk_stage.COLUMNS, rows=chunk_stage.BATCH_ROWS),
+            outcome,
+            known=known,
+            counts=counts,
+            names=names,
         ),
         upstream=[chunk_sets],
         total=chunk_sets.footer.rows,
         unit="chunks",
+        settings={"ner_model": names_told_by(settings, names)},
         shown=counts,
     )
 
@@ -161,6 +171,7 @@ def slice_insights(
 
     Beside them `chunk_labels` says of each chunk what it is about, by the descriptions in `labels.yaml`.
     """
+    check_model(chunk_embeddings, encoder.model)
     labeller, attached = connect_labeller(settings, encoder), AttachedRows()
     return produce(
         context,

@@ -2,15 +2,19 @@
 at which version of the manifest everything before it is."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import dagster as dg
 import pyarrow as pa
 
 from mesh_assets.defs.partitions import ACROSS_GRAINS, dataset_asset, dataset_table, slice_asset
 from mesh_assets.defs.produce import input_hash, made_from
+from mesh_assets.defs.reports.summary import dataset_summary
+from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.reports.model import Report, dataset_report, slice_report
 from mesh_assets.reports.rendering import render, report_batch
+from mesh_assets.resources.caller import MeshCaller
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
@@ -51,20 +55,26 @@ def slice_reports(
 
 @dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
 def dataset_reports(
-    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+    encoder: dg.ResourceParam[Encoder],
+    caller: dg.ResourceParam[MeshCaller],
 ) -> Produced:
     """What a person should know of the whole dataset, synthesized from the insights of its slices."""
     dataset = context.partition_key
     progress = dataset_progress(lake, dataset)
     slices = sorted(progress.finished)
     before = report_inputs.remembered(lake, dataset, progress.digest)
+    summary, note = dataset_summary(context, lake, slices, settings=settings, encoder=encoder, caller=caller)
     report = dataset_report(
         report_inputs.facts(lake, dataset, slices, not_done=progress.unfinished),
-        report_inputs.insights(lake, slices),
+        chain([summary], report_inputs.insights(lake, slices)),
         report_inputs.dataset_rejects(lake, dataset, slices),
         report_inputs.previews(lake, slices),
         report_inputs.answers(lake, slices),
         before,
+        note,
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
