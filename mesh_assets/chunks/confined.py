@@ -40,7 +40,7 @@ MODEL_BYTES_PER_CPU_SECOND = 1_000
 SILENT_SECONDS = 900.0
 CHILD = ("-m", "mesh_assets.chunks.confined_child")
 # What the environment calls keys and the like stays out of the child.
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 # Set in the child: there, nothing is handed on to another.
 is_child = False
 

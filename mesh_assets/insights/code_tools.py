@@ -16,7 +16,7 @@ MEMORY_BYTES = 2 << 30
 # A longer file was made by a program, and CPU seconds for one file.
 MAX_CHARACTERS, CPU_SECONDS = 2_000_000, 30
 TOOLS = ("bandit", "lizard", "vulture")
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 
 
 @dataclass(frozen=True, slots=True)
