@@ -47,7 +47,7 @@ from mesh_assets.mesh.protocol import Billed, Leaving, Limits, Node, Price, Requ
 from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.resources.call_log import SqliteCallLog
 from mesh_assets.resources.nodes import connect_client
-from mesh_assets.resources.pace import SqlitePace
+from mesh_assets.resources.pace import SqlPace, sqlite_pace
 
 DEADLINE, TOO_SLOW = 1.5, 2.5
 LIMITS = Limits(parallel=64, seconds=DEADLINE)
@@ -226,7 +226,7 @@ def work(port: int, folder: Path, budgets: Budgets, seed: int) -> None:
 async def _work(port: int, folder: Path, budgets: Budgets, chance: random.Random) -> None:
     caller = Caller(
         SqliteLedger(folder / LEDGER, budgets),
-        SqlitePace(folder / "pace.sqlite"),
+        sqlite_pace(folder / "pace.sqlite"),
         SqliteCallLog(folder / "calls.sqlite"),
         redact=lambda request: Leaving(request, lambda text: text),
         policy=Policy(attempts=ATTEMPTS, first_pause=0.01),

@@ -55,7 +55,7 @@ from mesh_assets.mesh.shapes import Case, Evidence
 from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.resources.call_log import SqliteCallLog
 from mesh_assets.resources.nodes import connect_client
-from mesh_assets.resources.pace import SqlitePace
+from mesh_assets.resources.pace import SqlPace, sqlite_pace
 from mesh_assets.schemas.outcome import Outcome
 
 CHUNKS_OF_A_CASE = 8
@@ -168,7 +168,7 @@ class Mesh:
 
     def __init__(self, folder: Path, port: int) -> None:
         self.log = SqliteCallLog(folder / "calls.sqlite")
-        pace, ledger = SqlitePace(folder / "pace.sqlite"), SqliteLedger(folder / LEDGER, Budgets.parse(""))
+        pace, ledger = sqlite_pace(folder / "pace.sqlite"), SqliteLedger(folder / LEDGER, Budgets.parse(""))
         self.caller = Caller(ledger, pace, self.log)
         self.clients = {node: connect_client(node) for node in nodes(port)}
 

@@ -135,6 +135,13 @@ class Settings(BaseSettings):
             "`bolt://neo4j:password@127.0.0.1:7687`; `off` for tables."
         ),
     ] = NO_SERVER
+    ledger_url: Annotated[
+        str,
+        Field(
+            description="PostgreSQL database that holds money and the pace of nodes for several machines, as "
+            "`postgresql://user:password@127.0.0.1:5432/mesh`; `off` for files."
+        ),
+    ] = NO_SERVER
     nodes: Annotated[
         Path,
         Field(description="The owner's model nodes, laid over the shipped ones; need not exist where it is unset."),
@@ -191,7 +198,7 @@ class Settings(BaseSettings):
         # A relative path means the same from whichever folder a command is called.
         return PROJECT_ROOT / folder.expanduser()
 
-    @field_validator("qdrant_url", "elasticsearch_url", "neo4j_url")
+    @field_validator("qdrant_url", "elasticsearch_url", "neo4j_url", "ledger_url")
     @classmethod
     def _none_is_off(cls, url: str) -> str:
         return url.strip() or NO_SERVER

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
+
+from mesh_assets_tests import postgres as postgresql
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -18,3 +21,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         for report in skipped:
             reporter.write_line(f"skipped where nothing may be: {report.nodeid}: {report.longrepr}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[postgresql.Server]:
+    """A PostgreSQL server of this session's own, which does not wait for the disk."""
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed: sudo apt-get install -y postgresql")
+    with postgresql.server("-c fsync=off -c shared_buffers=16MB -c autovacuum=off") as made:
+        yield made

@@ -17,7 +17,7 @@ from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.errors import SettingsError
 from mesh_assets.mesh.costs import usd
 from mesh_assets.mesh.spending import Budget, Spending, Unsettled, grouped
-from mesh_assets.mesh.sqlite_ledger import SqliteLedger
+from mesh_assets.mesh.sql_ledger import SqlLedger
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.settings import load_settings
 
@@ -60,7 +60,7 @@ def cost(
         _print_costs(keys, rows, ledger.month(), waiting)
 
 
-def _release(ledger: SqliteLedger, ids: Sequence[str]) -> None:
+def _release(ledger: SqlLedger, ids: Sequence[str]) -> None:
     """Give back what these calls hold; SettingsError names one that is not unsettled, before anything is done."""
     waiting = {each.reservation.id: each.reservation for each in ledger.unsettled()}
     for unknown in (each for each in ids if each not in waiting):
@@ -80,6 +80,9 @@ def _print_costs(keys: Sequence[By], rows: Sequence[Spending], month: Budget, wa
     held = f", ${usd(month.held)} more is reserved" if month.held else ""
     console.print(f"\n{month.scope.name} (UTC): ${usd(month.spent)}{of} is spent{held}.", soft_wrap=True)
     unknown, over = sum(each.unknown for each in rows), sum(each.over for each in rows)
+    if By.DATASET in keys and any(each.shared for each in rows):
+        why = "A call over several datasets is counted with the first; its tokens and money are divided among all."
+        console.print(why, soft_wrap=True)
     if unknown:
         console.print(f"Calls that did not say their usage: {unknown:,}; they count with what was reserved.")
     if over:
@@ -138,7 +141,7 @@ def _print_json(
         {
             "costs": [
                 {key.value: getattr(row, key) for key in keys}
-                | {"calls": row.calls, "usd": usd(row.cost), "tokens": asdict(row.usage)}
+                | {"calls": row.calls, "calls_shared": row.shared, "usd": usd(row.cost), "tokens": asdict(row.usage)}
                 | {"usage_unknown": row.unknown, "above_reserved": row.over}
                 for row in rows
             ],

@@ -19,6 +19,7 @@ from mesh_assets.resources.batch_log import connect_batch_log
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.fulltext_index import connect_fulltext_index
 from mesh_assets.resources.graph_index import connect_graph_server
+from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.vector_index import connect_vector_index
 from mesh_assets.settings import Settings, load_settings
 from mesh_assets.slices import dataset_key, is_dataset_key
@@ -136,6 +137,7 @@ def _forget(erasure: Erasure, history: DagsterHistory, folder: Path | None) -> d
         tables = erasure.erase()
         connect_batch_log(erasure.settings).forget(erasure.dataset)
         connect_call_log(erasure.settings).forget(erasure.dataset)
+        connect_ledger(erasure.settings).forget(erasure.dataset)  # what was paid stays on the record, without its name
         runs = history.erase(shown.update)
         shown.update("Compacting what Dagster remembers …")
         _clean_ticks(history, url)

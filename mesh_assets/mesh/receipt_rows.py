@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from mesh_assets.mesh.protocol import Receipt
+from mesh_assets.mesh.spending import share_of
 from mesh_assets.schemas.outcome import Outcome, in_batches
 from mesh_assets.schemas.receipts import RECEIPTS
 
 
 def receipt_batches(receipts: Iterable[Receipt], dataset: str, outcome: Outcome) -> Iterator[pa.RecordBatch]:
-    """The rows of some receipts of a dataset, each counted in `outcome`."""
-    for rows in in_batches(_row(receipt, dataset) for receipt in receipts):
+    """The rows of some receipts of a dataset, each with what of it counts there, and counted in `outcome`."""
+    for rows in in_batches(_row(share_of(receipt, dataset), dataset) for receipt in receipts):
         yield RECEIPTS.batch(rows)
         outcome.advance(len(rows))
 

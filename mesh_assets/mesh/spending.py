@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 
-from mesh_assets.mesh.protocol import Reservation, Scope, Usage
+from mesh_assets.mesh.costs import UNIT
+from mesh_assets.mesh.protocol import Receipt, Reservation, Scope, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Unsettled:
 class Spending:
     """Receipts of one node, dataset, depth and day (UTC, as 2026-11-28), summed.
 
-    `unknown` of the calls did not say their usage and count with what was reserved; `over` cost more than that.
+    A call that shows several datasets is among the `calls` of the first, by name, and `shared` with each of the others;
+    its cost and tokens are divided among all. `unknown` of the calls did not say their usage and count with what was
+    reserved; `over` cost more than that.
     """
 
     node: str
@@ -46,6 +49,7 @@ class Spending:
     depth: str
     day: str
     calls: int
+    shared: int
     cost: Decimal
     usage: Usage
     unknown: int
@@ -59,11 +63,32 @@ class Spending:
             self.depth if self.depth == other.depth else "",
             self.day if self.day == other.day else "",
             self.calls + other.calls,
+            self.shared + other.shared,
             self.cost + other.cost,
             _sum(self.usage, other.usage),
             self.unknown + other.unknown,
             self.over + other.over,
         )
+
+
+def part_of(amount: int, many: int, place: int) -> int:
+    """The part of `amount` that falls to `place` (from 0) of `many`: they differ by 1 at most, and add up to it."""
+    return amount // many + (place < amount % many)
+
+
+def share_of(receipt: Receipt, dataset: str) -> Receipt:
+    """What of a receipt counts in `dataset`: the whole, unless its call shows several datasets."""
+    datasets = sorted(scope.name for scope in receipt.scopes if scope.kind == "dataset")
+    if len(datasets) < 2:
+        return receipt
+    many, place, usage = len(datasets), datasets.index(dataset), receipt.billed.usage
+
+    def usd(amount: Decimal) -> Decimal:
+        return part_of(int(amount / UNIT), many, place) * UNIT
+
+    part = usage and Usage(*(part_of(count, many, place) for count in asdict(usage).values()))
+    billed = replace(receipt.billed, usage=part)
+    return replace(receipt, cost=usd(receipt.cost), reserved=usd(receipt.reserved), billed=billed)
 
 
 def grouped(

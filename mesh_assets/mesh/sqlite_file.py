@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
 
 from mesh_assets.errors import LakeError, MeshError
+from mesh_assets.mesh.sql_store import Dialect, Mode
 
 # A commit takes milliseconds; a disk that is busy with a slice may take seconds for it, with many waiting.
 _BUSY_SECONDS = 60.0
@@ -21,10 +21,20 @@ _BUSY_SECONDS = 60.0
 IS_OF_DATASET = "instr(';' || dataset || ';', ';' || ? || ';') > 0"
 # What is deleted is overwritten: `mesh forget` leaves no name behind.
 _PRAGMAS = ("journal_mode = TRUNCATE", "synchronous = FULL", "secure_delete = ON")
+SQLITE = Dialect(
+    number="INTEGER PRIMARY KEY",
+    integer="INTEGER",
+    real="REAL",
+    text="TEXT",
+    table="STRICT",
+    keyed="STRICT, WITHOUT ROWID",
+    day="date({0}, 'unixepoch')",
+    count="json_extract({0}, '$.{1}')",
+)
 
 
 class SqliteFile:
-    """The file `path`, made at the first transaction with `tables`, statements divided by semicolons.
+    """A SqlStore. The file `path`, made at the first transaction with `tables`, statements divided by semicolons.
 
     With a higher `version` its tables are made in an older file too, so each of them says IF NOT EXISTS. Where the file
     cannot be used, `error` is raised, with `remedy`.
@@ -46,12 +56,22 @@ class SqliteFile:
         self._remedy = remedy
 
     @property
+    def dialect(self) -> Dialect:
+        """SQLite's words."""
+        return SQLITE
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
         return self.path.exists()
 
     @contextmanager
-    def transaction(self, mode: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Generator[sqlite3.Connection]:
+    def transaction(self, mode: Mode = "IMMEDIATE") -> Generator[sqlite3.Connection]:
         """A connection within a transaction: committed when the block ends, rolled back when it fails.
 
         Rows are `sqlite3.Row`. Who only reads takes DEFERRED, which holds up no other reader.

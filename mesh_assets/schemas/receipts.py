@@ -25,7 +25,9 @@ RECEIPTS = Table(
         Column("run", pa.string(), "Dagster run that asked.", nullable=True),
         Column("problem", pa.string(), "Problem that the case is of.", nullable=True),
         Column("outcome", pa.string(), "What became of the call."),
-        Column("cost_usd", USD, "What it cost."),
+        Column(
+            "cost_usd", USD, "What it cost. A call over several datasets is in each with its part of cost and tokens."
+        ),
         Column("reserved_usd", USD, "What was set aside for it: its worst case."),
         Column(
             "input_tokens", pa.int64(), "Tokens read at full price; null where the node did not say.", nullable=True

@@ -20,7 +20,6 @@ from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, documents_of
 from mesh_assets.intake.drop_area import DropArea, DropWatch
 from mesh_assets.intake.forgetting import Forgetting
 from mesh_assets.intake.references import References
-from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts
 from mesh_assets.settings import Settings
 from mesh_assets.slices import is_dataset_key
@@ -75,9 +74,6 @@ class Erasure:
         remove_folder(self.stores.reports / self.dataset)
         forget_corrections(self.settings.state, self.dataset)
         AskedReports(self.settings.state).forget(self.dataset)
-        ledger = self.settings.state / LEDGER
-        if ledger.exists():  # what was paid stays on the record, without its name
-            SqliteLedger(ledger, self.settings.limits).forget(self.dataset)
         SqliteVerdicts(self.settings.state).forget(self.dataset)
         area = DropArea.of(self.settings)
         DropWatch(area, self.settings.state / "walks").forget(self.dataset)

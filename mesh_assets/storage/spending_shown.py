@@ -25,7 +25,7 @@ def shown(spending: Sequence[Spending], unsettled: Sequence[Unsettled], month: B
     waiting = sum((each.reservation.amount for each in unsettled), Decimal(0))
     numbers: dict[str, Any] = {
         "spend_usd": float(sum(each.cost for each in spending)),
-        "calls": sum(each.calls for each in spending),
+        "calls": sum(each.calls + each.shared for each in spending),
         "tokens_in": sum(usage.input + usage.cached_input + usage.cache_write for usage in usages),
         "tokens_cached": sum(usage.cached_input for usage in usages),
         "tokens_out": sum(usage.output for usage in usages),
@@ -43,6 +43,6 @@ def _by_node(spending: Sequence[Spending]) -> str:
     lines = ["| node | depth | calls | USD | tokens in | tokens out |", "| --- | --- | --: | --: | --: | --: |"]
     for (node, depth), each in grouped(spending, lambda one: (one.node, one.depth)).items():
         read = each.usage.input + each.usage.cached_input + each.usage.cache_write
-        numbers = f"{each.calls:,} | {usd(each.cost)} | {read:,} | {each.usage.output:,}"
+        numbers = f"{each.calls + each.shared:,} | {usd(each.cost)} | {read:,} | {each.usage.output:,}"
         lines.append(f"| {escape_markdown(node)} | {depth} | {numbers} |")
     return "\n".join(lines)

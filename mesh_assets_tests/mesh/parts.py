@@ -16,7 +16,7 @@ from mesh_assets.mesh.shapes import Case, Evidence
 from mesh_assets.mesh.sqlite_ledger import SqliteLedger
 from mesh_assets.resources.call_log import SqliteCallLog
 from mesh_assets.resources.nodes import connect_client
-from mesh_assets.resources.pace import SqlitePace
+from mesh_assets.resources.pace import SqlPace, sqlite_pace
 from mesh_assets_tests.mesh.loopback import Loopback
 
 PRICE = Price(Decimal(2), Decimal(8), Decimal("0.5"), Decimal("2.5"), Decimal("0.5"), source="test")
@@ -70,7 +70,7 @@ class Bench:
     caller: Caller
     ledger: SqliteLedger
     log: SqliteCallLog
-    pace: SqlitePace
+    pace: SqlPace
     time: FakeTime
     folder: Path
 
@@ -109,7 +109,7 @@ def bench(folder: Path, *, policy: Policy | None = None, budgets: str = "call 1;
     time = FakeTime()
     ledger = SqliteLedger(folder / "ledger.sqlite", Budgets.parse(budgets), clock=lambda: time.now)
     log = SqliteCallLog(folder / "calls.sqlite", clock=lambda: time.now)
-    pace = SqlitePace(folder / "pace.sqlite", clock=lambda: time.now)
+    pace = sqlite_pace(folder / "pace.sqlite", clock=lambda: time.now)
     caller = Caller(ledger, pace, log, redact=unchanged, policy=policy or Policy(), clock=time.clock())
     return Bench(replace(caller, **changes), ledger, log, pace, time, folder)  # type: ignore[arg-type]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,7 +16,8 @@ from mesh_assets.errors import BudgetError
 from mesh_assets.mesh import sqlite_file
 from mesh_assets.mesh.costs import UNIT
 from mesh_assets.mesh.protocol import Reservation, Scope
-from mesh_assets.mesh.sqlite_ledger import FORGOTTEN, SqliteLedger
+from mesh_assets.mesh.sql_ledger import FORGOTTEN
+from mesh_assets_tests.mesh.ledgers import BOTH, Place
 from mesh_assets_tests.mesh.money import billed
 
 # In millionths of a USD, as a token costs one.
@@ -36,15 +36,27 @@ class Call:
     cost: int | None = None
     is_known: bool = False
 
+    def spent_in(self, scope: tuple[str, str]) -> int:
+        """Of several datasets each pays the same, and the first ones of what is left over one unit each."""
+        names = sorted(name for kind, name in self.scopes if kind == "dataset")
+        if scope[0] != "dataset" or self.cost is None:
+            return self.cost or 0
+        each, over = divmod(self.cost, len(names))
+        return each + (scope[1] in names[:over])
+
 
 class Machine(RuleBasedStateMachine):
     """Calls are reserved, settled, released, forgotten and left behind by crashes; time passes."""
 
     calls = Bundle("calls")
+    # Where each ledger is made: of another name than all before.
+    place: ClassVar[Place]
+    made: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        Machine.made += 1
+        self.own = self.place.another(Machine.made)
         self.now = 1_798_750_000.0  # the last day of 2026: a month ends while it runs
         self.model: dict[str, Call] = {}
         self.exceeded = False
@@ -55,19 +67,20 @@ class Machine(RuleBasedStateMachine):
         """A process starts, or starts again after a crash: nothing of it is in memory."""
         text = "; ".join(f"{kind} {limit / 1e6}" for kind, limit in LIMITS.items())
         budgets = Budgets.parse(text + "; dataset b 1")
-        self.ledger = SqliteLedger(Path(self.folder.name, "ledger.sqlite"), budgets, clock=lambda: self.now)
+        self.ledger = self.own.ledger(budgets, clock=lambda: self.now)
 
     @rule(
         target=calls,
         tokens=st.integers(0, 1_100_000),
         case=st.integers(1, 3),
         run=st.sampled_from(["", "r1", "r2"]),
-        dataset=st.sampled_from(["a", "b"]),
+        datasets=st.sampled_from(["a", "b", "ab", "abc"]),
         seconds=st.integers(1, 5_000),
     )
-    def reserve(self, tokens: int, case: int, run: str, dataset: str, seconds: int) -> object:
+    def reserve(self, tokens: int, case: int, run: str, datasets: str, seconds: int) -> object:
         month = f"{datetime.fromtimestamp(self.now, UTC):%Y-%m}"
-        wanted = [("case", f"{dataset}{case}"), ("dataset", dataset), *([("run", run)] if run else [])]
+        wanted = [("case", f"{datasets}{case}"), *(("dataset", each) for each in datasets)]
+        wanted += [("run", run)] if run else []
         counted = {*wanted, ("month", month)}
         fits = all(sum(self.totals(scope)) + tokens * TOKEN <= self.limit(*scope) for scope in counted)
         fits = (fits and tokens <= LIMITS["call"]) or tokens == 0
@@ -106,7 +119,9 @@ class Machine(RuleBasedStateMachine):
         self.ledger.forget(dataset)
         for call in self.model.values():
             if ("dataset", dataset) in call.scopes:
-                call.scopes = {s for s in call.scopes if s[0] == "month"} | {("dataset", FORGOTTEN)}
+                earlier = sum(name.startswith(FORGOTTEN) for _, name in call.scopes)
+                call.scopes = {s for s in call.scopes if s[0] in ("dataset", "month")} - {("dataset", dataset)}
+                call.scopes.add(("dataset", f"{FORGOTTEN} {earlier + 1}" if earlier else FORGOTTEN))
 
     @invariant()
     def sums_are_exact(self) -> None:
@@ -121,7 +136,17 @@ class Machine(RuleBasedStateMachine):
         assert {key: r.cost for key, r in found.items()} == {
             key: call.cost * UNIT for key, call in self.model.items() if call.cost is not None
         }
-        assert sum(each.cost for each in self.ledger.spending()) == sum(r.cost for r in found.values())
+        spending = self.ledger.spending()
+        assert sum(each.cost for each in spending) == sum(r.cost for r in found.values())
+        assert sum(each.calls for each in spending) == len(found)
+        tokens = sum(r.billed.usage.input for r in found.values() if r.billed.usage is not None)
+        assert sum(each.usage.input for each in spending) == tokens
+
+    @invariant()
+    def datasets_pay_together_what_was_paid(self) -> None:
+        assert sum(b.spent for b in self.ledger.budgets("dataset")) == sum(
+            call.cost * UNIT for call in self.model.values() if call.cost is not None
+        )
 
     @invariant()
     def what_nobody_settled_in_time_is_listed(self) -> None:
@@ -137,19 +162,21 @@ class Machine(RuleBasedStateMachine):
 
     def totals(self, scope: tuple[str, str]) -> tuple[int, int]:
         mine = [call for call in self.model.values() if scope in call.scopes]
-        return sum(call.cost or 0 for call in mine), sum(call.reserved for call in mine if call.is_open)
+        return sum(call.spent_in(scope) for call in mine), sum(call.reserved for call in mine if call.is_open)
 
     @staticmethod
     def limit(kind: str, name: str) -> int:
         return (1_000_000 if name == "b" else LIMITS[kind]) * TOKEN
 
-    def teardown(self) -> None:
-        self.folder.cleanup()
 
-
-def test_the_ledger_is_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_the_ledger_is_its_model(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     # Not a power failure but the sums are tried here: waiting for the disk would be all of the time.
     pragmas = [text.replace("FULL", "OFF") for text in sqlite_file._PRAGMAS]
     monkeypatch.setattr(sqlite_file, "_PRAGMAS", pragmas)
-    few = settings(max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    monkeypatch.setattr(Machine, "place", place, raising=False)
+    examples, steps = (5, 15) if place.url else (20, 30)  # the rules are the same: here it is the other database's SQL
+    few = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(Machine, settings=few)

@@ -12,7 +12,7 @@ import pytest
 from mesh_assets.errors import LakeError
 from mesh_assets.mesh.protocol import Kept, Limits
 from mesh_assets.resources.call_log import SqliteCallLog, Tally
-from mesh_assets.resources.pace import SqlitePace
+from mesh_assets.resources.pace import SqlPace, sqlite_pace
 from mesh_assets_tests.mesh.parts import node
 
 NODE = replace(node("openai"), limits=Limits(parallel=100, seconds=5))
@@ -26,14 +26,14 @@ class Hand:
         return self.now
 
 
-def made(folder: Path) -> tuple[SqlitePace, Hand]:
+def made(folder: Path) -> tuple[SqlPace, Hand]:
     clock = Hand()
-    return SqlitePace(folder / "pace.sqlite", clock), clock
+    return sqlite_pace(folder / "pace.sqlite", clock), clock
 
 
 def test_requests_of_a_minute_are_counted_over_all_who_share_the_file(tmp_path: Path) -> None:
     one, clock = made(tmp_path)
-    other = SqlitePace(tmp_path / "pace.sqlite", clock)
+    other = sqlite_pace(tmp_path / "pace.sqlite", clock)
     limited = replace(NODE, limits=replace(NODE.limits, requests_per_minute=3))
     for pace in (one, other, one):
         pace.leave(limited, pace.enter(limited, tokens=1).slot, tokens=1, is_down=False)
@@ -111,7 +111,7 @@ def test_many_processes_never_pass_a_limit(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from dataclasses import replace;"
         "from mesh_assets_tests.mesh.test_pace import *;"
         "n = replace(NODE, limits=Limits(requests_per_minute=40, parallel=1000, seconds=60));"
-        "p = SqlitePace(Path(sys.argv[1]) / 'pace.sqlite');"
+        "p = sqlite_pace(Path(sys.argv[1]) / 'pace.sqlite');"
         "print(sum(bool(p.enter(n, tokens=1).slot) for _ in range(20)))"
     )
     children = [

@@ -1,0 +1,19 @@
+"""What the tests of records share: the places that they may be in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mesh_assets_tests.mesh.ledgers import Place
+from mesh_assets_tests.postgres import Server
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A folder, or a schema of its own on the server, by the parameter of the test."""
+    if request.param == "sqlite":
+        return Place(tmp_path)
+    server: Server = request.getfixturevalue("postgres")
+    return Place(tmp_path, server.url, server.schema())
