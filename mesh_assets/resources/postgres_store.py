@@ -153,8 +153,9 @@ class PostgresStore:
             raise self._error(f"{self.name} did not keep what was written: {done}.", remedy=_REMEDY)
 
     def _found(self, connection: "Connection[tuple[Any, ...]]") -> bool:
-        [name] = connection.execute("SELECT to_regclass(%s)::text", (f"{self._schema}.version",)).fetchone() or (None,)
-        return name is not None
+        # Tables, not functions such as to_regclass: those may remember what was not there before others made it.
+        query = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'version'"
+        return connection.execute(query, (self._schema,)).fetchone() is not None
 
     def _make(self, connection: "Connection[tuple[Any, ...]]") -> None:
         """Make the schema where it is not there; a user that may make none can be given one, empty."""
@@ -165,8 +166,9 @@ class PostgresStore:
             lock = f"SELECT pg_advisory_xact_lock(hashtextextended('{self._schema}', 0))"
             connection.execute(lock.encode())
             if not self._found(connection):  # others may have been first
-                made = connection.execute("SELECT to_regnamespace(%s)::text", (self._schema,)).fetchone() or (None,)
-                schema = "" if made[0] is not None else f"CREATE SCHEMA {self._schema}; "
+                query = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+                is_given = connection.execute(query, (self._schema,)).fetchone() is not None
+                schema = "" if is_given else f"CREATE SCHEMA {self._schema}; "
                 version = f"CREATE TABLE version (number BIGINT); INSERT INTO version VALUES ({self._version})"  # noqa: S608
                 path = f"SET LOCAL search_path = {self._schema}; "
                 connection.execute(f"{schema}{path}{self._tables}; {version}".encode())

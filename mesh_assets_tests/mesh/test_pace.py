@@ -12,7 +12,8 @@ import pytest
 from mesh_assets.errors import LakeError
 from mesh_assets.mesh.protocol import Kept, Limits
 from mesh_assets.resources.call_log import SqliteCallLog, Tally
-from mesh_assets.resources.pace import SqlPace, sqlite_pace
+from mesh_assets.resources.pace import SqlPace
+from mesh_assets_tests.mesh.ledgers import BOTH, Place
 from mesh_assets_tests.mesh.parts import node
 
 NODE = replace(node("openai"), limits=Limits(parallel=100, seconds=5))
@@ -26,14 +27,15 @@ class Hand:
         return self.now
 
 
-def made(folder: Path) -> tuple[SqlPace, Hand]:
+def made(place: Place) -> tuple[SqlPace, Hand]:
     clock = Hand()
-    return sqlite_pace(folder / "pace.sqlite", clock), clock
+    return place.pace(clock), clock
 
 
-def test_requests_of_a_minute_are_counted_over_all_who_share_the_file(tmp_path: Path) -> None:
-    one, clock = made(tmp_path)
-    other = sqlite_pace(tmp_path / "pace.sqlite", clock)
+@BOTH
+def test_requests_of_a_minute_are_counted_over_all_who_share_the_file(place: Place) -> None:
+    one, clock = made(place)
+    other = place.pace(clock)
     limited = replace(NODE, limits=replace(NODE.limits, requests_per_minute=3))
     for pace in (one, other, one):
         pace.leave(limited, pace.enter(limited, tokens=1).slot, tokens=1, is_down=False)
@@ -46,8 +48,9 @@ def test_requests_of_a_minute_are_counted_over_all_who_share_the_file(tmp_path: 
     assert other.enter(limited, tokens=1).slot
 
 
-def test_tokens_of_a_minute_are_those_that_calls_took(tmp_path: Path) -> None:
-    pace, clock = made(tmp_path)
+@BOTH
+def test_tokens_of_a_minute_are_those_that_calls_took(place: Place) -> None:
+    pace, clock = made(place)
     limited = replace(NODE, limits=replace(NODE.limits, tokens_per_minute=1000))
     first = pace.enter(limited, tokens=900)
     assert pace.enter(limited, tokens=200).wait == 60.0
@@ -60,8 +63,9 @@ def test_tokens_of_a_minute_are_those_that_calls_took(tmp_path: Path) -> None:
     assert pace.enter(limited, tokens=5000).slot
 
 
-def test_the_slot_of_the_dead_ends_by_itself(tmp_path: Path) -> None:
-    pace, clock = made(tmp_path)
+@BOTH
+def test_the_slot_of_the_dead_ends_by_itself(place: Place) -> None:
+    pace, clock = made(place)
     single = replace(NODE, limits=replace(NODE.limits, parallel=1))
     assert pace.enter(single, tokens=1).slot
     assert "1 calls at once" in pace.enter(single, tokens=1).reason
@@ -69,8 +73,9 @@ def test_the_slot_of_the_dead_ends_by_itself(tmp_path: Path) -> None:
     assert pace.enter(single, tokens=1).slot
 
 
-def test_a_clock_that_is_set_back_holds_nobody(tmp_path: Path) -> None:
-    pace, clock = made(tmp_path)
+@BOTH
+def test_a_clock_that_is_set_back_holds_nobody(place: Place) -> None:
+    pace, clock = made(place)
     limited = replace(NODE, limits=replace(NODE.limits, requests_per_minute=1))
     pace.leave(limited, pace.enter(limited, tokens=1).slot, tokens=1, is_down=False, rest=500)
     clock.now -= 100_000
@@ -79,8 +84,9 @@ def test_a_clock_that_is_set_back_holds_nobody(tmp_path: Path) -> None:
     assert pace.enter(limited, tokens=1).slot
 
 
-def test_after_a_rest_one_call_tries_the_node_and_opens_it_for_all(tmp_path: Path) -> None:
-    pace, clock = made(tmp_path)
+@BOTH
+def test_after_a_rest_one_call_tries_the_node_and_opens_it_for_all(place: Place) -> None:
+    pace, clock = made(place)
     for _ in range(5):
         pace.leave(NODE, pace.enter(NODE, tokens=1).slot, tokens=None, is_down=True)
     assert pace.enter(NODE, tokens=1).is_resting
@@ -94,8 +100,9 @@ def test_after_a_rest_one_call_tries_the_node_and_opens_it_for_all(tmp_path: Pat
     assert pace.enter(replace(NODE, name="other"), tokens=1).slot
 
 
-def test_a_probe_that_was_cancelled_or_killed_lets_another_try(tmp_path: Path) -> None:
-    pace, clock = made(tmp_path)
+@BOTH
+def test_a_probe_that_was_cancelled_or_killed_lets_another_try(place: Place) -> None:
+    pace, clock = made(place)
     for _ in range(5):
         pace.leave(NODE, pace.enter(NODE, tokens=1).slot, tokens=None, is_down=True)
     clock.now += 15
@@ -106,17 +113,17 @@ def test_a_probe_that_was_cancelled_or_killed_lets_another_try(tmp_path: Path) -
     assert pace.enter(NODE, tokens=1).slot
 
 
-def test_many_processes_never_pass_a_limit(tmp_path: Path) -> None:
+@BOTH
+def test_many_processes_never_pass_a_limit(place: Place) -> None:
     program = (
-        "import sys; from pathlib import Path; from dataclasses import replace;"
-        "from mesh_assets_tests.mesh.test_pace import *;"
+        "import sys; from mesh_assets_tests.mesh.test_pace import *;"
         "n = replace(NODE, limits=Limits(requests_per_minute=40, parallel=1000, seconds=60));"
-        "p = sqlite_pace(Path(sys.argv[1]) / 'pace.sqlite');"
+        "p = Place(Path(sys.argv[1]), *sys.argv[2:]).pace();"
         "print(sum(bool(p.enter(n, tokens=1).slot) for _ in range(20)))"
     )
+    told = [str(place.folder), *([place.url, place.schema] if place.url else [])]
     children = [
-        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", program, *told], stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     assert sum(int(child.communicate()[0]) for child in children) == 40
 
