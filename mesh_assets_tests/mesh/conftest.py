@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(tmp_path)
     server: Server = request.getfixturevalue("postgres")
     return Place(tmp_path, server.url, server.schema())
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """A server that forks workers, so that each starts in milliseconds and without our threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [f"mesh_assets_tests.mesh.{name}" for name in ("test_ledger_processes", "test_pace")]
+    )
+    return context
