@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Without compiled files every Dagster process compiles everything again: a minute instead of seconds.
 unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_OFFLINE := 1
-DEBIAN_PACKAGES := chromium
+DEBIAN_PACKAGES := chromium postgresql
 
 .PHONY: demo test test-slow check install install-test bench debian lock clean
 
@@ -52,12 +52,13 @@ $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
 bench: $(VENV)/.installed
 	$(BIN)/pip install -q --disable-pip-version-check --no-compile -r requirements-bench.lock
 
-# The browser tests drive Debian's Chromium. Without root they skip, and this line says how to change that.
+# The browser tests drive Debian's Chromium, and those of the ledger a PostgreSQL server of their own. Without root they
+# skip, and this line says how to change that. Debian has the programs of PostgreSQL beside the path.
 debian:
-	@if command -v chromium >/dev/null; then :; \
+	@if command -v chromium >/dev/null && { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(DEBIAN_PACKAGES) >/dev/null; \
-	else echo "The browser tests will be skipped. To run them: sudo apt-get install -y $(DEBIAN_PACKAGES)"; fi
+	else echo "The tests of the UI, or of the ledger on a server, will be skipped. To run them: sudo apt-get install -y $(DEBIAN_PACKAGES)"; fi
 
 # New pins: resolve pyproject.toml afresh in an environment of its own and write down what came out.
 lock:

@@ -17,6 +17,7 @@ from mesh_assets.analyses.posed import Posed
 from mesh_assets.analyses.settling import bar
 from mesh_assets.analyses.signals import Calibrator, aspects_of, labels_of, signals_of
 from mesh_assets.analyses.simulation import Simulator, trials_of
+from mesh_assets.errors import LedgerError
 from mesh_assets.mesh.calls import Called, Caller
 from mesh_assets.mesh.execution import Result, Tried, run_cases
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
@@ -73,11 +74,18 @@ def going(cases: Iterable[Posed], before: Sequence[Mapping[str, Analysis]], dept
 def climb(cases: Iterable[Posed], before: Sequence[Mapping[str, Analysis]], depth: Depth, run: Climb) -> list[Analysis]:
     """What comes of the cases that reach `depth`, in their order, one `Analysis` each.
 
-    What lacks (a node, money, a form) is in the row, and in `waits` where another run may have it. LedgerError and
-    defects are raised; what was answered until then is kept and costs nothing again.
+    What lacks (a node, money, a form) is in the row, and in `waits` where another run may have it. Where the ledger
+    cannot be used every case waits; what was answered until then, or before a defect, costs nothing again.
     """
     come = going(cases, before, depth)
     asked = {posed.case.id: _asked(posed, before, depth) for posed in come}
+    try:
+        return _climbed(come, asked, depth, run)
+    except LedgerError as error:
+        return [_waiting(each, str(error), run) for each in asked.values()]
+
+
+def _climbed(come: Sequence[Posed], asked: Mapping[str, Asked], depth: Depth, run: Climb) -> list[Analysis]:
     offers = Offers(run.means.nodes, run.means.off, run.means.caller, depth, run.scopes)
     results: dict[str, Result] = {}
     waiting = dict(asked)
@@ -107,6 +115,13 @@ def _last(posed: Posed, before: Sequence[Mapping[str, Analysis]]) -> Analysis | 
 
 def _asked(posed: Posed, before: Sequence[Mapping[str, Analysis]], depth: Depth) -> Asked:
     return Asked(posed, depth, tuple(rows[posed.case.id] for rows in before if posed.case.id in rows))
+
+
+def _waiting(asked: Asked, why: str, run: Climb) -> Analysis:
+    """The row of a case that nothing could be done about: the answer that it has stands."""
+    empty = Analysis.nothing(asked.posed, asked.depth, calibration=run.means.calibrator.version)
+    stands = asked.standing.depth if asked.standing is not None and asked.standing.has_answer else None
+    return replace(empty, failure=why, why=why, stands=stands, waits=True)
 
 
 def _concluded(asked: Asked, result: Result | None, offers: Offers, run: Climb) -> Analysis:

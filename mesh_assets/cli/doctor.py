@@ -20,11 +20,14 @@ from rich.table import Table
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.home import ENV_FILE
 from mesh_assets.cli.services import HOST
+from mesh_assets.errors import MeshError
 from mesh_assets.health import derived, machine, probe, running, software
 from mesh_assets.health.findings import Finding, is_healthy
 from mesh_assets.health.hardware import found_hardware
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
-from mesh_assets.settings import PROJECT_ROOT, Settings, load_settings
+from mesh_assets.mesh.costs import usd
+from mesh_assets.resources.ledger import connect_ledger
+from mesh_assets.settings import NO_SERVER, PROJECT_ROOT, Settings, load_settings
 from mesh_assets.storage.pace import held
 
 _MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "wrong": "[bold red]wrong[/]"}
@@ -33,9 +36,9 @@ _YOUNG_SECONDS = 60.0
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check versions, disks, locks, clock, daemon and runs; status 1 where something is wrong. Changes nothing."""
+    """Check versions, disks, locks, clock, money, daemon, runs; status 1 where something is wrong. Changes nothing."""
     settings = load_settings()
-    findings = [*_software(), *_hardware(settings), *_machine(settings), *_running(settings)]
+    findings = [*_software(), *_hardware(settings), *_machine(settings), _ledger(settings), *_running(settings)]
     healthy = is_healthy(findings)
     if json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -83,6 +86,18 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     yield machine.open_files(probe.open_files_limit())
     hostname = socket.gethostname()
     yield machine.host_names(hostname, localhost=probe.is_loopback("localhost"), own=probe.resolves(hostname))
+
+
+def _ledger(settings: Settings) -> Finding:
+    """Where money is counted, and whether it can be read; nothing is made there."""
+    try:
+        ledger = connect_ledger(settings)
+        month = ledger.month() if ledger.exists else None
+        spent = "nothing was spent yet" if month is None else f"${usd(month.spent)} in {month.scope.name}"
+        of = "money and the pace of nodes are" if settings.ledger_url != NO_SERVER else "money is"
+        return Finding("ledger", "ok", f"{of} counted in {ledger.name}: {spent}")
+    except MeshError as error:
+        return Finding("ledger", "wrong", error.message, error.remedy)
 
 
 def _running(settings: Settings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ _INTEGRATION_OFFSET = 16
 # Programs that something in the project uses: the Debian package of each, and what goes without it.
 DEBIAN_PACKAGES: Mapping[str, tuple[str, str]] = {
     "chromium": ("chromium", "the browser tests, which skip without it"),
+    "pg_ctlcluster": ("postgresql", "the tests of the ledger on a server, which skip without it"),
     "tesseract": ("tesseract-ocr", "text in pictures and scans, which are read without their text else"),
 }
 

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from blake3 import blake3
 
-from mesh_assets.errors import BudgetError, LakeError, ModelError, NodeError
+from mesh_assets.errors import BudgetError, LakeError, LedgerError, ModelError, NodeError
 from mesh_assets.mesh.costs import known_price, worst_case
 from mesh_assets.mesh.json_schema import check_schema
 from mesh_assets.mesh.leaving import recorded, redacted
@@ -287,7 +287,13 @@ class _Call:
             completion = await self._complete(bill, seconds)
             is_down = False
             tokens = _tokens(completion.usage) if completion.usage is not None else None
-            return self._keep(completion, self._settle(bill, completion))
+            try:
+                receipt = self._settle(bill, completion)
+            except LedgerError:
+                # It was paid for: who asks again has it. Until somebody settles it, its worst case counts.
+                self._keep(completion, bill.attempt)
+                raise
+            return self._keep(completion, receipt)
         except NodeError as error:
             is_down = True if error.failure in _DOWN else None if error.failure == "limit" else False
             rest = error.retry_after or 0.0

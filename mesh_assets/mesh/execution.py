@@ -1,9 +1,9 @@
 """Many cases side by side, each put to its nodes in order until one answers.
 
 Everything that runs ends before the function returns: a defect or a cancellation ends all calls, and what each may have
-cost is booked. Results are handed to a sink as they come, so what was answered is kept whatever ends the rest; after a
-kill the same cases are answered from what was kept, without paying again. Which nodes, in which order, belongs to
-`routing`.
+cost is booked. Without a ledger no new call begins, and those that run are waited for. Results are handed to a sink as
+they come, so what was answered is kept whatever ends the rest; after a kill the same cases are answered from what was
+kept, without paying again. Which nodes, in which order, belongs to `routing`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mesh_assets.errors import BudgetError, ModelError, NodeError
+from mesh_assets.errors import BudgetError, LedgerError, ModelError, NodeError
 from mesh_assets.mesh.calls import Called, Caller, Question
 from mesh_assets.mesh.protocol import Client, Node
 
@@ -84,15 +84,23 @@ async def _run(
 ) -> int:
     clients = _Clients(connect)
     done = 0
+    broken: list[LedgerError] = []
+
+    def is_over() -> bool:
+        return bool(broken) or is_stopped()
 
     async def worker() -> None:
         nonlocal done
-        while not is_stopped():
+        while not is_over():
             piece = next(work, None)
             if piece is None:
                 return
-            sink.keep(await _answer(piece, caller, clients, is_stopped))
-            done += 1
+            try:
+                sink.keep(await _answer(piece, caller, clients, is_over))
+            except LedgerError as error:
+                broken.append(error)
+            else:
+                done += 1
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -103,6 +111,8 @@ async def _run(
         raise errors.exceptions[0] from errors
     finally:
         await clients.close()
+    if broken:
+        raise broken[0]
     return done
 
 

@@ -139,6 +139,16 @@ class SqlLedger:
         self._budgets = budgets
         self._clock = clock
 
+    @property
+    def name(self) -> str:
+        """Where it is: a path, or the address of a database."""
+        return self._store.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether any call was ever counted."""
+        return self._store.exists
+
     def reserve(self, amount: Decimal, scopes: Sequence[Scope], *, seconds: float, node: str = "") -> Reservation:
         """See `Ledger.reserve`."""
         return self.reserve_all([(amount, scopes)], seconds=seconds, node=node)[0]

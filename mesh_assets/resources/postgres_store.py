@@ -82,8 +82,9 @@ class PostgresStore:
 
     @property
     def exists(self) -> bool:
-        """Always: what is there is for the server to say."""
-        return True
+        """Whether its tables were made, as the server says."""
+        with self._connected() as connection:
+            return self._found(connection)
 
     @contextmanager
     def transaction(self, mode: Mode = "IMMEDIATE") -> Generator["_Statements"]:
@@ -110,8 +111,9 @@ class PostgresStore:
             found: dict[str, Any] = dict(psycopg.conninfo.conninfo_to_dict(self._url))
         except psycopg.Error:
             found = {}
-        if not found.get("dbname"):
-            # What is wrong may be the password: it is not repeated.
+        # Signs in a password that are not written as `%40` end up in other parts, which messages show.
+        is_port = str(found.get("port", "0")).replace(",", "").isdigit()
+        if not found.get("dbname") or not is_port or "@" in f"{found.get('host')}{found['dbname']}":
             raise SettingsError(
                 f"{SETTING} names no database of a PostgreSQL server.",
                 remedy="Set it as `postgresql://user:password@127.0.0.1:5432/mesh`; `%40` stands for an @ in a word.",

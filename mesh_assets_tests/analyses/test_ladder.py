@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.ladder import counts, spent
+from mesh_assets.budgets import Budgets
+from mesh_assets.errors import LedgerError
 from mesh_assets.mesh.nodes import NodeState
+from mesh_assets.mesh.protocol import Receipt
 from mesh_assets.mesh.shapes import DEPTHS
+from mesh_assets.resources.ledger import postgres_ledger
 from mesh_assets_tests.analyses.scripted import HELD, INVENTED, Ladder, always, answer, at, posed
 
 ALL = tuple(at(depth) for depth in DEPTHS)
@@ -190,6 +194,44 @@ def test_what_found_no_money_waits_and_is_asked_once_there_is_some(tmp_path: Pat
     second = rich.run(*cases, run="r2")[0]
     assert all(row.has_answer for row in second.values())
     assert rich.calls == 6 - len(answered)
+
+
+def test_while_the_ledger_cannot_be_used_cases_wait_and_nobody_is_asked(tmp_path: Path) -> None:
+    ladder = Ladder(tmp_path, [(at("surface"), always(answer(HELD)))])
+    secret = "hunter2"
+    ledger = postgres_ledger(f"postgresql://mesh:{secret}@127.0.0.1:1/mesh", Budgets.parse("month 1"))
+    ladder.bench.caller = replace(ladder.bench.caller, ledger=ledger)
+    rows = ladder.run(posed(1), posed(2))[0]
+    assert ladder.calls == 0
+    for row in rows.values():
+        assert (row.waits, row.has_answer, row.state) == (True, False, "stopped")
+        assert "postgresql://127.0.0.1:1/mesh cannot be used" in row.why and "MESH_LEDGER_URL" in row.why
+        assert secret not in repr(row)
+    again = Ladder(tmp_path, [(at("surface"), always(answer(HELD)))]).run(posed(1), posed(2))[0]
+    assert all(row.has_answer for row in again.values())
+
+
+def test_what_was_answered_when_the_ledger_broke_is_not_paid_again(tmp_path: Path) -> None:
+    """The first call finds its ledger gone when it would settle: its answer is kept, and its worst case counts."""
+    script = [(at("surface"), always(answer(HELD)))]
+    ladder = Ladder(tmp_path, script, with_quotes=False)
+    settle = ladder.bench.ledger.settle
+
+    def broken(*_: object) -> Receipt:
+        raise LedgerError("The ledger is gone.", remedy="Bring it back.")
+
+    ladder.bench.ledger.settle = broken  # type: ignore[method-assign]
+    cases = [posed(number) for number in range(30)]
+    rows = ladder.run(*cases)[0]
+    assert all(row.waits and "The ledger is gone" in row.why for row in rows.values())
+    assert 0 < ladder.calls <= 10, "no call begins once the ledger is gone"
+    asked = ladder.calls
+    ladder.bench.ledger.settle = settle  # type: ignore[method-assign]
+    again = ladder.run(*cases, run="r2")[0]
+    assert all(row.has_answer for row in again.values())
+    assert ladder.calls == 30
+    assert sum(row.is_cached for row in again.values()) == asked
+    assert ladder.bench.unknown() > 0
 
 
 def test_a_brief_gets_its_share_and_what_others_leave(tmp_path: Path) -> None:

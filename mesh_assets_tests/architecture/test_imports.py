@@ -38,7 +38,7 @@ LAYERS = (
 )
 HEAVY = {
     *("torch", "transformers", "sentence_transformers", "openai", "anthropic"),
-    *("qdrant_client", "elasticsearch", "neo4j"),
+    *("qdrant_client", "elasticsearch", "neo4j", "psycopg"),
 }
 ENGINES = {"faiss", "tantivy", "tree_sitter", "py3langid", "sklearn"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

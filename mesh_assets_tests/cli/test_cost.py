@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from mesh_assets.mesh.protocol import Reservation
-from mesh_assets.mesh.sqlite_ledger import SqliteLedger
+from mesh_assets.mesh.sql_ledger import SqlLedger
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets_tests.cli.command import mesh
 from mesh_assets_tests.flow.location import QUIET, Location
@@ -38,8 +38,9 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
     location.instance.dispose()
 
 
-def _call(ledger: SqliteLedger, dataset: str, tokens: int | None, *, node: str = "far") -> None:
-    reservation = ledger.reserve(4 * CENT, scopes("run:r", "case:c", f"dataset:{dataset}"), seconds=60)
+def _call(ledger: SqlLedger, datasets: str, tokens: int | None, *, node: str = "far") -> None:
+    counted = scopes("run:r", "case:c", *(f"dataset:{dataset}" for dataset in datasets.split()))
+    reservation = ledger.reserve(4 * CENT, counted, seconds=60)
     ledger.settle(reservation, billed(tokens, node=node))
 
 
@@ -140,3 +141,23 @@ def test_before_anything_was_billed(tmp_path: Path) -> None:
 def test_budgets_that_cannot_be_read_are_named(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESH_BUDGETS", "a lot")
     assert "MESH_BUDGETS" in mesh(location, "cost", expect=1).stderr
+
+
+def test_datasets_together_cost_what_was_paid(location: Location) -> None:
+    """A call over both is in neither twice: not in the sums, nor in the budgets, nor in the lake."""
+    before = Decimal(_told(location, "--by", "day")["costs"][0]["usd"])
+    _call(connect_ledger(location.settings), "notes logs", 30_001)
+    total = before + Decimal("0.030001")
+    told = _told(location, "--by", "dataset")
+    assert sum(Decimal(row["usd"]) for row in told["costs"]) == total
+    assert sum(Decimal(row["usd"]) for row in _told(location)["costs"]) == total
+    by_kind = {kind: [each for each in told["budgets"] if each["kind"] == kind] for kind in ("dataset", "month")}
+    assert sum(Decimal(each["spent"]) for each in by_kind["dataset"]) == Decimal(by_kind["month"][0]["spent"]) == total
+    assert sum(row["calls"] for row in told["costs"]) == _told(location, "--by", "day")["costs"][0]["calls"]
+    assert "is counted with the first" in mesh(location, "cost", "--by", "dataset").stdout
+    for dataset in ("notes", "logs"):
+        _export(location, dataset)
+    query = "select cast(sum(cost_usd) as varchar) as usd, sum(input_tokens) as tokens from receipts"
+    [found] = json.loads(mesh(location, "sql", "--json", query).stdout)
+    assert Decimal(found["usd"]) == total
+    assert found["tokens"] == sum(row["tokens"]["input"] for row in told["costs"])
