@@ -1,4 +1,4 @@
-"""Whether many processes keep to one budget: `python benchmarks/budget.py [--processes 16] [--kills 150] [--month 5]`.
+"""Whether many processes keep to one budget: `python benchmarks/budget.py [--ledger sqlite] [--kills 150] [--month 3]`.
 
 Workers ask cases of two nodes, with retries and a fallback, until the money of the month is gone; meanwhile one after
 another is killed (SIGKILL) at a random moment and started again. Budgets of cases, runs and datasets lie within that of
@@ -7,6 +7,9 @@ the month. The nodes are a loopback server that speaks the wire format of OpenAI
 billed, in integers, by the id of each attempt and by our scopes: what is compared with the ledger is that count.
 
 When the money is gone, the ledger is told what only the server knows, and what turns out not to be spent is spent, too.
+
+`--ledger postgresql` keeps money and pace in a PostgreSQL server that is started for it, with the settings that such a
+server has, and `--ledger postgresql://...` in a database of yours, in schemas that are dropped at the end.
 
 `overspend_usd` is what the server billed beyond the limit of each budget, summed over all budgets.
 
@@ -31,6 +34,8 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,10 +49,11 @@ from mesh_assets.budgets import Budgets
 from mesh_assets.errors import BudgetError, NodeError
 from mesh_assets.mesh.calls import Caller, Policy, Question
 from mesh_assets.mesh.protocol import Billed, Leaving, Limits, Node, Price, Request, Reservation, Scope, Usage
-from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
+from mesh_assets.mesh.sql_ledger import SqlLedger
 from mesh_assets.resources.call_log import SqliteCallLog
 from mesh_assets.resources.nodes import connect_client
-from mesh_assets.resources.pace import SqlPace, sqlite_pace
+from mesh_assets_tests.mesh.ledgers import Place
+from mesh_assets_tests.postgres import server as postgres_server
 
 DEADLINE, TOO_SLOW = 1.5, 2.5
 LIMITS = Limits(parallel=64, seconds=DEADLINE)
@@ -218,16 +224,16 @@ def billed(node: str, usage: Usage | None) -> Billed:
     return Billed(node, found.model, "", "deep", usage, found.price)
 
 
-def work(port: int, folder: Path, budgets: Budgets, seed: int) -> None:
+def work(port: int, place: Place, budgets: Budgets, seed: int) -> None:
     """Ask cases until the month's money is gone, each call by the way of all calls, with OpenAI's SDK."""
-    asyncio.run(_work(port, folder, budgets, random.Random(seed)))
+    asyncio.run(_work(port, place, budgets, random.Random(seed)))
 
 
-async def _work(port: int, folder: Path, budgets: Budgets, chance: random.Random) -> None:
+async def _work(port: int, place: Place, budgets: Budgets, chance: random.Random) -> None:
     caller = Caller(
-        SqliteLedger(folder / LEDGER, budgets),
-        sqlite_pace(folder / "pace.sqlite"),
-        SqliteCallLog(folder / "calls.sqlite"),
+        place.ledger(budgets),
+        place.pace(),
+        SqliteCallLog(place.folder / "calls.sqlite"),
         redact=lambda request: Leaving(request, lambda text: text),
         policy=Policy(attempts=ATTEMPTS, first_pause=0.01),
     )
@@ -261,13 +267,13 @@ def _question(chance: random.Random, run: str) -> Question:
     return Question(case, "deep", request, scopes)
 
 
-def drive(port: int, path: Path, budgets: Budgets, arguments: argparse.Namespace, most: int) -> int:
+def drive(port: int, place: Place, budgets: Budgets, arguments: argparse.Namespace, most: int) -> int:
     """Run the workers to their end, killing at most so many and starting them again; how many kills there were."""
     context, chance = multiprocessing.get_context("fork"), random.Random(arguments.seed + most)
     seeds = iter(range((arguments.seed + most) * 100_000, sys.maxsize))
 
     def start() -> Any:
-        worker = context.Process(target=work, args=(port, path.parent, budgets, next(seeds)))
+        worker = context.Process(target=work, args=(port, place, budgets, next(seeds)))
         worker.start()
         return worker
 
@@ -312,7 +318,7 @@ class Comparison:
         return sum((abs(self.counted.get(k, nothing) - self.server.get(k, nothing)) for k in keys), nothing)
 
 
-def compared(ledger: SqliteLedger, bills: list[dict[str, Any]]) -> Comparison:
+def compared(ledger: SqlLedger, bills: list[dict[str, Any]]) -> Comparison:
     counted = {each.reservation.id: each.reservation.amount for each in ledger.unsettled()}
     counted |= {receipt.id: receipt.cost for receipt in ledger.receipts()}
     server: dict[str, Decimal] = defaultdict(Decimal)
@@ -321,7 +327,7 @@ def compared(ledger: SqliteLedger, bills: list[dict[str, Any]]) -> Comparison:
     return Comparison(counted, server)
 
 
-def reconcile(ledger: SqliteLedger, bills: list[dict[str, Any]]) -> None:
+def reconcile(ledger: SqlLedger, bills: list[dict[str, Any]]) -> None:
     """Tell the ledger what the server's log says of attempts that were cut off, or whose usage was not said."""
     log = {bill["id"]: bill for bill in bills}
     for each in ledger.unsettled():
@@ -361,16 +367,37 @@ class Told:
     kills: int = 0
 
 
-def later(path: Path, budgets: Budgets) -> SqliteLedger:
+@contextmanager
+def somewhere(ledger: str) -> Generator[Place]:
+    """Where the ledger is, as `--ledger` says, and nothing of it afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        if ledger == "sqlite":
+            yield Place(Path(folder))
+        elif ledger == "postgresql":
+            with postgres_server() as started:
+                yield Place(Path(folder), started.url, "mesh_ledger")
+        else:
+            import psycopg
+
+            place = Place(Path(folder), ledger, f"mesh_budget_{uuid.uuid4().hex[:8]}")
+            try:
+                yield place
+            finally:
+                with psycopg.connect(ledger, autocommit=True) as connection:
+                    for schema in (place.schema, f"{place.schema}_pace"):
+                        connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
+
+
+def later(place: Place, budgets: Budgets) -> SqlLedger:
     """The ledger as it is a minute later, when nobody can be at work on what is reserved now."""
-    return SqliteLedger(path, budgets, clock=lambda: time.time() + 60)
+    return place.ledger(budgets, lambda: time.time() + 60)
 
 
-def rounds(path: Path, budgets: Budgets, arguments: argparse.Namespace, server: Connection) -> tuple[Told, Any]:
+def rounds(place: Place, budgets: Budgets, arguments: argparse.Namespace, server: Connection) -> tuple[Told, Any]:
     """Spend the month's money; what cut-off calls did not cost is there again when the server's log was told."""
-    port, ledger, told = server.recv(), later(path, budgets), Told()
+    port, ledger, told = server.recv(), later(place, budgets), Told()
     for _ in range(ROUNDS):
-        told.kills += drive(port, path, budgets, arguments, arguments.kills - told.kills)
+        told.kills += drive(port, place, budgets, arguments, arguments.kills - told.kills)
         time.sleep(TOO_SLOW + DEADLINE)  # what is under way at the server is billed, too
         server.send(None)
         bills, faults = server.recv()
@@ -390,23 +417,24 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=16)
     parser.add_argument("--kills", type=int, default=150)
     parser.add_argument("--month", default="3", help="USD of the month, which all processes share")
+    parser.add_argument("--ledger", default="sqlite", help="sqlite, postgresql, or the URL of a PostgreSQL database")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     month = Decimal(arguments.month)
     budgets = Budgets.parse(f"case 0.09; run {month / 4}; dataset a {month / 5}; dataset b {month / 4}; month {month}")
     import openai  # noqa: F401  # once for all workers, which are forked
+    import psycopg  # noqa: F401
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, LEDGER)
+    with somewhere(arguments.ledger) as place:
         ours, theirs = multiprocessing.Pipe()
         server = multiprocessing.get_context("fork").Process(target=serve, args=(arguments.seed, theirs), daemon=True)
         server.start()
         began = time.monotonic()
         try:
-            told, (bills, faults) = rounds(path, budgets, arguments, ours)
+            told, (bills, faults) = rounds(place, budgets, arguments, ours)
         finally:
             server.kill()
-        ledger = later(path, budgets)
+        ledger = later(place, budgets)
         found, month = compared(ledger, bills), ledger.month()
         billed_usd = sum(found.server.values())
         assert month.spent == sum(found.counted.values()), "the sum of the month is not that of its receipts"

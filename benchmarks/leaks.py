@@ -55,7 +55,7 @@ from mesh_assets.mesh.shapes import Case, Evidence
 from mesh_assets.mesh.sqlite_ledger import LEDGER, SqliteLedger
 from mesh_assets.resources.call_log import SqliteCallLog
 from mesh_assets.resources.nodes import connect_client
-from mesh_assets.resources.pace import SqlPace, sqlite_pace
+from mesh_assets.resources.pace import sqlite_pace
 from mesh_assets.schemas.outcome import Outcome
 
 CHUNKS_OF_A_CASE = 8

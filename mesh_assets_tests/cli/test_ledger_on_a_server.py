@@ -83,9 +83,12 @@ def test_without_the_server_it_is_said_what_to_do(
         assert "MESH_LEDGER_URL" in str(raised.value)
         assert "kestrel" not in words(raised.value)
         monkeypatch.setenv("MESH_LEDGER_URL", url)
+        said = mesh(location, "cost", expect=1)
+        assert what in said.stderr.replace("\n", " ")
+        assert "kestrel" not in f"{said}"
+        if "database" in what:
+            continue
         findings = json.loads(mesh(location, "doctor", "--json", expect=1).stdout)["findings"]
         [found] = [each for each in findings if each["subject"] == "ledger"]
         assert (found["level"], what in found["what"]) == ("wrong", True)
-        said = mesh(location, "cost", expect=1)
-        assert what in said.stderr.replace("\n", " ")
-        assert "kestrel" not in f"{findings} {said}"
+        assert "kestrel" not in f"{findings}"
