@@ -187,18 +187,20 @@ class SqlLedger:
             billed = replace(billed, usage=None)
         with self._store.transaction() as db:
             number, reserved, state = self._find(db, reservation)
-            before = next(iter(_receipts(db, "WHERE calls.number = ?", number)), None)
+            before = _receipts(db, "WHERE calls.number = ?", number)[0] if state == "settled" else None
             if before is not None and (cost is None or before.billed.usage is not None):
                 return before
-            cost = reserved if cost is None else cost
-            _write_receipt(db, number, self._clock(), cost, billed)
+            cost, at = reserved if cost is None else cost, self._clock()
+            if before is not None:  # it did not know the usage
+                db.execute("DELETE FROM receipts WHERE call = ?", (number,))
+            _write_receipt(db, number, at, cost, billed)
             db.execute("UPDATE calls SET state = 'settled' WHERE number = ?", (number,))
             scopes = _scopes(db, [number])[number]
             booked = _parts(scopes, int(before.cost / UNIT) if before is not None else 0)
             held = -reserved if state == "open" else 0
             parts = zip(scopes, _parts(scopes, cost), booked, strict=True)
             _book(db, ((scope, part - was, held) for scope, part, was in parts))
-            return _receipts(db, "WHERE calls.number = ?", number)[0]
+            return Receipt(reservation.id, at, cost * UNIT, reserved * UNIT, scopes, billed)
 
     def release(self, reservation: Reservation) -> None:
         """See `Ledger.release`."""
@@ -211,7 +213,7 @@ class SqlLedger:
     def left(self, scopes: Sequence[Scope], *, for_one_call: bool = True) -> Decimal | None:
         """See `Ledger.left`."""
         with self._store.transaction("DEFERRED") as db:
-            found = [self._budget(db, scope) for scope in _with_month(scopes, self._clock())]
+            found = self._budgets_of(db, _with_month(scopes, self._clock()))
         limited = [b.left for b in found if b.left is not None]
         per_call = self._budgets.kinds.get("call") if for_one_call else None
         return min([*limited, *([per_call] if per_call is not None else [])], default=None)
@@ -219,16 +221,17 @@ class SqlLedger:
     def budgets(self, *kinds: ScopeKind) -> list[Budget]:
         """The scopes of these kinds that money was spent or reserved in, by name, with their limits."""
         with self._store.transaction("DEFERRED") as db:
+            query = "SELECT name, spent, held FROM totals WHERE kind = ? ORDER BY name"
             return [
-                self._budget(db, Scope(kind, name))
+                self._budget(Scope(kind, name), spent, held)
                 for kind in kinds
-                for (name,) in db.execute("SELECT name FROM totals WHERE kind = ? ORDER BY name", (kind,)).fetchall()
+                for name, spent, held in db.execute(query, (kind,)).fetchall()
             ]
 
     def month(self) -> Budget:
         """The budget of the present month."""
         with self._store.transaction("DEFERRED") as db:
-            return self._budget(db, _month(self._clock()))
+            return self._budgets_of(db, [_month(self._clock())])[0]
 
     def receipts(self, dataset: str | None = None) -> Iterator[Receipt]:
         """Receipts in the order of their calls, all or of one dataset, read as they are asked for."""
@@ -297,8 +300,8 @@ class SqlLedger:
                 remedy="Raise `call` in MESH_BUDGETS, or ask with less evidence or a cheaper node.",
                 kind="call",
             )
-        for scope in counted:
-            budget = self._budget(db, scope)
+        for budget in self._budgets_of(db, counted):
+            scope = budget.scope
             if budget.left is not None and units > _units(budget.left):
                 raise BudgetError(
                     f"The budget of {scope.kind} {scope.name} is ${budget.limit}: ${usd(budget.spent)} is spent, "
@@ -307,11 +310,15 @@ class SqlLedger:
                     kind=scope.kind,
                 )
 
-    def _budget(self, db: Connection, scope: Scope) -> Budget:
-        row = db.execute(
-            "SELECT spent, held FROM totals WHERE kind = ? AND name = ?", (scope.kind, scope.name)
-        ).fetchone()
-        spent, held = row or (0, 0)
+    def _budgets_of(self, db: Connection, scopes: Sequence[Scope]) -> list[Budget]:
+        """One for each, in their order."""
+        marks = ", ".join(["(?, ?)"] * len(scopes))
+        query = f"SELECT kind, name, spent, held FROM totals WHERE (kind, name) IN (VALUES {marks})"  # noqa: S608
+        rows = db.execute(query, [word for scope in scopes for word in (scope.kind, scope.name)]).fetchall()
+        found = {(kind, name): (spent, held) for kind, name, spent, held in rows}
+        return [self._budget(scope, *found.get((scope.kind, scope.name), (0, 0))) for scope in scopes]
+
+    def _budget(self, scope: Scope, spent: int, held: int) -> Budget:
         return Budget(scope, self._budgets.limit(scope.kind, scope.name), spent * UNIT, held * UNIT)
 
     def _find(self, db: Connection, reservation: Reservation) -> tuple[int, int, str]:
@@ -356,7 +363,6 @@ def _write_receipt(db: Connection, number: int, at: float, cost: int, billed: Bi
     price = json.dumps({name: None if value is None else str(value) for name, value in asdict(billed.price).items()})
     what = (billed.node, billed.model, billed.case_id, billed.depth, usage, price)
     how = (int(billed.is_batch), billed.outcome, billed.request_id)
-    db.execute("DELETE FROM receipts WHERE call = ?", (number,))  # one that did not know the usage
     receipt = (number, at, cost, *what, *how)
     db.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", receipt)
 
