@@ -18,21 +18,21 @@ from mesh_assets.mesh.routing.verifiers import SIGNALS, signals
 
 MIN_RECORDS = 30
 # Chosen on a part of three sets of records (exams, school sums, nine models on mixed tasks): 10 to 30 were alike, 3 and
-# 100 worse. The square length of a question's text is 1.
+# 100 worse. The square length of a question's letters is 1.
 SHRINKAGE = 20.0
-_SIGNALS_WEIGHT = 3.0  # what the signals of an answer weigh beside the text of its question: 1 to 10 were alike
+_SIGNALS_WEIGHT = 3.0  # what the signals of an answer weigh beside the letters of its question: 1 to 10 were alike
 _TASK_WEIGHT = 1.0  # 0.3 to 2 were alike
 _FAR = 3.0  # standard deviations beyond which a signal says no more
 # A question that is like none of a task gets what is left of this much doubt as the tasks' frequencies.
 _TASK_DOUBT = 0.1
-_TASK_SHRINKAGE = 0.25
-_LETTER_BUCKETS, _WORD_BUCKETS = 2**16, 2**18  # of the hashed groups
+_TASK_SHRINKAGE = 0.5
+_BUCKETS = 2**16  # of the hashed groups of letters
 _QUESTION_CHARS = 20_000
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-class _Texts(Protocol):
+class _Letters(Protocol):
     def fit_transform(self, texts: Sequence[str]) -> object: ...
     def transform(self, texts: Sequence[str]) -> object: ...
 
@@ -87,12 +87,11 @@ class Records:
 
 
 class QualityModel:
-    """Ridge regression of each node's score on the text of a question, its task, and the signals of an answer to it.
+    """Ridge regression of each node's score on the letters of a question, its task, and the signals of an answer to it.
 
-    A text is its groups of three letters within words, and its words and pairs of words, each weighted by how rare they
-    are (tf-idf); both kinds weigh the same. A task that was known for the records is recognised by the text of a
-    question whose task is not. Shrinkage lets a question that is like no other have each node's mean, so that a node is
-    preferred to the best one only as far as records carry it.
+    Letters are groups of three within words, weighted by how rare they are (tf-idf). A task that was known for the
+    records is recognised by the letters in a question whose task is not. Shrinkage lets a question that is like no
+    other have each node's mean, so that a node is preferred to the best one only as far as records carry it.
     """
 
     def __init__(self, records: Records) -> None:
@@ -101,12 +100,12 @@ class QualityModel:
                 f"{len(records)} records are too few to learn from.", remedy=f"Collect {MIN_RECORDS} or more."
             )
         self.nodes = records.nodes
-        self._texts = _texts()
-        texts = self._texts.fit_transform(_clean(records.questions))
-        blocks = [texts]
+        self._letters = _letters()
+        letters = self._letters.fit_transform(_clean(records.questions))
+        blocks = [letters]
         self._tasks = None
         if records.tasks is not None:
-            self._tasks = _TaskRecogniser(texts, records.tasks)
+            self._tasks = _TaskRecogniser(letters, records.tasks)
             blocks.append(self._tasks.known(records.tasks) * np.sqrt(_TASK_WEIGHT))
         self._signals = None
         if records.answers is not None:
@@ -125,10 +124,10 @@ class QualityModel:
             )
         if not questions:
             return np.empty((0, len(self.nodes)))
-        texts = self._texts.transform(_clean(questions))
-        blocks = [texts]
+        letters = self._letters.transform(_clean(questions))
+        blocks = [letters]
         if self._tasks is not None:
-            blocks.append(self._tasks.recognised(texts) * np.sqrt(_TASK_WEIGHT))
+            blocks.append(self._tasks.recognised(letters) * np.sqrt(_TASK_WEIGHT))
         if self._signals is not None and answers is not None:
             blocks.append(self._signals(_told(questions, answers)))
         found = self._regression.predict(_beside(blocks))
@@ -136,22 +135,22 @@ class QualityModel:
 
 
 class _TaskRecogniser:
-    """Which task a question is of, by its text."""
+    """Which task a question is of, by its letters."""
 
-    def __init__(self, texts: object, tasks: Sequence[str]) -> None:
+    def __init__(self, letters: object, tasks: Sequence[str]) -> None:
         self._names = {task: place for place, task in enumerate(sorted(set(tasks)))}
         known = self.known(tasks)
         self._frequency = known.mean(axis=0)
         self._regression = _ridge(_TASK_SHRINKAGE)
-        self._regression.fit(texts, known)
+        self._regression.fit(letters, known)
 
     def known(self, tasks: Sequence[str]) -> Floats:
         """Shape (len(tasks), tasks): 1 for the task, 0 for others."""
         return np.eye(len(self._names))[[self._names[task] for task in tasks]]
 
-    def recognised(self, texts: object) -> Floats:
+    def recognised(self, letters: object) -> Floats:
         """Shares of each task, of sum 1, shape (questions, tasks); squared, so that the likeliest has most of it."""
-        found = self._regression.predict(texts)
+        found = self._regression.predict(letters)
         likely = np.maximum(found.reshape(-1, len(self._names)), 0.0) ** 2
         return (likely + _TASK_DOUBT * self._frequency) / (likely.sum(axis=1, keepdims=True) + _TASK_DOUBT)
 
@@ -181,20 +180,14 @@ def _beside(blocks: Sequence[object]) -> object:
     return sparse.hstack([sparse.csr_array(block) for block in blocks], format="csr")
 
 
-def _texts() -> _Texts:
+def _letters() -> _Letters:
     # sklearn carries no types: what is used of it is said by the Protocols above
     text = cast("Any", import_module("sklearn.feature_extraction.text"))
     pipeline = cast("Any", import_module("sklearn.pipeline"))
-
-    def rare(analyzer: str, groups: tuple[int, int], buckets: int) -> object:
-        counts = text.HashingVectorizer(
-            analyzer=analyzer, ngram_range=groups, n_features=buckets, alternate_sign=False, norm=None
-        )
-        return pipeline.make_pipeline(counts, text.TfidfTransformer(sublinear_tf=True))
-
-    both = [("letters", rare("char_wb", (3, 3), _LETTER_BUCKETS)), ("words", rare("word", (1, 2), _WORD_BUCKETS))]
-    half = 0.5**0.5  # so that the square length of both together is 1
-    return pipeline.FeatureUnion(both, transformer_weights={"letters": half, "words": half})
+    counts = text.HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 3), n_features=_BUCKETS, alternate_sign=False, norm=None
+    )
+    return pipeline.make_pipeline(counts, text.TfidfTransformer(sublinear_tf=True))
 
 
 def _ridge(shrinkage: float) -> _Regression:
