@@ -32,7 +32,8 @@ def _findings(location: Location, *, expect: int) -> dict[tuple[str, str], str]:
 
 def test_a_machine_in_order(location: Location) -> None:
     assert "Nothing is wrong" in mesh(location, "doctor").stdout
-    assert not location.settings.state.exists(), "a doctor makes nothing"
+    made = {path.name for path in location.settings.state.iterdir()}
+    assert made == {"models"}, "a doctor makes nothing beside what the location shares"
 
 
 def test_faults_are_found_where_they_are(location: Location) -> None:
