@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from mesh_assets.atomic import replacing
 from mesh_assets.errors import IndexDownError
-from mesh_assets.indexes.protocol import Filter, Hit, Stored
+from mesh_assets.indexes.protocol import Around, Filter, Hit, Stored
 from mesh_assets.indexes.vector_file import ID_BYTES, VectorFile, binary_codes, entry_bytes, map_vectors, write_vectors
 from mesh_assets.slices import SliceKey, check_dataset_key, dataset_key
 
@@ -136,25 +137,49 @@ class FaissVectorIndex:
 
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """See the Protocol. IndexDownError names a file that is damaged or holds vectors of another length."""
+        return self.around(model, vector, limit=limit, where=where).hits
+
+    def around(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> Around:
+        """See the Protocol. Asked again it chooses among the nearest codes, unless too many files hold them."""
         where = where or Filter()
         self._let_go()
         paths = list(_vector_files(self._folder(model), where.dataset))
         scored = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
-        wanted = _SCANNED_PER_CANDIDATE * scored
         nearest = _Nearest(vector, scored)
-        slices: dict[str, VectorFile] = {}
+        held: list[_Near] = []
+        for near in self._scans(paths, model, vector, _SCANNED_PER_CANDIDATE * scored, where.kind):
+            nearest.add(near)
+            if len(paths) <= _MAPPED_FILES:
+                held.append(near)
+            del near  # with its files, before the next ones are mapped
+
+        def again(moved: NDArray[np.float32]) -> list[Hit]:
+            if len(paths) > _MAPPED_FILES:
+                return self.search(model, moved, limit=limit, where=where)
+            second = _Nearest(moved, scored)
+            for near in held:
+                second.add(near)
+            return second.best(limit)
+
+        return Around(nearest.best(limit), again)
+
+    def _scans(
+        self, paths: Iterable[Path], model: str, vector: NDArray[np.float32], wanted: int, kind: str | None
+    ) -> Iterator[_Near]:
+        """What is nearest, of as many files at a time as may be mapped. IndexDownError where one is no such file."""
+        files: dict[str, VectorFile] = {}
         for path in paths:
             file = self._open(path)
             if file is None or not file.rows:
                 continue
             if file.dimension != vector.size or file.model != model:
                 raise _of_another_model(path, file)
-            slices[path.name.removesuffix(_SUFFIX)] = file
-            if len(slices) == _MAPPED_FILES:
-                nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
-                slices = {}
-        nearest.add(slices, self._scanned(list(slices.values()), vector, wanted, where.kind))
-        return nearest.best(limit)
+            files[path.name.removesuffix(_SUFFIX)] = file
+            if len(files) == _MAPPED_FILES:
+                yield _nearest(files, self._scanned(list(files.values()), vector, wanted, kind), wanted)
+                files = {}
+        if files:
+            yield _nearest(files, self._scanned(list(files.values()), vector, wanted, kind), wanted)
 
     def _scanned(
         self, files: list[VectorFile], vector: NDArray[np.float32], wanted: int, kind: str | None
@@ -357,6 +382,28 @@ def _estimated(
     return products[0][order], rows[0][order]
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What a scan of some slices found: rows of the file of each slice, and the codes of all of them in that order."""
+
+    files: Mapping[str, VectorFile]
+    rows: Sequence[NDArray[np.int64]]
+    codes: NDArray[np.uint8]
+
+
+def _nearest(files: Mapping[str, VectorFile], scans: Sequence[_Scan], wanted: int) -> _Near:
+    """The `wanted` nearest entries of what the scans of `files` found."""
+    # Distances fit 16 bits, which numpy sorts by digits.
+    distances = np.concatenate([np.empty(0, np.uint16), *(near.astype(np.uint16) for near, _ in scans)])
+    chosen = np.sort(np.argsort(distances, kind="stable")[:wanted])
+    starts = np.cumsum([0, *(len(rows) for _, rows in scans)])
+    bounds = np.searchsorted(chosen, starts)
+    mine = [rows[chosen[bounds[i] : bounds[i + 1]] - starts[i]] for i, (_, rows) in enumerate(scans)]
+    return _Near(
+        files, mine, np.concatenate([file.codes[rows] for file, rows in zip(files.values(), mine, strict=True)])
+    )
+
+
 class _Nearest:
     """The `wanted` entries over all slices whose signs fit the query best, of those that scans found; scored exactly.
 
@@ -373,24 +420,17 @@ class _Nearest:
         self._ids = np.empty((0, ID_BYTES), np.uint8)
         self._scores = np.empty(0, np.float32)
 
-    def add(self, slices: Mapping[str, VectorFile], scans: Sequence[_Scan]) -> None:
-        """Let in the best of what the scans of `slices` found; the first come stays among equals."""
-        # Distances fit 16 bits, which numpy sorts by digits.
-        distances = np.concatenate([np.empty(0, np.uint16), *(near.astype(np.uint16) for near, _ in scans)])
-        chosen = np.sort(np.argsort(distances, kind="stable")[: _SCANNED_PER_CANDIDATE * self._wanted])
-        if not chosen.size:
+    def add(self, near: _Near) -> None:
+        """Let in the best of what a scan found; the first come stays among equals."""
+        if not len(near.codes):
             return
-        starts = np.cumsum([0, *(len(rows) for _, rows in scans)])
-        bounds = np.searchsorted(chosen, starts)
-        mine = [rows[chosen[bounds[i] : bounds[i + 1]] - starts[i]] for i, (_, rows) in enumerate(scans)]
-        codes = np.concatenate([file.codes[rows] for file, rows in zip(slices.values(), mine, strict=True)])
-        products, kept = _estimated(self._vector, codes, self._wanted)
+        products, kept = _estimated(self._vector, near.codes, self._wanted)
         held = len(self._estimates)
         estimates = np.concatenate([self._estimates, products])
         best = np.sort(np.argsort(-estimates, kind="stable")[: self._wanted])
         self._estimates = estimates[best]
         kept = kept[best[best >= held] - held]
-        self._score(slices, mine, best[best < held], kept)
+        self._score(near.files, near.rows, best[best < held], kept)
 
     def _score(
         self,

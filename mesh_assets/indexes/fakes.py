@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_assets.indexes.protocol import Document, Filter, Hit, Stored
+from mesh_assets.indexes.protocol import Around, Document, Filter, Hit, Stored
 from mesh_assets.indexes.words import all_words, query_words, with_parts
 from mesh_assets.slices import SliceKey, check_dataset_key
 
@@ -78,6 +79,11 @@ class InMemoryVectorIndex:
             if of_model == model and _passes(where, slice_key, entry.kind)
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+
+    def around(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> Around:
+        """See the Protocol."""
+        again = partial(self.search, model, limit=limit, where=where)
+        return Around(again(vector), again)
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
         """See the Protocol."""

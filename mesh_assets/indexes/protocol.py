@@ -20,6 +20,17 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """The `hits` of a vector, and those of another one near it, which `again` gives, for as many entries.
+
+    An engine may choose the second ones among what it compared with the first vector.
+    """
+
+    hits: list[Hit]
+    again: Callable[[NDArray[np.float32]], list[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """What a query is limited to; None means anything. `dataset` is a key."""
 
@@ -95,6 +106,10 @@ class VectorIndex(Protocol):
 
     def search(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries of `model` nearest to the unit `vector` by cosine, best first, ties by chunk id."""
+        ...
+
+    def around(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> Around:
+        """The same entries, to be asked again with a vector that what they say has moved."""
         ...
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:

@@ -10,13 +10,14 @@ import hashlib
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.errors import IndexDownError
-from mesh_assets.indexes.protocol import Filter, Hit, Stored
+from mesh_assets.indexes.protocol import Around, Filter, Hit, Stored
 from mesh_assets.resources.server_url import ServerUrl
 from mesh_assets.slices import SliceKey, check_dataset_key, is_dataset_key
 
@@ -170,6 +171,11 @@ class QdrantVectorIndex:
         hits = {_place(point.payload): round(point.score, _DECIMALS) for point in found.points}
         ordered = sorted(hits.items(), key=lambda hit: (-hit[1], hit[0]))
         return [Hit(chunk_id, key, score) for (chunk_id, key), score in ordered]
+
+    def around(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> Around:
+        """See the Protocol. The server is asked anew."""
+        again = partial(self.search, model, limit=limit, where=where)
+        return Around(again(vector), again)
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
         """See the Protocol."""

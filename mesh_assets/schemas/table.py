@@ -12,13 +12,17 @@ from mesh_assets.errors import CorruptTableError
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. A `volatile` one says when or where, not what: it is left out of the table's content hash."""
+    """One column. A `volatile` one says when or where, not what: it is left out of the table's content hash.
+
+    Values of a `varied` one hardly repeat: a dictionary of them costs time and space.
+    """
 
     name: str
     type: pa.DataType
     doc: str
     nullable: bool = False
     volatile: bool = False
+    varied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

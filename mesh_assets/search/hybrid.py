@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.embeddings.static_encoder import StaticEncoder
@@ -163,10 +164,16 @@ def _scaled(hits: list[Hit]) -> list[float]:
 
 
 def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int, keep: Keep | None) -> list[SearchHit]:
-    """The first `limit` texts of `ranked` that the lake still has and `keep` leaves, fetched `limit` at a time."""
+    """The first `limit` texts of `ranked` that the lake still has and `keep` leaves.
+
+    As many are fetched at a time as are lacking: fetching is half of the work. What `keep` drops would make that many
+    small fetches.
+    """
     alike, first, others = Alike(), list[tuple[_Found, ChunkRow]](), list[list[ChunkRow]]()
-    for start in range(0, len(ranked), limit):
-        wave = ranked[start : start + limit]
+    left = iter(ranked)
+    while (lacking := limit - len(first)) > 0:
+        if not (wave := list(islice(left, lacking if keep is None else limit))):
+            break
         wanted: dict[str, list[str]] = {}
         for entry in wave:
             for slice_key in sorted(entry.slices):
@@ -182,8 +189,6 @@ def _opened(ranked: list[_Found], chunks: ChunkStore, query: str, limit: int, ke
             else:
                 first.append((entry, row))
                 others.append([])
-        if len(first) >= limit:
-            break
     return [
         hit_of(
             row,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mesh_assets.embeddings.protocol import OFF, Encoder
 from mesh_assets.embeddings.sentence_encoder import unit
 from mesh_assets.errors import ModelError
-from mesh_assets.indexes.protocol import Filter, Hit, VectorIndex
+from mesh_assets.indexes.protocol import Around, Filter, Hit, VectorIndex
 
 # The weight of the question's own vector beside the mean of what was found, as published for dense retrieval (Li et al.
 # 2021: .4 and .6), not chosen on any of our sets.
@@ -80,7 +80,7 @@ class Meaning:
                 "Not searched by meaning: embeddings are off. Set MESH_EMBEDDING_MODEL to a model to have both."
             )
             return []
-        found = self._of_each(lambda asked: self._nearest(asked, asked.vector), notes)
+        found = self._of_each(lambda asked: self._around(asked).hits, notes)
         older = [asked.encoder.model for asked, hits in found if hits and asked.encoder is not self._encoder]
         if older:
             notes.append(
@@ -101,7 +101,7 @@ class Meaning:
             theirs = self._vectors.vectors_of(asked.encoder.model, best)
             has_any = has_any or bool(len(theirs))
             vector = moved(asked.vector, theirs.mean(axis=0)) if len(theirs) else asked.vector
-            return self._nearest(asked, vector) if vector.any() else []
+            return self._around(asked).again(vector) if vector.any() else []
 
         found = self._of_each(nearest, [])
         return self._merged(found) if has_any else []
@@ -118,8 +118,11 @@ class Meaning:
                 notes.append(f"Some slices are not searched by meaning: {error}")
         return found
 
-    def _nearest(self, asked: _Asked, vector: NDArray[np.float32]) -> list[Hit]:
-        return self._vectors.search(asked.encoder.model, vector, limit=self.depth, where=self.where)
+    def _around(self, asked: _Asked) -> Around:
+        if asked.around is None:
+            model = asked.encoder.model
+            asked.around = self._vectors.around(model, asked.vector, limit=self.depth, where=self.where)
+        return asked.around
 
     def _merged(self, found: list[tuple[_Asked, list[Hit]]]) -> list[Hit]:
         """One list with scores as the first of those that found something would give them."""
@@ -140,6 +143,7 @@ class _Asked:
 
     def __init__(self, text: str, encoder: Encoder) -> None:
         self.encoder = encoder
+        self.around: Around | None = None  # once its index was asked
         self._text = text
 
     @cached_property

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -284,11 +284,15 @@ def _below(asset: str, partition: str) -> Path:
 
 
 def _writer(path: Path, table: Table) -> pq.ParquetWriter:
+    # Arrow names columns that have a dictionary, and parts of nested ones by paths: those tables have no varied ones.
+    repeating = [column.name for column in table.columns if not column.varied]
+    all_repeat = len(repeating) == len(table.columns)
     return pq.ParquetWriter(
         path,
         table.schema,
         compression="zstd",
         compression_level=_COMPRESSION_LEVEL,
+        use_dictionary=cast("bool", all_repeat or repeating),  # its stubs know no names
         write_page_checksum=True,  # vectors are copied from table to table for years
     )
 

@@ -81,6 +81,19 @@ def test_the_nearest_entry_comes_first_with_its_cosine(index: VectorIndex) -> No
     np.testing.assert_allclose([hit.score for hit in hits], expected, atol=2e-3)
 
 
+def test_asked_again_it_gives_what_is_nearest_to_another_vector_within_the_same_filter(index: VectorIndex) -> None:
+    values = vectors(200)
+    index.replace_slice("a.000001", MODEL, [batch(values[:100]), batch(values[100:150], 100, "code")])
+    index.replace_slice("b.000001", MODEL, [batch(values[150:], 150)])
+    for where in (Filter(), Filter(dataset="a"), Filter(kind="code")):
+        around = index.around(MODEL, values[0], limit=20, where=where)
+        assert around.hits == index.search(MODEL, values[0], limit=20, where=where)
+        moved = unit(values[:2].sum(axis=0, keepdims=True))[0]
+        for vector in (moved, values[0], moved):
+            assert around.again(vector) == index.search(MODEL, vector, limit=20, where=where)
+    assert index.around("unknown", values[0], limit=5).again(values[1]) == []
+
+
 def test_an_index_without_anything_finds_nothing(index: VectorIndex) -> None:
     assert index.search(MODEL, vectors(1)[0], limit=5) == []
 
