@@ -6,6 +6,8 @@ searching process asks the same questions, sentences out of the texts, by words,
 does: the model embeds each question, and each hit is opened in the lake. The first `--embed` chunks are embedded by the
 model, all others get perturbed copies of those vectors (see `search_corpus`): more would take hours of the model.
 
+The graph is asked for what is around names of functions and classes, the timeline for what happened around a moment.
+
 Times are of the processor, all threads together, because a shared machine's clock measures its other users; wall times
 stand beside them. `recall` compares the vector index with exact search; `peak_rss_mb` is the searching process with the
 model and all pages of the indexes that it mapped; `words_vs_bm25s` is the median time of bm25s (defaults, English stop
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,9 +34,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from search_corpus import DATASET, Builder, Built, Corpus, Vectors, questions
+from search_corpus import DATASET, Builder, Built, Corpus, Vectors, moments, names, questions
 
 from mesh_assets.embeddings.no_encoder import NoEncoder
+from mesh_assets.embeddings.protocol import OFF
 from mesh_assets.embeddings.sentence_encoder import DEFAULT_MODEL, SentenceEncoder
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.fakes import InMemoryFulltextIndex
@@ -41,6 +45,8 @@ from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, documents_of
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.indexes.vector_file import VectorFile, map_vectors
 from mesh_assets.search.hybrid import search
+from mesh_assets.serving.one_query import OneQuery
+from mesh_assets.settings import Settings
 from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.lake import Lake
 
@@ -95,6 +101,12 @@ def searching(state: Path, count: int) -> dict[str, Any]:
 
     times = {"embedding": asdict(timed(lambda question: encoder.encode([question]), asked))}
     times |= {mode: asdict(timed(by(mode), asked)) for mode in MODES}
+    mesh = OneQuery(Settings(state=state, embedding_model=OFF))
+    held = sum(lake.read("chunk_sets", key).footer.rows for key in lake.slices(DATASET))
+    others = {"graph": names(lake, count + WARM), "time": moments(held, count + WARM)}
+    times |= {
+        mode: asdict(timed(partial(mesh.search, mode=mode, limit=HITS), asked_)) for mode, asked_ in others.items()
+    }
     embedded = [encoder.encode([question])[0] for question in asked]
     found = [[hit.chunk_id for hit in vectors.search(encoder.model, v, limit=HITS)] for v in embedded]
     return {"times": times, "vectors": np.stack(embedded).tolist(), "found": found, "peak_mb": peak_mb()}
@@ -169,7 +181,8 @@ def measured(state: Path, built: Built, count: int) -> dict[str, Any]:
     lake, words, vectors = (on_disk_mb(state / part) for part in ("lake", "indexes/words", "indexes/vectors"))
     print(
         f"{built.chunks:>9,}  built: chunks published in {built.publish_s:.1f} CPU-s, words {built.words_s:.1f}, "
-        f"vectors {built.vectors_s:.1f};\n{'':>9}  on disk: chunks {lake:.0f} MB, words {words:.0f}, "
+        f"vectors {built.vectors_s:.1f}, graph and moments {built.tables_s:.1f};\n"
+        f"{'':>9}  on disk: chunks {lake:.0f} MB, words {words:.0f}, "
         f"vectors {vectors:.0f}; searching process {result['peak_mb']:.0f} MB at its peak"
     )
     for name, times in result["times"].items():

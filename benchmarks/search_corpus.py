@@ -2,7 +2,8 @@
 
 Chunks go the product's way (cut, published, indexed slice by slice); only their vectors do not, as the model takes a
 day for a million: the first `embedded` chunks get theirs from the model, every other one a perturbed copy of one of
-these, at a cosine of about .8, as near neighbours have in real data.
+these, at a cosine of about .8, as near neighbours have in real data. The graph is that of files, chunks and symbols.
+There are no logs among the texts: for the time index each chunk stands for a record, one a second.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -29,18 +32,21 @@ from varied_input import VariedInput, real_files
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.embeddings.protocol import Encoder
+from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
-from mesh_assets.schemas.chunks import embedding_text
-from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.schemas.chunks import TIMESTAMP, embedding_text
+from mesh_assets.schemas.log_events import LOG_EVENTS
+from mesh_assets.schemas.outcome import AttachedRows, Outcome, Produced
 from mesh_assets.settings import Settings
 from mesh_assets.storage.lake import Lake
 
 DATASET = "benchmark"
 SLICE_CHUNKS = 50_000  # about a slice of the default size
 _COSINE = 0.8
+START = datetime(2026, 1, 1, tzinfo=UTC)
 # Kinds whose chunks need no model and no library for their format.
 _KINDS = {"text", "code", "log", "structured"}
 _LARGEST_FILE = 8 << 20
@@ -129,6 +135,7 @@ class Built:
     publish_s: float = 0.0
     words_s: float = 0.0
     vectors_s: float = 0.0
+    tables_s: float = 0.0
 
 
 class Builder:
@@ -151,8 +158,8 @@ class Builder:
     def _add_slice(self, rows: int) -> None:
         built, key = self.built, slice_key(self.built.slices)
         before = time.process_time()
-        produced = Produced(chunks_of(self._sources, key, rows), Outcome(), input_hash=key)
-        self.lake.publish("chunk_sets", key, produced, version="1", run_id="benchmark")
+        attached = AttachedRows()
+        _publish(self.lake, "chunk_sets", key, chunks_of(self._sources, key, rows, attached), attached)
         published = time.process_time()
         table = self.lake.read("chunk_sets", key)
         index_documents(self.words, key, table.batches(DOCUMENT_COLUMNS), Outcome())
@@ -163,6 +170,9 @@ class Builder:
         built.publish_s += published - before
         built.words_s += indexed - published
         built.vectors_s += time.process_time() - before_vectors
+        before_tables = time.process_time()
+        relate(self.lake, key, built.chunks)
+        built.tables_s += time.process_time() - before_tables
         built.chunks += rows
         built.slices += 1
 
@@ -176,9 +186,47 @@ class Builder:
             start += len(ids)
 
 
-def chunks_of(sources: Iterator[Source], key: str, rows: int) -> Iterator[pa.RecordBatch]:
-    """Exactly `rows` chunks; the rest of the last file is left out."""
-    batches = chunk_batches(sources, slice_key=key, chunk_tokens=Settings().chunk_tokens, outcome=Outcome())
+def _publish(
+    lake: Lake, asset: str, key: str, batches: Iterator[pa.RecordBatch], attached: AttachedRows | None = None
+) -> None:
+    produced = Produced(batches, Outcome(), input_hash=key, attached=attached or AttachedRows())
+    lake.publish(asset, key, produced, version="1", run_id="benchmark")
+
+
+def relate(lake: Lake, key: str, start: int) -> None:
+    """Make the graph and the moments of a slice whose chunks are there; its first chunk is the one of second `start`.
+
+    Tables that this needs and that no stage made here are empty.
+    """
+    for asset in ("chunk_insights", "chunk_relations", "slice_insights", "series", "series_points"):
+        _publish(lake, asset, key, iter(()))
+    _publish(lake, "log_events", key, _records(lake, key, start))
+    attached = AttachedRows()
+    graph = {name: lake.path(name, key) for name in graph_rows.TABLES}
+    edges = graph_rows.graph_batches(graph, dataset=DATASET, slice_key=key, attached=attached)
+    _publish(lake, "graph_index", key, edges, attached)
+    logs = {name: lake.path(name, key) for name in moment_rows.TABLES}
+    _publish(lake, "time_index", key, moment_rows.moment_batches(logs, dataset=DATASET, slice_key=key))
+
+
+def _records(lake: Lake, key: str, start: int) -> Iterator[pa.RecordBatch]:
+    for batch in lake.read("chunk_sets", key).batches(["chunk_id", "dataset", "slice", "path"]):
+        rows = batch.num_rows
+        seconds = START.timestamp() + np.arange(start, start + rows)
+        columns: dict[str, pa.Array[Any]] = {name: batch.column(name) for name in batch.schema.names}
+        columns |= {"byte_start": pa.array([0] * rows), "byte_stop": pa.array([1] * rows)}
+        columns["time"] = pa.array((seconds * 1e6).astype(np.int64)).cast(TIMESTAMP)
+        unknown = [each for each in LOG_EVENTS.columns if each.name not in columns]
+        columns |= {each.name: pa.array([None] * rows, each.type) for each in unknown}
+        yield LOG_EVENTS.cast(pa.RecordBatch.from_pydict(columns))
+        start += rows
+
+
+def chunks_of(sources: Iterator[Source], key: str, rows: int, attached: AttachedRows) -> Iterator[pa.RecordBatch]:
+    """Exactly `rows` chunks; the rest of the last file is left out. Their symbols go to `attached`."""
+    batches = chunk_batches(
+        sources, slice_key=key, chunk_tokens=Settings().chunk_tokens, outcome=Outcome(), attached=attached
+    )
     with closing(cast("Generator[pa.RecordBatch]", batches)):
         for batch in batches:
             yield batch.slice(0, rows)
@@ -189,6 +237,20 @@ def chunks_of(sources: Iterator[Source], key: str, rows: int) -> Iterator[pa.Rec
 
 def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
     return cast("list[str]", batch.column(column).to_pylist())
+
+
+def names(lake: Lake, count: int) -> list[str]:
+    """`count` different names of functions and classes of the first chunks, in an order that mixes them."""
+    symbols = pq.read_table(lake.path("symbols", slice_key(0)), columns=["symbol"]).column(0).to_pylist()
+    chosen = sorted({str(symbol).rpartition(".")[2] for symbol in symbols} - {""})
+    random.Random(6).shuffle(chosen)
+    return chosen[:count]
+
+
+def moments(chunks: int, count: int) -> list[str]:
+    """`count` moments at which something happened."""
+    seconds = random.Random(6).sample(range(chunks), count)
+    return [f"{START + timedelta(seconds=second):%Y-%m-%dT%H:%M:%S}" for second in seconds]
 
 
 def questions(lake: Lake, count: int) -> list[str]:

@@ -216,8 +216,8 @@ class OneQuery:
     def _listed(self, query: Query, found: list[tuple[str, str, str]], wanted: int) -> SearchResult:
         """Chunks in the order in which they were found, each with its reason."""
         hits: list[SearchHit] = []
-        for start in range(0, len(found), _WAVE):
-            wave = found[start : start + _WAVE]
+        left = iter(found)
+        while len(hits) < wanted and (wave := list(islice(left, wanted))):
             rows = self._rows(query, [(chunk, slice_key) for chunk, slice_key, _ in wave])
             hits += [
                 hit_of(rows[chunk], query.text, score=1.0, reasons=[why]) for chunk, _, why in wave if chunk in rows

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mesh_assets.errors import IndexDownError
-from mesh_assets.indexes import faiss_codes
+from mesh_assets.indexes import faiss_codes, vector_file
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
 from mesh_assets.indexes.vector_file import binary_codes
 from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
@@ -251,9 +251,9 @@ def test_however_entries_are_divided_into_slices_the_same_are_found(tmp_path: Pa
 
 
 @pytest.mark.parametrize("of_kind", [False, True])
-@pytest.mark.parametrize("sample", [1, 64])
+@pytest.mark.parametrize("one_of", [7, 430])
 def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int, of_kind: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_of: int, of_kind: bool
 ) -> None:
     monkeypatch.setattr(faiss_codes, "_CANDIDATES", 40)
     # The nearest ones lie together at the end, where a sample hardly sees them.
@@ -270,7 +270,7 @@ def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
     usual = ask(FaissVectorIndex(tmp_path))
     assert len(usual) == 10
     assert set(usual) <= set(ids(300, 4000))
-    monkeypatch.setattr(faiss_codes, "_SAMPLE", sample)
+    monkeypatch.setattr(vector_file, "SAMPLED_ONE_OF", one_of)
     monkeypatch.setattr(faiss_codes, "_ROWS_A_THREAD", 1)
     assert ask(FaissVectorIndex(tmp_path, threads=3)) == usual
 
