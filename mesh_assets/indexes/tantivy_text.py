@@ -178,7 +178,7 @@ class TantivyFulltextIndex:
             if commit is None or not words:
                 return []
             limits = _limits(commit.schema, commit.searcher, where or Filter())
-            hits = _hits(commit.searcher, _query(commit.schema, words, limits), limit)
+            hits = _hits(commit.searcher, _query(commit, words, limits), limit)
             whole = sum(word.count * word.weight for word in words)
         return [Hit(hit.chunk_id, hit.slice, hit.score / whole) for hit in hits]
 
@@ -336,6 +336,10 @@ class _Commit:
             self.holding[word] = self.searcher.doc_freq("text", word)
         return self.holding[word]
 
+    def in_most_paths(self, word: str) -> bool:
+        """Whether more than half of the entries have `word` in their paths."""
+        return self.searcher.doc_freq("path", word) > self.searcher.num_docs / 2
+
 
 @dataclass(frozen=True, slots=True)
 class _Word:
@@ -395,7 +399,7 @@ def _limits(schema: tantivy.Schema, searcher: tantivy.Searcher, where: Filter) -
     return limits
 
 
-def _query(schema: tantivy.Schema, words: Iterable[_Word], limits: Iterable[tantivy.Query]) -> tantivy.Query:
+def _query(commit: _Commit, words: Iterable[_Word], limits: Iterable[tantivy.Query]) -> tantivy.Query:
     """Any of the words, scored by BM25, within all `limits`, which add nothing to the score.
 
     Built term by term: the query parser has a syntax that text can break, and counts a repeated word once.
@@ -403,14 +407,21 @@ def _query(schema: tantivy.Schema, words: Iterable[_Word], limits: Iterable[tant
     from tantivy import Occur, Query
 
     def term(field: str, value: str, weight: float) -> Query:
-        return Query.boost_query(Query.term_query(schema, field, value), weight)
+        return Query.boost_query(Query.term_query(commit.schema, field, value), weight)
 
-    scored: list[tuple[Occur, Query]] = []
+    texts: list[Query] = []
+    paths: list[tuple[bool, Query]] = []
     for word in words:
         forms = [term("text", form, word.count * weight) for form, weight in word.forms.items()]
         if forms:
-            scored.append((Occur.Should, Query.disjunction_max_query(forms, _FURTHER_FORM)))
-        scored += [(Occur.Should, term("path", asked, count * _PATH_WEIGHT)) for asked, count in word.asked.items()]
+            texts.append(Query.disjunction_max_query(forms, _FURTHER_FORM))
+        paths += [
+            (commit.in_most_paths(asked), term("path", asked, count * _PATH_WEIGHT))
+            for asked, count in word.asked.items()
+        ]
+    # What most paths hold tells nothing (Robertson's weight of it is negative) and costs as much as all the others.
+    told = [query for is_common, query in paths if not is_common]
+    scored = [(Occur.Should, query) for query in [*texts, *told] or [query for _, query in paths]]
     clauses = [(Occur.Must, Query.boolean_query(scored))]
     clauses += [(Occur.Must, Query.const_score_query(limit, 0.0)) for limit in limits]
     return Query.boolean_query(clauses)
@@ -418,14 +429,16 @@ def _query(schema: tantivy.Schema, words: Iterable[_Word], limits: Iterable[tant
 
 def _hits(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[Hit]:
     """The best `limit` entries. Where the last one ties with entries beyond, those are fetched to order them all."""
-    wanted = limit + 1
+    wanted = 4 * limit + 1  # at hardly more cost than `limit`: copies of a text tie
     while True:
         found = searcher.search(query, wanted, count=False).hits
-        if len(found) < wanted or found[-1][0] < found[limit - 1][0] or wanted > max(_MOST_TIES, limit + 1):
+        if len(found) < wanted or found[-1][0] < found[limit - 1][0] or wanted > max(_MOST_TIES, 4 * limit + 1):
             break
         wanted = 4 * wanted
     hits: list[Hit] = []
     for score, address in found:
+        if len(hits) >= limit and score < found[limit - 1][0]:
+            break
         document = searcher.doc(address)
         hits.append(Hit(bytes(document["chunk_id"][0]).hex(), document["slice"][0], float(score)))
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
