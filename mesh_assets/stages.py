@@ -74,7 +74,7 @@ STAGES: tuple[Stage, ...] = (
             _asset("fulltext_index", "tantivy"),
             _asset("graph_index", "parquet", attached=("vertices",)),
             _asset("time_index", "parquet"),
-            _asset("communities", "parquet", partition="dataset"),
+            _asset("communities", "parquet", version="2", partition="dataset"),
         ),
     ),
     Stage(

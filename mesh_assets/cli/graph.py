@@ -100,8 +100,8 @@ def _show_communities(lake: Lake, datasets: list[str], limit: int, *, json: bool
         console.print(f"[bold]{escape(safe(shorten(row['name'], _NAME)))}[/] [dim]{escape(safe(size))}[/]")
         members = ", ".join(shorten(member, _MEMBER) for member in row["members"])
         console.print(f"   {escape(safe(members))}", soft_wrap=True)
-        if row["citation"]:
-            console.print(f"   [dim]{escape(show_command(Citation(**row['citation'])))}[/]", soft_wrap=True)
+        for citation in row["citations"][:1]:
+            console.print(f"   [dim]{escape(show_command(Citation(**citation)))}[/]", soft_wrap=True)
 
 
 def _found(graph: Graph, name: str, dataset: str | None) -> list[Vertex]:

@@ -51,8 +51,11 @@ CREATE TEMP TABLE places AS
 CREATE TEMP TABLE nodes AS
     SELECT row_number() OVER (ORDER BY vertex_id) - 1 AS number, * FROM (
         SELECT vertex_id, any_value(key) AS key, any_value(type) AS type, any_value(name) AS name,
-               min(chunk_id) AS chunk_id
-        FROM vertices WHERE type NOT IN ('chunk', 'event') GROUP BY vertex_id
+               coalesce(min(v.chunk_id), min(c.chunk_id)) AS chunk_id
+        FROM vertices v
+        LEFT JOIN (SELECT path, arg_min(chunk_id, byte_start) AS chunk_id FROM chunk_sets GROUP BY path) c
+            ON v.type = 'file' AND c.path = v.path
+        WHERE type NOT IN ('chunk', 'event') GROUP BY vertex_id
     )""",
 )
 _NAMED = """
@@ -148,15 +151,10 @@ def community_rows(
             return
         groups = _members(connection)
         phrases = dict(connection.execute(_KEYPHRASES, {"phrases": _PHRASES}).fetchall())
-        first = {
-            number: next((each.chunk_id for each in group if each.chunk_id), "") for number, group in groups.items()
-        }
-        chunks = {
-            row[0]: row[1:]
-            for row in connection.execute(_CHUNKS, {"ids": sorted(filter(None, first.values()))}).fetchall()
-        }
+        cited = {each.chunk_id for group in groups.values() for each in group[:_MEMBERS] if each.chunk_id}
+        chunks = {row[0]: row[1:] for row in connection.execute(_CHUNKS, {"ids": sorted(cited)}).fetchall()}
     for number, group in sorted(groups.items()):
-        yield _row(dataset, group, phrases.get(number, []), chunks.get(first[number]))
+        yield _row(dataset, group, phrases.get(number, []), chunks)
 
 
 class _Member(NamedTuple):
@@ -198,13 +196,15 @@ def _members(connection: duckdb.DuckDBPyConnection) -> dict[int, list[_Member]]:
 
 
 def _row(
-    dataset: str, group: Sequence[_Member], phrases: Sequence[str], chunk: tuple[Any, ...] | None
+    dataset: str, group: Sequence[_Member], phrases: Sequence[str], chunks: Mapping[str, tuple[Any, ...]]
 ) -> dict[str, object]:
     identity = "\n".join([dataset, *sorted(member.vertex_id for member in group)])
-    citation = None
-    if chunk is not None:
-        citation = dict(zip(_CITED, chunk, strict=True))
-        citation["quote"] = shorten(" ".join(str(citation["quote"]).split()), _QUOTE)
+    citations: dict[str, dict[str, Any]] = {}
+    for member in group[:_MEMBERS]:
+        if chunk := chunks.get(member.chunk_id or ""):
+            citation: dict[str, Any] = dict(zip(_CITED, chunk, strict=True))
+            citation["quote"] = shorten(" ".join(str(citation["quote"]).split()), _QUOTE)
+            citations.setdefault(citation["path"], citation)
     return {
         "community_id": blake3(identity.encode("utf-8", "surrogatepass")).hexdigest(length=16),
         "dataset": dataset,
@@ -213,5 +213,5 @@ def _row(
         "files": sum(member.type == "file" for member in group),
         "members": [member.name for member in group[:_MEMBERS]],
         "keyphrases": list(phrases),
-        "citation": citation,
+        "citations": list(citations.values()),
     }

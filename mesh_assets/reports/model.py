@@ -7,19 +7,21 @@ Text of drops stays as it is here; `html` and `markdown` make it inert.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
 from mesh_assets.reports.answers import Answers
 from mesh_assets.reports.changes import changed, remembered
-from mesh_assets.reports.merging import SUMMED, Entry
+from mesh_assets.reports.merging import EVIDENCE_LIMIT, SUMMED, Entry
 from mesh_assets.reports.previews import Strip, gather_strips
 from mesh_assets.reports.prose import amount, moment, shorten, size, span
-from mesh_assets.reports.rows import Gathered, Unread, gather, read_rejects
+from mesh_assets.reports.rows import STATEMENT_LIMIT, TITLE_LIMIT, Gathered, Unread, gather, read_rejects
 from mesh_assets.reports.values import shown
+from mesh_assets.schemas.citations import Citation
 from mesh_assets.schemas.insights import FINDING_SCORE
 
 # A person reads about a dozen findings; one sort of finding must not crowd out the others.
@@ -134,19 +136,48 @@ def dataset_report(
     answers: Answers = NO_ANSWERS,
     before: Mapping[str, str] | None = None,
     on_summary: OnSummary = NO_NOTE,
+    communities: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """The report of a dataset: rows of `INSIGHTS` of all its slices, by asset rows of `REJECTS`, and of `PREVIEWS`.
 
     `before` is what the report before it is remembered by; None where there was none. `on_summary` tells
-    who wrote the summary.
+    who wrote the summary. `communities` are rows of `COMMUNITIES`, the largest first.
     Batches are read once, in order, and not kept: of each slice no more than its key stays in memory.
     """
     gathered = gather(insights, merging=True)
     unread = read_rejects(rejects)
     strips = gather_strips(previews)
-    return _report(
+    report = _report(
         f"Dataset {facts.dataset}", facts.dataset, facts, gathered, unread, strips, answers, before, on_summary
     )
+    closely = _communities_section(communities)
+    last = next(at for at, section in enumerate(report.sections) if section.key in ("unread", "made"))
+    return replace(report, sections=(*report.sections[:last], *closely, *report.sections[last:]))
+
+
+def _communities_section(rows: Sequence[Mapping[str, Any]]) -> tuple[Section, ...]:
+    """The largest communities, each with members and places that open; nothing where there is none."""
+    if not rows:
+        return ()
+    entries: list[Entry] = []
+    for row in rows[:SECTION_ENTRIES]:
+        citations = [Citation(**citation) for citation in row["citations"]]
+        left = row["size"] - len(row["members"])
+        more = f" and {left:,} more" if left else ""
+        size_ = f"{amount(row['size'], 'member')}, {amount(row['files'], 'file')} among them"
+        entries.append(
+            Entry(
+                type="community",
+                kind="mixed",
+                title=shorten(row["name"], TITLE_LIMIT),
+                statement=shorten(f"{size_}: {', '.join(row['members'])}{more}.", STATEMENT_LIMIT),
+                score=0.0,
+                evidence=tuple(citations[:EVIDENCE_LIMIT]),
+                citations=len(citations),
+            )
+        )
+    lead = "Files, symbols and names that call, import, contain and mention each other more than the others do."
+    return (Section("communities", "What hangs together", lead, tuple(entries), more=len(rows) - len(entries)),)
 
 
 def _report(

@@ -19,6 +19,6 @@ COMMUNITIES = Table(
         Column("files", pa.int64(), "How many of them are files."),
         Column("members", pa.list_(pa.string()), "Names of some of them, those of the heaviest edges first."),
         Column("keyphrases", pa.list_(pa.string()), "Phrases that tell its files from those of the others."),
-        Column("citation", CITATION, "The first chunk of its first member that has one.", nullable=True),
+        Column("citations", pa.list_(CITATION), "The first chunks of those members that have some, one of a file."),
     ),
 )

@@ -67,7 +67,8 @@ def test_what_hangs_together_is_one_community_with_a_name_and_a_place(tmp_path: 
         topic = str(row["name"]).split()[1].strip(",")
         assert (row["size"], row["files"]) == (10, 5)
         assert all(str(member).startswith(topic) for member in row["members"])  # type: ignore[attr-defined]
-        assert row["citation"]["path"].startswith(topic)  # type: ignore[index]
+        places = [citation["path"] for citation in row["citations"]]  # type: ignore[attr-defined]
+        assert sorted(places) == [f"{topic}{number}.py" for number in range(5)], "each of its files opens, once"
 
 
 def test_a_seed_gives_the_same_and_a_file_that_is_gone_is_in_none(tmp_path: Path) -> None:

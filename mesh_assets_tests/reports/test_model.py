@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -143,3 +144,18 @@ def test_ten_thousand_insights_stay_fast_and_small(type_: str) -> None:
     assert time.process_time() - started < 10
     assert len(rendered.html) < 200_000
     assert len(rendered.markdown) < 100_000
+
+
+def test_a_dataset_lists_its_largest_communities_with_members_that_open() -> None:
+    row = {"name": "red boat, hull", "size": 12, "files": 2, "members": ["a.py", "b.py"]}
+    rows = [row | {"citations": [asdict(citation(path="a.py")), asdict(citation(path="b.py"))]}]
+    rows += [{"name": f"community {n}", "size": 3, "files": 1, "members": ["c"], "citations": []} for n in range(14)]
+    report = dataset_report(facts(), [batch()], {}, communities=rows)
+    keys = [section.key for section in report.sections]
+    assert keys.index("communities") == keys.index("made") - 1
+    told = section(report, "communities")
+    assert told.more == 5
+    assert told.entries[0].title == "red boat, hull"
+    assert told.entries[0].statement == "12 members, 2 files among them: a.py, b.py and 10 more."
+    assert [each.path for each in told.entries[0].evidence] == ["a.py", "b.py"]
+    assert all(each.key != "communities" for each in dataset_report(facts(), [batch()], {}).sections)

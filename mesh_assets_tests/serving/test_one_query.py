@@ -151,6 +151,9 @@ def test_communities_are_found_with_the_report_and_shown(location: Location) -> 
     rows = location.lake.read("communities", "shop").rows()
     assert rows and all(row["size"] >= 3 and row["members"] for row in rows)
     assert any("src/till.py" in row["members"] for row in rows)
+    report = location.lake.read("dataset_reports", "shop").rows()[0]["markdown"]
+    told = report.partition("What hangs together")[2]
+    assert rows[0]["name"][:20] in told and "src/till.py" in told
     printed = command(location, "graph", "--communities", "--dataset", "shop").stdout
     assert rows[0]["name"][:20] in printed and "members" in printed
     assert "Nothing is named" in command(location, "graph", expect=1).stderr

@@ -53,7 +53,7 @@ def slice_reports(
     return _published(context, settings, report, f"{dataset}/{key}", upstream, slice_insights.footer.rows, extra)
 
 
-@dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS)])
+@dataset_asset(deps=[dg.AssetDep("slice_reports", partition_mapping=ACROSS_GRAINS), "communities"])
 def dataset_reports(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
@@ -67,6 +67,7 @@ def dataset_reports(
     slices = sorted(progress.finished)
     before = report_inputs.remembered(lake, dataset, progress.digest)
     summary, note = dataset_summary(context, lake, slices, settings=settings, encoder=encoder, caller=caller)
+    together = lake.find("communities", dataset)
     report = dataset_report(
         report_inputs.facts(lake, dataset, slices, not_done=progress.unfinished),
         chain([summary], report_inputs.insights(lake, slices)),
@@ -75,8 +76,10 @@ def dataset_reports(
         report_inputs.answers(lake, slices),
         before,
         note,
+        together.rows() if together is not None else (),
     )
     upstream = [lake.read("drop_manifests", dataset), *(lake.read("slice_reports", key) for key in slices)]
+    upstream += [together] if together is not None else []
     rows = sum(lake.read("slice_insights", key).footer.rows for key in slices)
     name = f"{dataset}/index"
     found = dict(report.remembered)
