@@ -125,10 +125,12 @@ def search_query(query: str, words: Mapping[str, int], where: Filter, hidden: Co
     for name in sorted(_names(query))[:_MOST_WORDS]:
         scored += [{"term": {field: {"value": name, "boost": _WHOLE_WEIGHT}}} for field in ("text.log", "path.exact")]
     limits = (("dataset", where.dataset), ("kind", where.kind))
+    told: list[Json] = [{"term": {name: {"value": encodable(value)}}} for name, value in limits if value is not None]
+    told += [{"terms": {"slice": sorted(where.slices)}}] if where.slices is not None else []
     return {
         "bool": {
             "must": [{"bool": {"should": scored, "minimum_should_match": 1}}],
-            "filter": [{"term": {name: {"value": encodable(value)}}} for name, value in limits if value is not None],
+            "filter": told,
             "must_not": [{"terms": {"generation": sorted(hidden)}}] if hidden else [],
         }
     }

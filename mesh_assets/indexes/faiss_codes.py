@@ -153,7 +153,7 @@ class FaissVectorIndex:
         """See the Protocol. Asked again it chooses among the nearest codes, unless too many files hold them."""
         where = where or Filter()
         self._let_go()
-        paths = list(_vector_files(self._folder(model), where.dataset))
+        paths = [path for path in _vector_files(self._folder(model), where.dataset) if _is_within(path, where)]
         scored = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
         nearest = _Nearest(vector, scored)
         held: list[_Near] = []
@@ -279,6 +279,10 @@ def _vector_files(of_model: Path, dataset: str | None) -> Iterator[Path]:
     folders = [of_model / dataset_key(dataset)] if dataset else sorted(_listed(of_model))
     for folder in folders:
         yield from sorted(path for path in _listed(folder) if path.suffix == _SUFFIX)
+
+
+def _is_within(path: Path, where: Filter) -> bool:
+    return where.slices is None or path.name.removesuffix(_SUFFIX) in where.slices
 
 
 def _listed(folder: Path) -> list[Path]:

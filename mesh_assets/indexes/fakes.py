@@ -166,4 +166,5 @@ def _passes(where: Filter | None, slice_key: str, kind: str) -> bool:
     if where is None:
         return True
     dataset = SliceKey.parse(slice_key).dataset
-    return where.dataset in (None, dataset) and where.kind in (None, kind)
+    within = where.slices is None or slice_key in where.slices
+    return within and where.dataset in (None, dataset) and where.kind in (None, kind)

@@ -32,10 +32,14 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a query is limited to; None means anything. `dataset` is a key."""
+    """What a query is limited to; None means anything. `dataset` is a key.
+
+    `slices` are keys: those that hold something of a span of time (`storage.slice_times`), of which others are pruned.
+    """
 
     dataset: str | None = None
     kind: str | None = None
+    slices: frozenset[str] | None = None
 
 
 class Document(NamedTuple):

@@ -393,10 +393,18 @@ def _limits(schema: tantivy.Schema, searcher: tantivy.Searcher, where: Filter) -
     limits: list[Query] = []
     if where.dataset is not None:
         keys = _slices_of(searcher, encodable(where.dataset))
-        limits.append(Query.term_set_query(schema, "slice", keys) if keys else Query.empty_query())
+        limits.append(_one_of(schema, keys))
+    if where.slices is not None:
+        limits.append(_one_of(schema, sorted(where.slices)))
     if where.kind is not None:
         limits.append(Query.term_query(schema, "kind", encodable(where.kind)))
     return limits
+
+
+def _one_of(schema: tantivy.Schema, slice_keys: list[str]) -> tantivy.Query:
+    from tantivy import Query
+
+    return Query.term_set_query(schema, "slice", slice_keys) if slice_keys else Query.empty_query()
 
 
 def _query(commit: _Commit, words: Iterable[_Word], limits: Iterable[tantivy.Query]) -> tantivy.Query:

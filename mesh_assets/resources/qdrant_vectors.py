@@ -161,7 +161,7 @@ class QdrantVectorIndex:
             found = self._client().query_points(
                 collection,
                 query=[float(value) for value in vector],
-                query_filter=_matching(live=True, **wanted),
+                query_filter=_within(where.slices, _matching(live=True, **wanted)),
                 search_params=q.SearchParams(
                     quantization=q.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
                 ),
@@ -329,6 +329,16 @@ def _matching(*, of_other_than: str | None = None, **fields: str | int | bool) -
     return q.Filter(
         must=conditions(fields.items()), must_not=conditions([("model", of_other_than)] if of_other_than else [])
     )
+
+
+def _within(slice_keys: frozenset[str] | None, matching: "q.Filter") -> "q.Filter":
+    """`matching` of points of these slices only; the field has an index of its own."""
+    from qdrant_client import models as q
+
+    if slice_keys is None:
+        return matching
+    one_of = q.FieldCondition(key="slice", match=q.MatchAny(any=sorted(slice_keys)))
+    return q.Filter(must=[matching, one_of])
 
 
 def _place(payload: dict[str, Any] | None) -> tuple[str, str]:

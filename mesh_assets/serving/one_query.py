@@ -42,6 +42,7 @@ from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.duckdb_query import lake_connection
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
+from mesh_assets.storage.slice_times import SliceTimes
 from mesh_assets.storage.surroundings import Surroundings, chunk_at, surroundings
 from mesh_assets.storage.text_patterns import PatternSearch
 from mesh_assets.storage.timeline_queries import LakeTimeline
@@ -78,6 +79,7 @@ class OneQuery:
         self._settings = settings
         self.lake = Lake(settings.state / "lake")
         self.chunks = LakeChunks(self.lake)
+        self._times = SliceTimes(self.lake)
         self._words = connect_fulltext_index(settings)
         self._vectors = connect_vector_index(settings)
         self._encoders = SearchEncoders(settings)
@@ -135,7 +137,9 @@ class OneQuery:
 
     def _ranked(self, query: Query, modes: Collection[str], wanted: int) -> SearchResult:
         """By words and meaning; deeper where fields leave too few of the first entries."""
-        result = SearchResult()
+        result, where = SearchResult(), query.where
+        if query.after or query.before:
+            where = replace(where, slices=self._times.within(query.after, query.before, where.dataset))
         for depth in _DEPTHS:
             with self._turn:  # neither the model nor the mapped files are made for several threads
                 result = search(
@@ -146,7 +150,7 @@ class OneQuery:
                     words=self._words,
                     chunks=self.chunks,
                     limit=wanted,
-                    where=query.where,
+                    where=where,
                     modes=modes,
                     keep=self._keep(query) if query.narrows else None,
                     depth=depth,

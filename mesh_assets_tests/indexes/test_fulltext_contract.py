@@ -125,6 +125,10 @@ def test_filters_limit_without_changing_scores(index: FulltextIndex) -> None:
     free = {hit.chunk_id: hit.score for hit in index.search("fish", limit=9)}
     limited = index.search("fish", limit=9, where=Filter(dataset="a", kind="text"))
     assert limited[0].score == pytest.approx(free[limited[0].chunk_id])
+    in_time = index.search("fish", limit=9, where=Filter(slices=frozenset({"a-b.000001", "a.000009"})))
+    assert [(hit.chunk_id, hit.score) for hit in in_time] == [(f"{3:032x}", pytest.approx(free[f"{3:032x}"]))]
+    assert index.search("fish", limit=9, where=Filter("a", slices=frozenset({"a-b.000001"}))) == []
+    assert index.search("fish", limit=9, where=Filter(slices=frozenset())) == []
 
 
 def test_equal_entries_come_in_the_order_of_their_ids_wherever_the_result_ends(index: FulltextIndex) -> None:

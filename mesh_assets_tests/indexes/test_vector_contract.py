@@ -186,6 +186,24 @@ def test_filters_limit_to_a_dataset_and_a_kind(index: VectorIndex) -> None:
     assert found(index, values[0], 99, dataset="../a") == []
 
 
+def test_a_span_of_time_limits_to_the_slices_that_hold_something_of_it(index: VectorIndex) -> None:
+    values = vectors(30)
+    for number, key in enumerate(("a.000001", "a.000002", "b.000001")):
+        rows = slice(10 * number, 10 * number + 10)
+        index.replace_slice(key, MODEL, [batch(values[rows], 10 * number, "log" if number else "text")])
+
+    def within(*slices: str, **where: str) -> set[str]:
+        hits = index.search(MODEL, values[0], limit=99, where=Filter(**where, slices=frozenset(slices)))
+        return {hit.chunk_id for hit in hits}
+
+    assert within("a.000002", "b.000001", "c.000001") == set(ids(20, 10))
+    assert within("a.000001", "b.000001", dataset="a") == set(ids(10))
+    assert within("a.000001", "a.000002", kind="log") == set(ids(10, 10))
+    assert within() == within("b.000001", dataset="a") == set()
+    around = index.around(MODEL, values[0], limit=99, where=Filter(slices=frozenset({"b.000001"})))
+    assert {hit.chunk_id for hit in around.again(values[1])} == set(ids(10, 20))
+
+
 def test_vectors_of_another_model_are_not_compared(index: VectorIndex) -> None:
     index.replace_slice("a.000001", MODEL, [batch(vectors(3))])
     index.replace_slice("a.000001", "other", [batch(vectors(3, dimension=32), 3)])
