@@ -96,7 +96,7 @@ class _Table:
         asked = {chunk_id for chunk_id in ids if _CHUNK_ID.fullmatch(chunk_id)}
         rows: set[int] = set()
         for half in _halves("".join(asked)):
-            at = int(np.searchsorted(self.halves, half))
+            at = self.halves.searchsorted(half).item()
             while at < len(self.halves) and self.halves[at] == half:
                 rows.add(self.order.item(at))
                 at += 1
