@@ -7,7 +7,7 @@ and nothing else. An open table stays what it was: one that is replaced meanwhil
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -96,7 +96,7 @@ class _Table:
         asked = {chunk_id for chunk_id in ids if _CHUNK_ID.fullmatch(chunk_id)}
         rows: set[int] = set()
         for half in _halves("".join(asked)):
-            at = self.halves.searchsorted(half).item()
+            at = bisect_left(self.halves, half)
             while at < len(self.halves) and self.halves[at] == half:
                 rows.add(self.order.item(at))
                 at += 1
