@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from mesh_assets.defs import checks, jobs, machine, pace, recovery
+from mesh_assets.defs.analyses import sensors as analysis_sensors
 from mesh_assets.defs.indexes import sensors as index_sensors
 from mesh_assets.defs.intake import sensors as intake_sensors
 from mesh_assets.defs.reports import sensors as report_sensors
@@ -46,6 +47,7 @@ def build_defs(settings: Settings, *, resource_overrides: Mapping[str, object] |
             *pace.SENSORS,
             *intake_sensors.SENSORS,
             *index_sensors.SENSORS,
+            *analysis_sensors.SENSORS,
             *report_sensors.SENSORS,
             *recovery.SENSORS,
         ],

@@ -30,6 +30,8 @@ SHIPPED_BRIEFS = PROJECT_ROOT / "mesh_assets" / "defaults" / "briefs"
 OWN_BRIEFS = PROJECT_ROOT / "briefs"
 SHIPPED_LABELS = PROJECT_ROOT / "mesh_assets" / "defaults" / "labels.yaml"
 OWN_LABELS = PROJECT_ROOT / "labels.yaml"
+SHIPPED_PRINCIPLES = PROJECT_ROOT / "mesh_assets" / "defaults" / "principles.yaml"
+OWN_PRINCIPLES = PROJECT_ROOT / "principles.yaml"
 
 
 class Settings(BaseSettings):
@@ -162,6 +164,18 @@ class Settings(BaseSettings):
     ] = 0.7
     expert_below: Annotated[float, Field(ge=0, le=1, description="The same from deep to expert.")] = 0.8
     research_below: Annotated[float, Field(ge=0, le=1, description="The same from expert to research.")] = 0.9
+    techniques: Annotated[
+        str,
+        Field(
+            pattern=r"^(off|(surface|deep|expert|research)( (surface|deep|expert|research))*)$",
+            description="Depths at which a case is answered by a research technique, several calls within its budget: "
+            "`expert research`; `off` for one call always.",
+        ),
+    ] = "expert research"
+    principles: Annotated[
+        Path,
+        Field(description="The owner's principles of reviews, laid over the shipped ones; need not exist where unset."),
+    ] = OWN_PRINCIPLES
     labels: Annotated[
         Path,
         Field(description="The owner's labels of chunks, laid over the shipped ones; need not exist where unset."),
@@ -192,7 +206,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=65535, description="Port of the search page on 127.0.0.1; 0 for none.")
     ] = 3001
 
-    @field_validator("state", "drops", "nodes", "briefs", "labels")
+    @field_validator("state", "drops", "nodes", "briefs", "labels", "principles")
     @classmethod
     def _below_the_project(cls, folder: Path) -> Path:
         # A relative path means the same from whichever folder a command is called.
@@ -220,6 +234,11 @@ class Settings(BaseSettings):
         """Keys of the datasets of `private`, which may be named as their folders are."""
         names = [name.strip() for name in self.private.split(";")]
         return frozenset(key for name in names if name and name != "none" for key in (name, dataset_key(name)))
+
+    @property
+    def technique_depths(self) -> frozenset[str]:
+        """The depths of `techniques`; none where they are off."""
+        return frozenset(self.techniques.split()) - {"off"}
 
     @property
     def limits(self) -> Budgets:

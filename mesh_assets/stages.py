@@ -80,11 +80,11 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "analyses",
         (
-            _asset("cases", "parquet"),
-            _asset("surface_analyses", "parquet"),
-            _asset("deep_analyses", "parquet"),
-            _asset("expert_analyses", "parquet"),
-            _asset("research_analyses", "parquet"),
+            _asset("cases", "parquet", version="2"),
+            _asset("surface_analyses", "parquet", version="2"),
+            _asset("deep_analyses", "parquet", version="2"),
+            _asset("expert_analyses", "parquet", version="2"),
+            _asset("research_analyses", "parquet", version="2"),
         ),
     ),
     Stage("usage", (_asset("receipts", "sqlite", "parquet", partition="dataset"),)),

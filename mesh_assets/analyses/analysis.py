@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any, cast
 
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.signals import with_neutral
+from mesh_assets.analyses.techniques.asking import Technique
 from mesh_assets.mesh.execution import Tried
 from mesh_assets.mesh.prompts import request_of, with_earlier
 from mesh_assets.mesh.protocol import Receipt, Request, Usage
@@ -20,11 +22,26 @@ from mesh_assets.schemas.citations import Citation
 # Tokens that an answer may have, thoughts of the node among them; never more than the node gives.
 ANSWER_TOKENS: Mapping[Depth, int] = {"surface": 1_000, "deep": 2_000, "expert": 4_000, "research": 8_000}
 
+# What a trace keeps of what a node said, in characters; the whole is in the log of calls.
+SAID_CHARS = 2_000
+
 # Fields that a row has as they are.
 _PLAIN = (
-    "case_id dataset slice brief depth calibration node why_node text reported confidence is_calibrated state why "
-    "stands is_kept next_depth next_node next_usd is_cached failure"
+    "case_id dataset slice brief depth calibration node why_node technique text reported confidence is_calibrated "
+    "state why stands is_kept next_depth next_node next_usd is_cached failure"
 ).split()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One call of a technique: its role, who was asked, what it said, and what that cost, in this run or before."""
+
+    role: str
+    node: str
+    said: str
+    cost_usd: Decimal
+    receipts: tuple[str, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,8 @@ class Analysis:
     """What came of one case at one depth: see `ANALYSES`. `aspects` and `evidence` (labels) are of `claims`, in order;
     `tests` are those of all claims, also of such as were dropped for them.
 
-    `receipts` have their cost. `waits`: another run may get further, when money or a node is there again.
+    `trace` is of the technique that was tried, also where one call answered in the end. `receipts` have their cost.
+    `waits`: another run may get further, when money or a node is there again, or what is `in_batch` is answered.
     """
 
     case_id: str
@@ -43,6 +61,8 @@ class Analysis:
     calibration: str
     node: str | None = None
     why_node: str = ""
+    technique: Technique | None = None
+    trace: tuple[TraceStep, ...] = ()
     text: str = ""
     claims: tuple[Claim, ...] = ()
     aspects: tuple[str | None, ...] = ()
@@ -67,6 +87,7 @@ class Analysis:
     failure: str | None = None
     tried: tuple[Tried, ...] = ()
     waits: bool = False
+    in_batch: bool = False
 
     @classmethod
     def nothing(cls, posed: Posed, depth: Depth, *, calibration: str) -> Analysis:
@@ -130,6 +151,7 @@ class Analysis:
                 }
                 for claim, aspect, labels in zip(self.claims, self.aspects, self.evidence, strict=True)
             ],
+            "trace": [asdict(each) | {"receipts": list(each.receipts)} for each in self.trace],
             "dropped": [{"statement": each.statement, "reason": each.reason} for each in self.dropped],
             "guarantee": self.guarantee,
             "tests": [asdict(each) for each in self.tests],
@@ -149,7 +171,8 @@ class Analysis:
         # A table of before claims were tested lacks these two.
         tests = tuple(Proof(**each) for each in row.get("tests") or ())
         return cls(
-            **{name: row[name] for name in _PLAIN},
+            **{name: row[name] for name in _PLAIN if name in row},  # tables of before have no techniques
+            trace=tuple(TraceStep(**each | {"receipts": tuple(each["receipts"])}) for each in row.get("trace") or ()),
             claims=tuple(
                 Claim(
                     each["statement"],
@@ -164,7 +187,7 @@ class Analysis:
             dropped=tuple(Dropped(**each) for each in row["dropped"]),
             guarantee=row.get("guarantee"),
             tests=tests,
-            signals=json.loads(row["signals"]),
+            signals=with_neutral(json.loads(row["signals"])),
             tried=tuple(Tried(**each) for each in row["tried"]),
         )
 

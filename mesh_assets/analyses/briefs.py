@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mesh_assets.analyses.checkable import Check, with_checks
 from mesh_assets.analyses.facts import FACTS
+from mesh_assets.analyses.techniques.choice import Wish
 from mesh_assets.errors import SettingsError
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA
 
@@ -63,6 +64,7 @@ class _Fields(BaseModel):
     checks: tuple[Check, ...] = ()
     share: Annotated[float, Field(gt=0, le=1)] = 0.2
     is_impossible: bool = False
+    technique: Wish = "auto"
     disabled: bool = False
 
     @field_validator("question")
@@ -81,7 +83,7 @@ class Brief:
 
     It has a case for each of the best `cases` insights whose type is in `about` (`per` insight), or one for all of them
     (`per` slice), where they are about one of `kinds`. `share` is the part of a run's money that its cases may take,
-    beside the shares of the other briefs.
+    beside the shares of the other briefs. `technique` is how it is best answered at the depths that use one.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Brief:
     checks: tuple[Check, ...]
     share: float
     is_impossible: bool
+    technique: Wish
 
     @cached_property
     def schema(self) -> Mapping[str, object]:
@@ -146,7 +149,9 @@ def read_briefs(shipped: Path, own: Path) -> list[Brief]:
 
 def briefs_digest(briefs: list[Brief]) -> str:
     """Changes where a brief does, also in what is no part of its version."""
-    said = [[each.version, each.cases, each.share, each.audience, each.is_impossible] for each in briefs]
+    said = [
+        [each.version, each.cases, each.share, each.audience, each.is_impossible, each.technique] for each in briefs
+    ]
     return blake3(json.dumps(said).encode()).hexdigest(length=6)
 
 
@@ -200,4 +205,5 @@ def _brief(name: str, fields: _Fields) -> Brief:
         checks=fields.checks,
         share=fields.share,
         is_impossible=fields.is_impossible,
+        technique=fields.technique,
     )

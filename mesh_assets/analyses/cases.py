@@ -195,6 +195,7 @@ def _posed(subject: _Subject, evidence: tuple[Evidence, ...], of: Slice) -> Pose
         time_start=first.time_start if dated else None,
         time_stop=first.time_stop if dated else None,
         is_impossible=brief.is_impossible,
+        technique=brief.technique,
     )
 
 
@@ -225,6 +226,7 @@ def _kept(subjects: Sequence[_Subject], before: Sequence[Posed], of: Slice) -> d
                 share=subject.brief.share,
                 insight_id=first.insight_id if first else None,
                 is_impossible=subject.brief.is_impossible,
+                technique=subject.brief.technique,
             )
     return kept
 

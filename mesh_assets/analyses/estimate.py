@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mesh_assets.analyses.analysis import ANSWER_TOKENS, Analysis, Asked
-from mesh_assets.analyses.offers import LIKELY_OUTPUT, likely_cost
+from mesh_assets.analyses.offers import LIKELY_OUTPUT, likely_cost, prompt_size
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.research import Techniques, most_usd, task_of
+from mesh_assets.analyses.techniques.choice import Task, Worst, choose_technique, likely_turns, turns
 from mesh_assets.mesh.execution import PARALLEL
 from mesh_assets.mesh.nodes import EXTRACTIVE
 from mesh_assets.mesh.protocol import Node
@@ -77,19 +79,27 @@ class Estimate:
 
 
 def estimate(
-    cases: Sequence[Posed], nodes: Iterable[Node], answers: Sequence[Analysis], *, scale: float = 1.0
+    cases: Sequence[Posed],
+    nodes: Iterable[Node],
+    answers: Sequence[Analysis],
+    *,
+    techniques: Techniques,
+    case_usd: Decimal | None = None,
+    scale: float = 1.0,
 ) -> Estimate:
     """What `cases` would cost with `nodes`; `answers` are the rows that there are of them. `scale` multiplies it all.
 
-    Money is not capped by budgets: what they let through is less.
+    `case_usd` is the budget of one case, by which `techniques` are chosen as the ladder does. Money is not capped by
+    budgets: what they let through is less.
     """
     answered = {row.case_id for row in answers if row.state == "settled"}
     waiting = [posed for posed in cases if posed.case.id not in answered]
     observed = deeper_shares(answers)
     by_depth: dict[Depth, Level] = {}
     known = list(nodes)
+    plan = _Plan(techniques, case_usd)
     for posed in waiting:
-        for level in _levels(posed, known, observed):
+        for level in _levels(posed, known, observed, plan):
             before = by_depth.get(level.depth, Level(level.depth, level.node))
             by_depth[level.depth] = Level(
                 level.depth, before.node, before.cases + level.cases, before.usd + level.usd, before.hours + level.hours
@@ -111,7 +121,13 @@ def deeper_shares(answers: Iterable[Analysis]) -> dict[Depth, float]:
     return {depth: sum(went) / len(went) for depth, went in by_depth.items() if len(went) >= _LEAST_ANSWERS}
 
 
-def _levels(posed: Posed, nodes: Sequence[Node], observed: Mapping[Depth, float]) -> Iterable[Level]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    techniques: Techniques
+    case_usd: Decimal | None
+
+
+def _levels(posed: Posed, nodes: Sequence[Node], observed: Mapping[Depth, float], plan: _Plan) -> Iterable[Level]:
     reach = Range(1.0, 1.0, 1.0)  # how much of the case gets here
     told = Decimal(0)  # tokens of the answers before
     for depth in DEPTHS:
@@ -124,7 +140,9 @@ def _levels(posed: Posed, nodes: Sequence[Node], observed: Mapping[Depth, float]
         if node.model == EXTRACTIVE:
             yield Level(depth, node.name, reach)
             continue
-        yield _level(posed, node, depth, reach, int(told))
+        task = task_of(Asked(posed, depth), sum(each.model != EXTRACTIVE for each in serving))
+        plan_here = plan if depth in plan.techniques.depths else None
+        yield _level(posed, node, depth, reach, int(told), task, plan_here)
         told += _TOLD * min(ANSWER_TOKENS[depth], node.output_tokens)
         share = observed.get(depth, 1 - _quality(posed, node))
         reach = Range(1.0 if posed.is_impossible else 0.0, reach.likely * (1.0 if posed.is_impossible else share), 1.0)
@@ -136,14 +154,25 @@ def _quality(posed: Posed, node: Node) -> float:
     return expected_quality(posed.case.question, node, speciality=posed.case.speciality)
 
 
-def _level(posed: Posed, node: Node, depth: Depth, reach: Range, told: int) -> Level:
+def _level(posed: Posed, node: Node, depth: Depth, reach: Range, told: int, task: Task, plan: _Plan | None) -> Level:
     asked = Asked(posed, depth)
-    costs = [float(likely_cost(node, asked, output, more_tokens=told) or 0) for output in _OUTPUT]
-    hours = [min(each, node.limits.seconds) / min(node.limits.parallel, PARALLEL) / 3600 for each in _SECONDS]
+    low, likely, high = (likely_cost(node, asked, output, more_tokens=told) or Decimal(0) for output in _OUTPUT)
+    calls = [1, 1, 1]
+    if plan is not None:
+        tokens = prompt_size(asked) + told
+        chosen = choose_technique(
+            task, lambda each: Worst(most_usd(each, task, node, depth=depth, tokens=tokens)), plan.case_usd
+        ).technique
+        if chosen is not None:  # at least one call is made; at most all of it, and then one call
+            likely = likely_cost(node, asked, more_tokens=told, by=(chosen, task)) or Decimal(0)
+            high += most_usd(chosen, task, node, depth=depth, tokens=tokens)
+            calls = [1, len(likely_turns(chosen, task)), 1 + len(turns(chosen, task))]
+    seconds = [min(each, node.limits.seconds) * count for each, count in zip(_SECONDS, calls, strict=True)]
+    hours = [each / min(node.limits.parallel, PARALLEL) / 3600 for each in seconds]
     return Level(
         depth,
         node.name,
         reach,
-        Range(reach.low * costs[0], reach.likely * costs[1], reach.high * costs[2]),
+        Range(reach.low * float(low), reach.likely * float(likely), reach.high * float(high)),
         Range(reach.low * hours[0], reach.likely * hours[1], reach.high * hours[2]),
     )

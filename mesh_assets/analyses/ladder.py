@@ -11,25 +11,30 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, cast
 
-from mesh_assets.analyses.analysis import Analysis, Asked, Next
+from mesh_assets.analyses.analysis import SAID_CHARS, Analysis, Asked, Next, TraceStep
 from mesh_assets.analyses.offers import Offers, Thresholds
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.research import CaseTechnique, Techniques
 from mesh_assets.analyses.settling import bar
 from mesh_assets.analyses.signals import Calibrator, aspects_of, labels_of, signals_of
 from mesh_assets.analyses.simulation import Simulator, trials_of
+from mesh_assets.analyses.techniques.asking import Outcome
 from mesh_assets.errors import LedgerError
-from mesh_assets.mesh.calls import Called, Caller
-from mesh_assets.mesh.execution import Result, Tried, run_cases
+from mesh_assets.mesh.batch_desk import BatchDesk
+from mesh_assets.mesh.calls import Called, Caller, Question
+from mesh_assets.mesh.execution import Result, Tried, Work, run_cases
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
 from mesh_assets.mesh.prompts import encodable
 from mesh_assets.mesh.protocol import Client, Node, Receipt, Scope
+from mesh_assets.mesh.redaction.hidden import Secrets
 from mesh_assets.mesh.shapes import DEPTHS, Case, Depth
-from mesh_assets.mesh.validation import Query, validated
+from mesh_assets.mesh.validation import Checked, Query, validated
 
 # Failures after which another run may get an answer.
 PASSING = frozenset({"limit", "overloaded", "timeout", "connection", "server", "resting", "budget"})
 # Cases that found no money are tried again while others cost less than was set aside for them.
 _ROUNDS = 8
+_IN_BATCH = "It waits in a batch of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,17 @@ class Means:
     receipts: Callable[[str], Sequence[Receipt]]
     calibrator: Calibrator
     thresholds: Thresholds = field(default_factory=Thresholds)
+    techniques: Techniques = field(default_factory=Techniques)
 
 
 @dataclass(frozen=True, slots=True)
 class Climb:
     """One run over some cases: the budgets that it counts against beside those of its cases, SQL for facts, and the
     data to which claims are put.
+
+    While `is_stopped` says so no new call begins; `wait` returns once it says so no more, or at once where nobody is to
+    wait: then what was not asked waits for another run. What waits in a batch of the `desk` is asked by nobody else;
+    where the run `can_wait`, questions to nodes that take batches are handed in there.
     """
 
     means: Means
@@ -59,6 +69,20 @@ class Climb:
     query: Query | None = None
     simulator: Simulator | None = None
     is_stopped: Callable[[], bool] = lambda: False
+    wait: Callable[[], object] = lambda: None
+    desk: BatchDesk | None = None
+    can_wait: bool = False
+
+    def offers(self, depth: Depth) -> Offers:
+        """The offers of one depth. A question of a batch is answered by one call: hours lie between two."""
+        means = self.means
+        techniques = means.techniques if not self.can_wait else Techniques()
+        return Offers(means.nodes, means.off, means.caller, depth, self.scopes, techniques, self.checked)
+
+    def checked(self, posed: Posed, value: Mapping[str, object]) -> Checked:
+        """What holds of an answer that somebody composed, by its evidence and by what the data say."""
+        trials = trials_of(posed, value, self.simulator) if self.simulator is not None else {}
+        return validated(posed.case, value, self.query, trials)
 
 
 def going(cases: Iterable[Posed], before: Sequence[Mapping[str, Analysis]], depth: Depth) -> list[Posed]:
@@ -86,16 +110,56 @@ def climb(cases: Iterable[Posed], before: Sequence[Mapping[str, Analysis]], dept
 
 
 def _climbed(come: Sequence[Posed], asked: Mapping[str, Asked], depth: Depth, run: Climb) -> list[Analysis]:
-    offers = Offers(run.means.nodes, run.means.off, run.means.caller, depth, run.scopes)
+    offers = run.offers(depth)
     results: dict[str, Result] = {}
+    held: dict[str, str] = {}
     waiting = dict(asked)
-    for _ in range(_ROUNDS):
-        work = offers.work(list(waiting.values()))
-        if not work or run.is_stopped():
+    rounds = _ROUNDS
+    _collect(run)
+    while rounds and (work := offers.work(list(waiting.values()))):
+        if run.is_stopped():
+            run.wait()
+        if run.is_stopped():
+            held |= dict.fromkeys(waiting, "The mesh was paused before it was asked.")
             break
-        run_cases(work, run.means.caller, run.means.connect, _Sink(results), is_stopped=run.is_stopped)
-        waiting = {key: each for key, each in waiting.items() if key not in results}
-    return [_concluded(asked[posed.case.id], results.get(posed.case.id), offers, run) for posed in come]
+        held |= _handed_in(work, run)
+        ready = [each for each in work if each.question.case_id not in held]
+        run_cases(ready, run.means.caller, run.means.connect, _Sink(results), is_stopped=run.is_stopped)
+        waiting = {key: each for key, each in waiting.items() if key not in results and key not in held}
+        rounds -= not run.is_stopped()  # one that was cut off counts as none
+    return [
+        _held(asked[key], held[key], run) if key in held else _concluded(asked[key], results.get(key), offers, run)
+        for key in (posed.case.id for posed in come)
+    ]
+
+
+def _collect(run: Climb) -> None:
+    if run.desk is not None:
+        run.desk.collect(node for node in run.means.nodes.values() if node.has_batch)
+
+
+def _handed_in(work: Sequence[Work], run: Climb) -> dict[str, str]:
+    """By case, why it waits: it is in a batch, from now on or from before, or could not be handed in."""
+    if run.desk is None:
+        return {}
+    asked = {each.question.case_id: (each.question, each.nodes) for each in work}
+    before = run.desk.under_way(asked)
+    fresh: dict[Node, list[Question]] = {}
+    for case, (question, (node, *_)) in asked.items() if run.can_wait else ():
+        if node.has_batch and case not in before and run.means.caller.known(node, question) is None:
+            fresh.setdefault(node, []).append(question)
+    held: dict[str, str] = {}
+    for node, questions in fresh.items():
+        why = run.desk.hand_in(node, questions)
+        held |= dict.fromkeys((each.case_id for each in questions), why or "No money is left to hand it in with.")
+    inside = run.desk.under_way(asked) if fresh else before
+    return held | {case: f"{_IN_BATCH} {node.name}." for case, node in inside.items()}
+
+
+def _held(asked: Asked, why: str, run: Climb) -> Analysis:
+    """The row of a case that was not asked and waits for another run; it goes nowhere until then."""
+    receipts = [each for each in run.means.receipts(asked.posed.case.id) if each.billed.depth == asked.depth]
+    return replace(_waiting(asked, why, run).paid(receipts), in_batch=why.startswith(_IN_BATCH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +205,46 @@ def _own(asked: Asked, result: Result | None, offers: Offers, run: Climb) -> Ana
     posed, case = asked.posed, asked.posed.case
     receipts = [each for each in run.means.receipts(case.id) if each.billed.depth == asked.depth]
     empty = Analysis.nothing(posed, asked.depth, calibration=run.means.calibrator.version).paid(receipts)
+    way = result.work.way if result is not None else None
+    outcome = way.outcome if isinstance(way, CaseTechnique) else None
+    if outcome is not None:
+        empty = replace(empty, trace=tuple(_traced(outcome, case, receipts)))
     if result is None or result.answer is None:
         why = offers.lack(case.id) if result is None else " ".join(each.reason for each in _tried(result))
         waits = offers.lacks_money(case.id) if result is None else any(e.failure in PASSING for e in result.tried)
         return replace(empty, failure=why or "No node answered.", waits=waits, tried=_tried(result))
-    called = result.answer
+    by = outcome if not result.tried else None  # else one call answered where it did not
     return replace(
-        _answered(empty, case, called, asked, run),
+        _answered(empty, case, result.answer, asked, run, by),
         tried=_tried(result),
         why_node=offers.why(case.id),
-        is_cached=called.is_cached and not result.receipts,
+        is_cached=result.answer.is_cached and not result.receipts,
     )
 
 
-def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Climb) -> Analysis:
+def _traced(outcome: Outcome, case: Case, receipts: Iterable[Receipt]) -> Iterable[TraceStep]:
+    """The calls of a technique, with what each cost, whenever that was; one that was asked before it, nothing."""
+    costs = {each.id: each.cost for each in receipts}
+    secrets = Secrets.of([each.text for each in case.evidence])
+    for step in outcome.trace:
+        names = tuple(name for name in dict.fromkeys((*step.receipts, step.completion)) if name in costs)
+        said = secrets.hide(encodable(step.text))[:SAID_CHARS]
+        cost = sum((costs.pop(name) for name in names), Decimal(0))
+        yield TraceStep(step.role, step.node, said, cost, names, encodable(step.failure) or None)
+
+
+def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Climb, by: Outcome | None) -> Analysis:
     node = run.means.nodes[called.node]
     value = cast("Mapping[str, object]", _writable(called.value))
     is_extracted = node.model == EXTRACTIVE
-    trials = {} if run.simulator is None or is_extracted else trials_of(asked.posed, value, run.simulator)
-    checked = validated(case, value, run.query, trials)
+    checked = validated(case, value, run.query) if is_extracted else run.checked(asked.posed, value)
     signals = signals_of(
         case,
         value,
         checked,
         complexity=asked.posed.complexity,
         earlier=[each.labels for each in asked.earlier if each.has_answer and not each.is_extracted],
+        consistency=by.agreement if by is not None else None,
         is_extracted=is_extracted,
     )
     said = str(value.get("answer", ""))
@@ -176,6 +255,7 @@ def _answered(empty: Analysis, case: Case, called: Called, asked: Asked, run: Cl
     return replace(
         empty,
         node=node.name,
+        technique=by.technique if by is not None else None,
         text=text,
         claims=checked.claims,
         aspects=tuple(aspects_of(value, checked)),
@@ -221,9 +301,9 @@ def better(earlier: Analysis, later: Analysis) -> Analysis:
 
 def _weight(answer: Analysis) -> tuple[float, ...]:
     signals = answer.signals
-    verifier = signals.get("verifier", 0.5)
-    order = (min(verifier, 0.5), signals["support"], verifier)
-    return tuple(round(each, 1) for each in (*order, *(signals[n] for n in ("recomputed", "agreement", "reported"))))
+    order = (min(signals["verifier"], 0.5), signals["support"], signals["verifier"])
+    rest = (signals[name] for name in ("recomputed", "agreement", "consistency", "reported"))
+    return tuple(round(each, 1) for each in (*order, *rest))
 
 
 def _decided(own: Analysis, sure: float, asked: Asked, offers: Offers, run: Climb) -> Analysis:
@@ -260,7 +340,9 @@ def counts(analyses: Sequence[Analysis]) -> dict[str, Any]:
         "answered": sum(each.has_answer for each in analyses),
         **{state: sum(each.state == state for each in analyses) for state in ("settled", "escalated", "stopped")},
         "earlier_answer_kept": sum(each.is_kept for each in analyses),
+        "in_batches": sum(each.in_batch for each in analyses),
         "from_cache": sum(each.is_cached for each in analyses),
+        "by_technique": sum(each.technique is not None for each in analyses),
         "claims": sum(len(each.claims) for each in analyses),
         "claims_dropped": sum(len(each.dropped) for each in analyses),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mesh_assets.analyses.techniques.choice import Wish
 from mesh_assets.mesh.shapes import Case, Evidence
 from mesh_assets.schemas.citations import Citation
 
@@ -17,6 +18,7 @@ class Posed:
     """A case with its brief and what it is about. `score` 0..1 is what a person's time for it is worth.
 
     `tokens` are those of question and evidence, estimated; `share` is the part of a run's money for its whole brief.
+    `technique` is the one that its brief wishes for.
     """
 
     case: Case
@@ -33,12 +35,13 @@ class Posed:
     time_start: datetime | None = None
     time_stop: datetime | None = None
     is_impossible: bool = False
+    technique: Wish = "auto"
 
     def row(self) -> dict[str, object]:
         """The case as a row of `CASES`."""
         case = self.case
         own = ("brief", "brief_version", "audience", "kind", "title", "complexity", "score", "share", "tokens")
-        rest = ("insight_id", "time_start", "time_stop", "is_impossible")
+        rest = ("insight_id", "time_start", "time_stop", "is_impossible", "technique")
         seen: dict[str, object] = {
             "case_id": case.id,
             "dataset": case.dataset,
@@ -67,7 +70,8 @@ class Posed:
         )
         own = ("brief", "brief_version", "audience", "kind", "title", "complexity", "score", "share", "tokens")
         rest = ("insight_id", "time_start", "time_stop", "is_impossible")
-        return cls(case, **{name: row[name] for name in (*own, *rest)})
+        technique = row.get("technique", "auto")  # tables of before have none
+        return cls(case, **{name: row[name] for name in (*own, *rest)}, technique=technique)
 
 
 def _evidence_row(evidence: Evidence) -> dict[str, object]:

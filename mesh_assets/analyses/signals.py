@@ -18,6 +18,8 @@ from mesh_assets.mesh.routing.arithmetic import equations
 from mesh_assets.mesh.shapes import Case, Depth
 from mesh_assets.mesh.validation import Checked
 
+# What signals say that answers of before do not have.
+NEUTRAL: Mapping[str, float] = {"consistency": 0.5, "verifier": 0.5}
 _WORD = re.compile(r"\w{3,}")
 
 
@@ -29,8 +31,9 @@ class Signals:
     hold and `dropped` do not. `quoted` is the share of the words of a statement that its quotes have. `recomputed` is
     the share of its sums and facts that come out again, 1 where it states none; `verifier` the share of the tests which
     its claims brought along that hold, .5 where none could be told. `agreement` with the answers before, by the
-    evidence that both stand on, .5 where there is none before. `complexity` is that of the question.
-    `is_extracted`: it quotes and composes nothing.
+    evidence that both stand on, .5 where there is none before; `consistency` is the share of the samples or nodes of a
+    technique that say so, .5 where one call answered. `complexity` is that of the question. `is_extracted`: it quotes
+    and composes nothing.
     """
 
     reported: float
@@ -43,7 +46,8 @@ class Signals:
     complexity: float
     log_length: float
     is_extracted: bool = False
-    verifier: float = 0.5
+    verifier: float = NEUTRAL["verifier"]
+    consistency: float = NEUTRAL["consistency"]
 
     def values(self) -> dict[str, float]:
         """All of them as numbers, by name."""
@@ -84,19 +88,26 @@ class Uncalibrated:
     def confidence(self, signals: Signals, *, question: str, answer: str) -> Confidence:
         """Nothing that holds gives 0; quotes without a composed answer are worth half of one. Words tell it nothing.
 
-        Tests that fail take away, those that hold add nothing: a node chooses its own.
+        Tests that fail take away, those that hold add nothing: a node chooses its own. Its own word counts more where
+        others that were asked the same agree with it, and less where they do not.
         """
         del question, answer
         if not signals.claims:
             return Confidence(0.0, is_calibrated=False, version=self.version)
         checked = signals.support * signals.recomputed * min(2 * signals.verifier, 1.0)
-        value = checked * (0.4 + 0.4 * signals.reported + 0.1 * signals.agreement + 0.1 * signals.quoted)
+        reported = min(signals.reported * (0.5 + signals.consistency), 1.0)
+        value = checked * (0.4 + 0.4 * reported + 0.1 * signals.agreement + 0.1 * signals.quoted)
         return Confidence(value * (0.5 if signals.is_extracted else 1.0), is_calibrated=False, version=self.version)
 
     def gate(self, depth: Depth) -> Gate | None:
         """None: without verdicts nothing is promised."""
         del depth
         return None
+
+
+def with_neutral(signals: Mapping[str, float]) -> dict[str, float]:
+    """Signals of an answer of any time by name; none where there are none."""
+    return {**NEUTRAL, **signals} if signals else {}
 
 
 def signals_of(
@@ -106,11 +117,13 @@ def signals_of(
     *,
     complexity: float,
     earlier: Sequence[frozenset[str]] = (),
+    consistency: float | None = None,
     is_extracted: bool = False,
 ) -> Signals:
     """The signals of `value`, an answer in the form of the case, that was `checked`.
 
-    `earlier` are the labels of evidence that each answer before it stands on.
+    `earlier` are the labels of evidence that each answer before it stands on, `consistency` the share of samples that
+    agree, None where there was one.
     """
     reported = value.get("confidence")
     text = str(value.get("answer", ""))
@@ -130,6 +143,7 @@ def signals_of(
         log_length=math.log1p(len(text)),
         is_extracted=is_extracted,
         verifier=verifier_signal(checked.tested),
+        consistency=NEUTRAL["consistency"] if consistency is None else consistency,
     )
 
 

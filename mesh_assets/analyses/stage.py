@@ -86,14 +86,17 @@ def analysis_batches(
     run: Climb,
     outcome: Outcome,
     *,
+    extra: dict[str, object],
     shown: dict[str, object],
     verdicts: SqliteVerdicts,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of `ANALYSES` at one depth. A case that waits for money or a node has its row, and counts as skipped:
-    the next run tries it again. What verifiers say of the answers is among the `verdicts` before the rows are given.
+    """The rows of `ANALYSES` at one depth. A case that waits for money, a node or a batch has its row, and counts as
+    skipped: the next run tries it again. `extra` gets how many wait in batches. What verifiers say of the answers is
+    among the `verdicts` before the rows are given.
     """
     found = climb(cases, before, depth, run)
     shown |= counts(found) | {"verdicts_of_verifiers": give_verdicts(found, verdicts)}
+    extra["in_batches"] = sum(each.in_batch for each in found)
     waiting = sum(each.waits for each in found)
     outcome.skipped += waiting
     outcome.advance(len(found) - waiting)
@@ -102,10 +105,17 @@ def analysis_batches(
 
 
 def identity(means: Means) -> dict[str, object]:
-    """What the answers of a slice depend on beside its cases: nodes, thresholds, calibration."""
+    """What the answers of a slice depend on beside its cases: nodes, thresholds, calibration, techniques."""
     known = [asdict(node) for node in means.nodes.values()]
     off = [[asdict(state.node), state.off] for state in means.off]
     digest = blake3(json.dumps([known, off], sort_keys=True, default=str).encode()).hexdigest(length=8)
     gates = {depth: gate.threshold for depth in DEPTHS if (gate := means.calibrator.gate(depth)) is not None}
-    made: dict[str, object] = {"nodes": digest, "calibration": means.calibrator.version, **asdict(means.thresholds)}
+    principles = json.dumps([asdict(each) for each in means.techniques.principles])
+    made: dict[str, object] = {
+        "nodes": digest,
+        "calibration": means.calibrator.version,
+        **asdict(means.thresholds),
+        "techniques": " ".join(sorted(means.techniques.depths)),
+        "principles": blake3(principles.encode("utf-8", "surrogatepass")).hexdigest(length=8),
+    }
     return made | ({"gates": gates} if gates else {})

@@ -224,7 +224,13 @@ class _First:
             dict(Counter(row.dataset for row in found)),
             dict(files.most_common(5)),
             [each.case.question for each in posed],
-            estimates.estimate(posed, asked.models, []),
+            estimates.estimate(
+                posed,
+                asked.models,
+                [],
+                techniques=asked.means.techniques,
+                case_usd=asked.settings.limits.kinds.get("case"),
+            ),
         )
 
     def as_json(self, problem: str) -> dict[str, object]:
@@ -294,6 +300,11 @@ def _as_json(each: Standing) -> dict[str, object]:
             for claim in (answer.claims if answer else ())
         ],
         "dropped": [{"statement": d.statement, "reason": d.reason} for d in (answer.dropped if answer else ())],
+        "technique": answer.technique if answer else None,
+        "steps": [
+            {"role": step.role, "node": step.node, "usd": usd(step.cost_usd), "failure": step.failure}
+            for step in (answer.trace if answer else ())
+        ],
         "why": each.last.why,
         "failure": each.last.failure,
         "usd": usd(each.usd),

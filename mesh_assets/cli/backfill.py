@@ -22,6 +22,9 @@ def backfill(
     dataset: Annotated[str, typer.Argument(help="Key of the dataset, as `mesh status` shows it.")],
     stale: Annotated[bool, typer.Option("--stale", help="Only slices that are stale, failed or missing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Make again also what is up to date.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Its questions may wait in batches of nodes that take them: half the price.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask for all slices of a dataset again: each file is read, and whatever is no longer up to date is made again."""
@@ -34,7 +37,7 @@ def backfill(
     started: str | None = None
     url = address_of_running(settings)
     if slices:
-        wanted = Backfill(key, slices, force)
+        wanted = Backfill(key, slices, force, can_wait=batch)
         started = start_backfill(url, wanted) if url else None
         if started is None:
             record(settings.state / "backfills", wanted)

@@ -13,7 +13,7 @@ from mesh_assets.errors import ServiceError
 from mesh_assets.settings import Settings
 from mesh_assets.stages import ASSETS, SLICE_ASSETS
 from mesh_assets.storage.backfills import Backfill, ranges, recorded
-from mesh_assets.storage.run_tags import DATASET_TAG, FORCE_TAG, PRIORITY_TAG
+from mesh_assets.storage.run_tags import CAN_WAIT_TAG, DATASET_TAG, FORCE_TAG, PRIORITY_TAG
 
 _ADDRESS = re.compile(r"http://[\d.]+:\d+")
 _LAUNCH = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
@@ -72,6 +72,8 @@ def _parameters(backfill: Backfill) -> dict[str, object]:
     tags = {DATASET_TAG: backfill.dataset, PRIORITY_TAG: BACKFILL_PRIORITY}
     if backfill.force:
         tags[FORCE_TAG] = "true"
+    if backfill.can_wait:
+        tags[CAN_WAIT_TAG] = "true"
     return {
         "title": f"mesh backfill {backfill.dataset}"[:100],
         "description": f"{len(backfill.slices):,} slices and the report" + (", by force" if backfill.force else ""),

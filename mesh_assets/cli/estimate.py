@@ -22,6 +22,7 @@ from mesh_assets.mesh.costs import usd
 from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
 from mesh_assets.mesh.protocol import Node, Scope
 from mesh_assets.mesh.shapes import DEPTHS
+from mesh_assets.resources.caller import connect_techniques
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.nodes import node_states
 from mesh_assets.settings import load_settings
@@ -53,7 +54,14 @@ def estimate(
     states = node_states(settings)
     is_as_if = all_nodes or not any(not state.off and state.node.model != EXTRACTIVE for state in states)
     nodes = [state.node for state in states if is_as_if or not state.off]
-    made = estimates.estimate(found.cases, nodes, found.answers, scale=found.slices / found.posed_slices)
+    made = estimates.estimate(
+        found.cases,
+        nodes,
+        found.answers,
+        techniques=connect_techniques(settings),
+        case_usd=settings.limits.kinds.get("case"),
+        scale=found.slices / found.posed_slices,
+    )
     left = connect_ledger(settings).left([Scope("dataset", key)], for_one_call=False)
     if json:
         _print_json(found, made, left, is_as_if=is_as_if)

@@ -15,6 +15,7 @@ from rich.table import Table
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.errors import MissingUpstreamError, SettingsError
+from mesh_assets.mesh.costs import usd
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, verdict
 from mesh_assets.schemas.citations import Citation
@@ -79,7 +80,7 @@ def _print_list(waiting: list[Answer], *, json: bool) -> None:
     # By a hash, so that those who judge from the top judge a fair sample, whatever the confidence or the slice.
     waiting.sort(key=lambda each: hashlib.sha256(f"{each['case_id']} {each['depth']}".encode()).digest())
     if json:
-        print_json([{name: each[name] for name in FIELDS if name != "claims"} for each in waiting])
+        print_json([{name: each[name] for name in FIELDS if name not in ("claims", "trace")} for each in waiting])
         return
     table = Table(show_edge=False, pad_edge=False)
     for heading in ("case", "depth", "dataset", "brief", "answer"):
@@ -103,4 +104,10 @@ def _print_answer(answer: Answer, *, json: bool) -> None:
         for row in claim["citations"]:
             cited = Citation(**row)
             console.print(f"    [dim]{escape(safe(str(cited)))}[/]\n    {escape(safe(cited.quote))}", soft_wrap=True)
+    if answer["trace"]:
+        console.print(f"\nBy {answer['technique'] or 'one call, after a technique that gave no answer'}:")
+    for step in answer["trace"] or ():
+        said = (step["failure"] or step["said"]).partition("\n")[0][:120]
+        line = f"{step['role']} by {step['node']}, ${usd(step['cost_usd'])}: {said}"
+        console.print(f"  [dim]{escape(safe(line))}[/]", soft_wrap=True)
     console.print(f"\nIs it right? [bold]mesh judge {answer['case_id']} right[/] or [bold]wrong[/].", soft_wrap=True)

@@ -26,9 +26,16 @@ index_job = dg.define_asset_job(
     selection=["vector_index", "fulltext_index", "graph_index", "slice_reports"],
     description="Bring the indexes of one slice, and what its report says of them, up to date from the lake.",
 )
+analyses_job = dg.define_asset_job(
+    "analyses_job",
+    selection=[
+        *("surface_analyses", "deep_analyses", "expert_analyses", "research_analyses", "slice_reports"),
+    ],
+    description="Answer the questions of one slice that waited, and bring its report up to date.",
+)
 report_job = dg.define_asset_job(
     "report_job",
     selection=["communities", "receipts", "dataset_reports", "dataset_statistics"],
     description="Write the report and the statistics of one dataset from what its slices found, and what it cost.",
 )
-JOBS = (manifest_job, slice_job, index_job, report_job)
+JOBS = (manifest_job, slice_job, index_job, analyses_job, report_job)

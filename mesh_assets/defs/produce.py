@@ -11,7 +11,7 @@ from mesh_assets.errors import CorruptTableError
 from mesh_assets.schemas.outcome import AttachedRows, Outcome, Produced, StageOutput
 from mesh_assets.stages import ASSETS
 from mesh_assets.storage.lake import Lake, LakeTable, UpToDate
-from mesh_assets.storage.run_tags import FORCE_TAG
+from mesh_assets.storage.run_tags import FORCE_TAG, is_set
 
 
 def input_hash(asset: str, upstream: Sequence[LakeTable], settings: Mapping[str, object]) -> str:
@@ -54,7 +54,7 @@ def produce(
         found = lake.find(asset, context.partition_key)
     except CorruptTableError:
         found = None  # it is made again
-    forced = context.run.tags.get(FORCE_TAG, "").lower() in ("true", "1", "yes")
+    forced = is_set(context.run.tags, FORCE_TAG)
     if found is not None and found.footer.input_hash == identity and not forced:
         incomplete = found.footer.skipped or found.footer.passing
         if not incomplete and is_there(found):

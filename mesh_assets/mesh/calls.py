@@ -102,7 +102,8 @@ class Called:
     """What came of a call: a `value` in the form of the schema, or why the completion was `rejected`.
 
     `text` is the completion as it came, with what was redacted read back. `receipts` name what was billed for it, also
-    for tries whose completion was not taken; none where it came from what was kept.
+    for tries whose completion was not taken; none where it came from what was kept. `completion` is the receipt of the
+    completion itself, whenever that was paid for, empty where it was free.
     """
 
     node: str
@@ -113,6 +114,7 @@ class Called:
     is_cached: bool
     is_repaired: bool
     attempts: int
+    completion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,22 @@ class Caller:
             return known
         async with self._asking.setdefault((id(asyncio.get_running_loop()), key), asyncio.Lock()):
             return await asked.run()
+
+    def key(self, node: Node, question: Question) -> str:
+        """Under which a completion of `question` by `node` is kept. NodeError where it may not go there."""
+        return request_key(node, self.leaving(node, question).request, question.prompt_version)
+
+    def known(self, node: Node, question: Question) -> Called | None:
+        """What was kept of the same question to `node`; None where it is to be asked. NodeError where it may not go."""
+        leaving = self.leaving(node, question)
+        return self.kept(node, leaving, request_key(node, leaving.request, question.prompt_version))
+
+    def kept(self, node: Node, leaving: Leaving, key: str) -> Called | None:
+        """What was kept under `key`, read back by `leaving`; None where there is nothing that counts."""
+        kept = self.log.find(key)
+        if kept is None or (kept.rejected and self.policy.asks_rejected_again):
+            return None
+        return _called(node, kept, leaving, receipts=(), attempts=0)
 
     def leaving(self, node: Node, question: Question) -> Leaving:
         """The question as it may go to `node`; NodeError where it may not."""
@@ -198,10 +216,7 @@ class _Call:
 
     def known(self) -> Called | None:
         """What was kept of the same question; None where it is to be asked."""
-        kept = self.caller.log.find(self.key)
-        if kept is None or (kept.rejected and self.caller.policy.asks_rejected_again):
-            return None
-        return _called(self.node, kept, self.leaving, receipts=(), attempts=0)
+        return self.caller.kept(self.node, self.leaving, self.key)
 
     async def run(self) -> Called:
         """Ask, or wait for the answer to whoever asks the same."""
@@ -407,6 +422,7 @@ def _called(node: Node, kept: Kept, leaving: Leaving, *, receipts: Sequence[str]
         is_cached=attempts == 0,
         is_repaired=reply is not None and reply.is_repaired,
         attempts=attempts,
+        completion=kept.receipt,
     )
 
 

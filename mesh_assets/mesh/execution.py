@@ -21,12 +21,29 @@ from mesh_assets.mesh.protocol import Client, Node
 PARALLEL = 10
 
 
+class Way(Protocol):
+    """Several calls that together answer one question, as a research technique."""
+
+    async def answer(
+        self, caller: Caller, client: Callable[[Node], Client], is_stopped: Callable[[], bool]
+    ) -> WayResult | None:
+        """What they end in; None where `is_stopped` ended them, to be gone on with later.
+
+        What a call lacks (money, a node, a form) ends them, and is no error.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A question and the nodes to ask, in order: the later ones where those before fail, reject or cost too much."""
+    """A question and the nodes to ask, in order: the later ones where those before fail, reject or cost too much.
+
+    With a `way` it is gone first, and the nodes are asked where it gives no answer.
+    """
 
     question: Question
     nodes: tuple[Node, ...]
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,15 @@ class Tried:
     node: str
     failure: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WayResult:
+    """What came of a way: an answer, or what it `lacked`; and the receipts of all of its calls."""
+
+    answer: Called | None
+    lacked: Tried | None
+    receipts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +122,12 @@ async def _run(
             if piece is None:
                 return
             try:
-                sink.keep(await _answer(piece, caller, clients, is_over))
+                result = await _answer(piece, caller, clients, is_over)
             except LedgerError as error:
                 broken.append(error)
-            else:
+                return
+            if result is not None:
+                sink.keep(result)
                 done += 1
 
     try:
@@ -116,28 +144,42 @@ async def _run(
     return done
 
 
-async def _answer(work: Work, caller: Caller, clients: _Clients, is_stopped: Callable[[], bool]) -> Result:
+async def _answer(work: Work, caller: Caller, clients: _Clients, is_stopped: Callable[[], bool]) -> Result | None:
+    """What becomes of it; None where a way was stopped, to be gone on with."""
     tried: list[Tried] = []
     receipts: list[str] = []
+    if work.way is not None:
+        gone = await work.way.answer(caller, clients.of, is_stopped)
+        if gone is None:
+            return None
+        receipts += gone.receipts
+        if gone.answer is not None:
+            return Result(work, gone.answer, (), tuple(receipts))
+        tried += [gone.lacked] if gone.lacked is not None else []
     for node in work.nodes:
         if tried and is_stopped():
             break
-        try:
-            called = await caller.call(node, clients.of(node), work.question)
-        except NodeError as error:
-            tried.append(Tried(node.name, error.failure, str(error)))
-            receipts += error.receipts
-        except BudgetError as error:
-            tried.append(Tried(node.name, "budget", str(error)))
-            receipts += error.receipts
-        except ModelError as error:
-            tried.append(Tried(node.name, "model", str(error)))
-        else:
-            receipts += called.receipts
-            if not called.rejected:
-                return Result(work, called, tuple(tried), tuple(receipts))
-            tried.append(Tried(node.name, "rejected", called.rejected))
+        called = await _called(node, work, caller, clients, receipts)
+        if isinstance(called, Called):
+            return Result(work, called, tuple(tried), tuple(receipts))
+        tried.append(called)
     return Result(work, None, tuple(tried), tuple(receipts))
+
+
+async def _called(node: Node, work: Work, caller: Caller, clients: _Clients, receipts: list[str]) -> Called | Tried:
+    """An answer of one node, or why it gave none; what was billed is added to `receipts`."""
+    try:
+        called = await caller.call(node, clients.of(node), work.question)
+    except NodeError as error:
+        receipts += error.receipts
+        return Tried(node.name, error.failure, str(error))
+    except BudgetError as error:
+        receipts += error.receipts
+        return Tried(node.name, "budget", str(error))
+    except ModelError as error:
+        return Tried(node.name, "model", str(error))
+    receipts += called.receipts
+    return called if not called.rejected else Tried(node.name, "rejected", called.rejected)
 
 
 class _Clients:

@@ -84,13 +84,16 @@ def with_earlier(request: Request, earlier: Sequence[str]) -> Request:
     """`request` with what was answered to it before, which is data as evidence is, and may be wrong."""
     if not earlier:
         return request
-    said = "\n".join(earlier)
+    return replace(request, asked=f"\n{_EARLIER}\n{marked('earlier', *earlier)}{request.asked}")
+
+
+def marked(name: str, *texts: str) -> str:
+    """`texts` as data of a prompt, each between marks called `name` that none of them can contain."""
+    said = "\n".join(texts)
     mark = _digits(said)
     while mark in said:
         mark = _digits(f"{mark}{said}")
-    pieces = (f"<earlier {mark}>\n{encodable(each)}\n</earlier {mark}>" for each in earlier)
-    told = "\n".join((_EARLIER, *pieces))
-    return replace(request, asked=f"\n{told}{request.asked}")
+    return "\n".join(f"<{name} {mark}>\n{encodable(each)}\n</{name} {mark}>" for each in texts)
 
 
 def system_words(node: Node, request: Request) -> str:

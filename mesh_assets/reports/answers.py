@@ -87,6 +87,10 @@ def _lead(found: Sequence[Standing]) -> str:
     composed = [each for each in found if each.answer is not None and not each.answer.is_extracted]
     spent = sum((each.usd for each in found), Decimal(0))
     sentences = [f"{amount(len(found), 'question')} were put to the evidence, {len(composed):,} answered by models."]
+    techniques = Counter(each.answer.technique for each in composed if each.answer and each.answer.technique)
+    if techniques:
+        named = ", ".join(f"{count:,} by {name}" for name, count in techniques.most_common())
+        sentences.append(f"Of these, research techniques answered {named}.")
     if composed:
         calibrated = all(each.answer is not None and each.answer.is_calibrated for each in composed)
         what = "a probability, fitted on verdicts" if calibrated else "uncalibrated: it ranks, and is no probability"

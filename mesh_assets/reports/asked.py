@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.synthesis import Standing, Statement, Synthesis
 from mesh_assets.mesh.costs import usd
 from mesh_assets.reports.markdown import code_span, escape_markdown
@@ -72,9 +73,23 @@ def _answer(each: Standing) -> Iterator[str]:
     node = escape_markdown(answer.node or "")
     yield f"Depth {answer.depth}, node {node}, confidence {answer.confidence:.2f} ({sure})."
     yield f"It cost ${usd(each.usd)}. {escape_markdown(each.last.why)}"
+    yield from _steps(answer)
     if answer.dropped:
         yield ""
         yield "Not taken, because it does not hold:"
         yield ""
         for dropped in answer.dropped:
             yield f"- {escape_markdown(dropped.statement)} ({escape_markdown(dropped.reason)})"
+
+
+def _steps(answer: Analysis) -> Iterator[str]:
+    """How a technique came to the answer, or that it came to none: each call with who was asked and what it cost."""
+    if not answer.trace:
+        return
+    how = f"By {answer.technique}" if answer.technique else "By one call, after a technique that gave no answer"
+    yield ""
+    yield f"{how}, in {len(answer.trace):,} calls:"
+    yield ""
+    for step in answer.trace:
+        failed = f": {escape_markdown(step.failure)}" if step.failure else ""
+        yield f"- {step.role} by {escape_markdown(step.node)}, ${usd(step.cost_usd)}{failed}"

@@ -9,16 +9,23 @@ from functools import cached_property
 
 from mesh_assets.analyses.ladder import Means
 from mesh_assets.analyses.offers import Thresholds
+from mesh_assets.analyses.research import Techniques
 from mesh_assets.analyses.signals import Calibrator
+from mesh_assets.analyses.techniques.review import read_principles
+from mesh_assets.errors import SettingsError
+from mesh_assets.mesh.batch_desk import BatchDesk
+from mesh_assets.mesh.batches import Batcher
 from mesh_assets.mesh.calls import Caller
 from mesh_assets.mesh.nodes import NodeState, nodes_on
-from mesh_assets.mesh.protocol import Client, Node
+from mesh_assets.mesh.protocol import BatchClient, Client, Node
+from mesh_assets.mesh.shapes import DEPTHS, Depth
+from mesh_assets.resources.batch_log import connect_batch_log
 from mesh_assets.resources.calibrator import connect_calibrator
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.ledger import connect_ledger
-from mesh_assets.resources.nodes import connect_client, node_states
+from mesh_assets.resources.nodes import connect_batches, connect_client, node_states
 from mesh_assets.resources.pace import connect_pace
-from mesh_assets.settings import Settings
+from mesh_assets.settings import OWN_PRINCIPLES, SHIPPED_PRINCIPLES, Settings
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class MeshCaller:
 
     settings: Settings
     connect: Callable[[Node], Client] = connect_client
+    connect_batches: Callable[[Node], BatchClient] = connect_batches
     states: Callable[[Settings], list[NodeState]] = node_states
     calibrator: Calibrator | None = None
 
@@ -50,7 +58,23 @@ class MeshCaller:
             receipts=ledger.case_receipts,
             calibrator=self.calibrator or connect_calibrator(self.settings),
             thresholds=Thresholds(self.settings.deep_below, self.settings.expert_below, self.settings.research_below),
+            techniques=connect_techniques(self.settings),
         )
+
+    @cached_property
+    def desk(self) -> BatchDesk:
+        """The batches of the nodes."""
+        return BatchDesk(Batcher(self.means.caller, connect_batch_log(self.settings)), self.connect_batches)
+
+
+def connect_techniques(settings: Settings) -> Techniques:
+    """The techniques of the settings; SettingsError where the owner's principles cannot be read."""
+    if settings.principles != OWN_PRINCIPLES and not settings.principles.is_file():
+        raise SettingsError(
+            f"MESH_PRINCIPLES: there is no file {settings.principles}.", remedy="Correct the path, or unset it."
+        )
+    depths = frozenset[Depth](filter(settings.technique_depths.__contains__, DEPTHS))
+    return Techniques(depths, read_principles(SHIPPED_PRINCIPLES, settings.principles) if depths else ())
 
 
 def connect_caller(settings: Settings) -> MeshCaller:

@@ -39,6 +39,16 @@ TEST = pa.struct(
         pa.field("result", pa.string(), nullable=False),
     ]
 )
+TRACE = pa.struct(
+    [
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("node", pa.string(), nullable=False),
+        pa.field("said", pa.string(), nullable=False),
+        pa.field("cost_usd", USD, nullable=False),
+        pa.field("receipts", pa.list_(pa.string()), nullable=False),
+        pa.field("failure", pa.string()),
+    ]
+)
 TRIED = pa.struct([("node", pa.string()), ("failure", pa.string()), ("reason", pa.string())])
 
 ANALYSES = Table(
@@ -53,6 +63,15 @@ ANALYSES = Table(
         Column("depth", pa.string(), "Rung of the ladder: surface, deep, expert, research."),
         Column("node", pa.string(), "Who answered; null where nobody did.", nullable=True),
         Column("why_node", pa.string(), "Why this node was asked."),
+        Column(
+            "technique", pa.string(), "The research technique that it comes from; null for one call.", nullable=True
+        ),
+        Column(
+            "trace",
+            pa.list_(TRACE),
+            "Each call of the technique that was tried: its role, who was asked, what it said, its cost in this run or "
+            "before. Nothing of it is a claim.",
+        ),
         Column(
             "text", pa.string(), "The answer: the statements that hold. Of the local answerer the sentences it quotes."
         ),

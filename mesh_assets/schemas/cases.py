@@ -47,6 +47,9 @@ CASES = Table(
         Column(
             "is_impossible", pa.bool_(), "Whether its problem counts as impossible: it goes as deep as there are nodes."
         ),
+        Column(
+            "technique", pa.string(), "The research technique that its brief wishes for: `auto` by rule, `plain` none."
+        ),
         Column("prompt_version", pa.string(), "Brief, its version and that of the prompt."),
     ),
 )

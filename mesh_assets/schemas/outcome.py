@@ -29,19 +29,24 @@ def _at_once() -> float:
     return 0.0
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Outcome:
     """Counts of one stage over one partition, filled in while its output is drained.
 
     `total` is what `done` counts towards, for the progress lines; `log` receives those, every few seconds.
     `give_way` is called at each advance and may wait there as long as the owner needs the machine; it returns the
-    seconds that it waited, which are none of the stage's.
+    seconds that it waited, which are none of the stage's. `is_held` says whether it would wait.
     """
 
     unit: str = "rows"
     total: int = 0
     log: Callable[[str], None] = _silent
     give_way: Callable[[], float] = _at_once
+    is_held: Callable[[], bool] = _never
     done: int = 0
     skipped: int = 0
     passing: int = 0

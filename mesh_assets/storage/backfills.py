@@ -13,11 +13,15 @@ from mesh_assets.storage.files import publish_text
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Slices of one dataset that are to be made again, and its report after them. `force`: also what is up to date."""
+    """Slices of one dataset that are to be made again, and its report after them.
+
+    `force`: also what is up to date. `can_wait`: its questions may wait in batches.
+    """
 
     dataset: str
     slices: tuple[str, ...]
     force: bool = False
+    can_wait: bool = False
 
 
 def record(folder: Path, backfill: Backfill) -> Path:
@@ -33,7 +37,8 @@ def recorded(folder: Path) -> list[tuple[Path, Backfill]]:
     for path in sorted(folder.glob("[!.]*.json")):
         try:
             fields = json.loads(path.read_text())
-            found.append((path, Backfill(fields["dataset"], tuple(fields["slices"]), bool(fields["force"]))))
+            flags = {name: bool(fields.get(name)) for name in ("force", "can_wait")}
+            found.append((path, Backfill(fields["dataset"], tuple(fields["slices"]), **flags)))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found

@@ -59,7 +59,8 @@ class ParquetIOManager(dg.IOManager):
             context.add_output_metadata(shown)
             return
         if self._settings is not None:  # who owns the machine says in the settings when it may be used
-            obj.outcome.give_way = GiveWay(self._settings, context.log.info)
+            way = GiveWay(self._settings, context.log.info)
+            obj.outcome.give_way, obj.outcome.is_held = way, way.is_held
             obj.outcome.advance(0)
         asset = context.asset_key.to_user_string()
         table = self._lake.publish(

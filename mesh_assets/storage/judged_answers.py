@@ -11,11 +11,15 @@ from typing import Any
 
 from mesh_assets.analyses.confidence import Verdict
 from mesh_assets.analyses.judged import Judged
+from mesh_assets.analyses.signals import with_neutral
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.mesh.sqlite_verdicts import Verdict as Word
 from mesh_assets.storage.lake import Lake
 
-FIELDS = ("dataset", "slice", "case_id", "depth", "node", "brief", "text", "claims", "confidence", "signals")
+FIELDS = (
+    *("dataset", "slice", "case_id", "depth", "node", "brief", "technique", "trace", "text", "claims"),
+    *("confidence", "signals"),
+)
 Answer = dict[str, Any]
 
 
@@ -25,8 +29,9 @@ def answers(lake: Lake, dataset: str | None = None, depth: str | None = None) ->
         for key in sorted(lake.all_datasets()) if dataset is None else (dataset,):
             for slice_key in sorted(lake.slices(key)):
                 table = lake.find(f"{each}_analyses", slice_key)
-                rows = [] if table is None else table.rows(FIELDS)
-                yield from (row for row in rows if row["text"] or row["claims"])
+                rows = [] if table is None else table.rows()
+                found = ({name: row.get(name) for name in FIELDS} for row in rows)  # old tables have no techniques
+                yield from (row for row in found if row["text"] or row["claims"])
 
 
 def by_people(words: Iterable[Word]) -> set[tuple[str, str, str]]:
@@ -71,5 +76,4 @@ def _of_slice(lake: Lake, key: str, wanted: dict[tuple[str, str], list[Word]]) -
 
 
 def _numbers(signals: str) -> dict[str, float]:
-    # Answers of before claims were tested have no such signal.
-    return {"verifier": 0.5} | {name: float(value) for name, value in loads(signals).items()}
+    return with_neutral({name: float(value) for name, value in loads(signals).items()})

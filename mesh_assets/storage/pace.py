@@ -90,17 +90,23 @@ class GiveWay:
     settings: Settings
     log: Callable[[str], None]
     _looked: float = 0.0
+    _why: str | None = None
+
+    def is_held(self) -> bool:
+        """Whether it would wait, for work that first has to end what it began."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._why, self._looked = held(self.settings), now
+        return self._why is not None
 
     def __call__(self) -> float:
         """Seconds that it waited."""
-        began = time.monotonic()
-        if began - self._looked < LOOK_SECONDS:
+        if not self.is_held():
             return 0.0
-        why = held(self.settings)
-        if why is not None:
-            self.log(f"{why} This run waits here and loses nothing.")
-            while held(self.settings) is not None:
-                time.sleep(LOOK_SECONDS)
-            self.log("The mesh may work again: this run goes on.")
-        self._looked = time.monotonic()
-        return self._looked - began if why is not None else 0.0
+        began = time.monotonic()
+        self.log(f"{self._why} This run waits here and loses nothing.")
+        while held(self.settings) is not None:
+            time.sleep(LOOK_SECONDS)
+        self.log("The mesh may work again: this run goes on.")
+        self._why, self._looked = None, time.monotonic()
+        return self._looked - began

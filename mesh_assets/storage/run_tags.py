@@ -15,9 +15,16 @@ DATASET_TAG = "mesh/dataset"
 VERSION_TAG = "mesh/slice_version"
 # Set to `true` by a person: tables are made again although they are up to date.
 FORCE_TAG = "mesh/force"
+# Set to `true` by a person or a backfill: questions may wait hours in a batch, for half the price.
+CAN_WAIT_TAG = "mesh/can_wait"
 # Dagster's own: the partition of a run, and which of the queued runs goes first (the higher number).
 PARTITION_TAG = "dagster/partition"
 PRIORITY_TAG = "dagster/priority"
+
+
+def is_set(tags: Mapping[str, str], name: str) -> bool:
+    """Whether a tag says yes."""
+    return tags.get(name, "").lower() in ("true", "1", "yes")
 
 
 def own_tags(lake: Lake, partition: str) -> dict[str, str]:

@@ -29,6 +29,8 @@ _SETTINGS = {
     "deep": "MESH_DEEP_BELOW",
     "expert": "MESH_EXPERT_BELOW",
     "research": "MESH_RESEARCH_BELOW",
+    "techniques": "MESH_TECHNIQUES",
+    "principles": "principles",
 }
 
 
@@ -82,6 +84,6 @@ def _why_table(asset: str, footers: Mapping[str, Footer], settings: Mapping[str,
         if upstream in footers and footers[upstream].content_hash != content:
             yield f"{asset} was made from an earlier {upstream}"
     if footer.skipped:
-        yield f"{asset} is pending: an engine or a node was down, or money lacked"
+        yield f"{asset} is pending: an engine or a node was down, money lacked, or a batch is not done"
     if footer.passing:
         yield f"{asset} has rejects that may pass"

@@ -12,6 +12,7 @@ from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.ladder import Climb, Means, climb
 from mesh_assets.analyses.offers import Thresholds
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.research import Techniques
 from mesh_assets.analyses.signals import Calibrator, Uncalibrated
 from mesh_assets.analyses.simulation import Simulator
 from mesh_assets.mesh.calls import Policy
@@ -89,6 +90,7 @@ class Ladder:
     with_quotes: bool = True
     simulator: Simulator | None = None
     calibrator: Calibrator = field(default_factory=Uncalibrated)
+    techniques: Techniques = field(default_factory=Techniques)
     asked: dict[str, list[Request]] = field(default_factory=dict[str, list[Request]])
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Ladder:
             self.bench.ledger.case_receipts,
             self.calibrator,
             Thresholds(),
+            self.techniques,
         )
 
     def _connect(self, node: Node) -> Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.asking import PIECES, asked_case, climbed, problem_id
 from mesh_assets.analyses.ladder import Climb
 from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.research import Techniques
 from mesh_assets.analyses.synthesis import Topic, standing, synthesized
 from mesh_assets.mesh.protocol import Scope
 from mesh_assets.mesh.shapes import Depth
@@ -105,6 +107,14 @@ def test_the_report_leads_each_claim_to_its_bytes_and_says_what_was_not_taken(tm
     assert "The disk was full." not in taken
     assert "The disk was full." in rest
     assert "$0.0125" in rest
+
+
+def test_the_report_shows_the_steps_of_a_technique_with_their_price(tmp_path: Path) -> None:
+    techniques = Techniques(frozenset({"deep"}))
+    ladder = Ladder(tmp_path, {at("deep"): always(answer(HELD, confidence=0.95))}, techniques=techniques)
+    report = _report(ladder, [replace(case(TEXT), technique="self-consistency")])
+    assert "By self-consistency, in 3 calls:" in report
+    assert report.count("- attempt by deep-node, $0.0018") == 3
 
 
 def test_a_hostile_answer_is_text_in_the_report(tmp_path: Path) -> None:

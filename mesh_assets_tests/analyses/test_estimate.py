@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_assets.analyses.estimate import estimate
+from mesh_assets.analyses import estimate as estimates
+from mesh_assets.analyses.analysis import Analysis
+from mesh_assets.analyses.estimate import Estimate
+from mesh_assets.analyses.posed import Posed
+from mesh_assets.analyses.research import Techniques
 from mesh_assets.mesh.prices import FREE
+from mesh_assets.mesh.protocol import Node
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets_tests.analyses.scripted import HELD, Ladder, always, answer, at, posed
 from mesh_assets_tests.mesh.parts import node
 
 QUOTES = node("local", name="local", model="extractive", price=FREE)
+
+PLAIN = Techniques()
+RESEARCH = Techniques(frozenset({"research"}))
+
+
+def estimate(
+    cases: list[Posed], nodes: list[Node], answers: list[Analysis], techniques: Techniques = PLAIN
+) -> Estimate:
+    return estimates.estimate(cases, nodes, answers, techniques=techniques, case_usd=Decimal(1))
+
+
+def test_a_depth_that_is_answered_by_techniques_costs_what_their_calls_do(tmp_path: Path) -> None:
+    nodes = [at(depth) for depth in DEPTHS]
+    plain, more = estimate([posed()], nodes, []), estimate([posed()], nodes, [], RESEARCH)
+    assert more.levels[:3] == plain.levels[:3]
+    one, several = plain.levels[3], more.levels[3]
+    assert several.usd.low == one.usd.low
+    assert 1.5 * one.usd.likely < several.usd.likely
+    assert 3 * one.usd.high < several.usd.high
+    assert several.hours.high > one.hours.high
+    unsure = [(each, always(answer(HELD, confidence=0.0))) for each in nodes]
+    ladder = Ladder(tmp_path, unsure, techniques=RESEARCH)
+    ladder.run(posed())
+    assert more.usd.low < float(ladder.spent()) < more.usd.high
 
 
 def test_each_depth_that_a_node_serves_has_its_line() -> None:

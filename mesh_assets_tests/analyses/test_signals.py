@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mesh_assets.analyses.signals import Signals, Uncalibrated, aspects_of, labels_of, signals_of
+from mesh_assets.analyses.signals import Signals, Uncalibrated, aspects_of, labels_of, signals_of, with_neutral
 from mesh_assets.mesh.validation import validated
 from mesh_assets_tests.analyses.scripted import HELD, INVENTED, answer, posed
 
@@ -42,6 +42,19 @@ def test_agreement_is_of_the_evidence_that_answers_stand_on() -> None:
     assert read(HELD, earlier=[frozenset({"E1"})]).agreement == 1.0
     assert read(HELD, earlier=[frozenset({"E2"})]).agreement == 0.0
     assert read(HELD).agreement == 0.5
+
+
+def test_samples_that_agree_make_a_nodes_word_count_more_and_one_call_leaves_it_as_it_is() -> None:
+    said = [sure(read(HELD, confidence=0.6, consistency=share)) for share in (0.2, None, 1.0)]
+    assert said == sorted(set(said))
+    assert said[1] == sure(read(HELD, confidence=0.6))
+    assert sure(read(HELD, confidence=1.0, consistency=1.0)) <= 1.0
+
+
+def test_answers_of_before_have_the_signals_of_now() -> None:
+    before = {name: value for name, value in read(HELD).values().items() if name != "consistency"}
+    assert set(with_neutral(before)) == set(read(HELD).values())
+    assert with_neutral({}) == {}
 
 
 def test_quotes_that_nobody_composed_never_settle_a_case() -> None:

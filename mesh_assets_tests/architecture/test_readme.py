@@ -13,7 +13,7 @@ from mesh_assets.settings import PROJECT_ROOT, Settings
 README = (PROJECT_ROOT / "README.md").read_text()
 QUOTED = set(re.findall(r"`([^`\n]+)`", README)) | set(re.findall(r"^\.venv/bin/[^\n]+", README, re.MULTILINE))
 # Made by the commands that the README tells, or by the owner, so not there in a fresh clone.
-MADE = ("data/drops", "data/state", ".venv", ".env", "mesh.yaml", "briefs", "labels.yaml")
+MADE = ("data/drops", "data/state", ".venv", ".env", "mesh.yaml", "briefs", "labels.yaml", "principles.yaml")
 
 
 def test_paths_exist() -> None:

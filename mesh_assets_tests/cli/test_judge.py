@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,6 +49,8 @@ def _answer(case: str, depth: str) -> dict[str, object]:
         "claims": [claim],
         "confidence": 0.6,
         "signals": '{"support": 1.0}',
+        "technique": "reflexion",
+        "trace": [{"role": "attempt", "node": "near", "said": "It said", "cost_usd": Decimal("0.02"), "failure": None}],
     }
 
 
@@ -64,6 +67,8 @@ def test_an_answer_is_shown_with_what_it_cites_and_nothing_steers_the_terminal(l
     assert "Answer of deep" in shown
     assert "notes/run.md:0-20@0a1b2c3d4e5f" in shown
     assert "stop the report" in shown
+    assert "By reflexion:" in shown
+    assert "attempt by near, $0.02: It said" in shown
     assert "\x1b" not in shown
     assert "Answer of surface" in mesh(location, "judge", "ab12", "--depth", "surface").stdout
 

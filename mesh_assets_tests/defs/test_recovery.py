@@ -123,7 +123,7 @@ def test_a_slice_whose_request_never_became_a_run_is_found(location: Location, c
 def test_nothing_is_started_while_the_disk_is_nearly_full(location: Location, clock: Clock) -> None:
     location.defs.resources["settings"] = location.settings.model_copy(update={"keep_free_mib": 1 << 40})  # type: ignore[index]
     clock.ahead = HOUR
-    for name in ("slice_sensor", "unfinished_slices", "index_catch_up"):
+    for name in ("slice_sensor", "unfinished_slices", "index_catch_up", "batch_catch_up"):
         assert location.tick(name) == []
     location.defs.resources["settings"] = location.settings  # type: ignore[index]
     assert [r.partition_key for r in location.tick("slice_sensor")] == [KEY]

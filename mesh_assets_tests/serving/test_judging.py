@@ -64,6 +64,7 @@ def publish_answers(location: Location) -> None:
 
 _EMPTY: dict[str, Any] = {
     "brief": "incidents", "depth": "surface", "node": "near", "why_node": "", "dropped": [], "reported": 0.5,
+    "trace": [],
     "is_calibrated": False, "calibration": "uncalibrated-1", "signals": '{"support": 1.0}', "state": "stopped",
     "why": "", "guarantee": None, "stands": "surface", "is_kept": False, "next_depth": None, "next_node": None,
     "next_usd": None, "cost_usd": 0, "input_tokens": 1, "output_tokens": 1, "receipts": [], "is_cached": False,

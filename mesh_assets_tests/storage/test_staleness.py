@@ -48,7 +48,7 @@ def test_a_slice_as_it_would_be_made_now_is_not_stale() -> None:
             {"fulltext_index": {"skipped": 1}},
             3,
             {},
-            "fulltext_index is pending: an engine or a node was down, or money lacked",
+            "fulltext_index is pending: an engine or a node was down, money lacked, or a batch is not done",
         ),
         ({"chunk_sets": {"passing": 1}}, 3, {}, "chunk_sets has rejects that may pass"),
     ],
@@ -80,7 +80,8 @@ def test_neighbours_are_one_range() -> None:
 
 
 def test_backfills_are_recorded_in_order_and_damage_of_one_hides_no_other(tmp_path: Path) -> None:
-    first, second = Backfill("a", ("a.000000",)), Backfill("b", ("b.000000", "b.000001"), force=True)
+    first = Backfill("a", ("a.000000",), can_wait=True)
+    second = Backfill("b", ("b.000000", "b.000001"), force=True)
     record(tmp_path, first)
     (tmp_path / "1.json").write_text("{")
     record(tmp_path, second)

@@ -8,14 +8,32 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mesh_assets.analyses.techniques.asking import Ask, Bounds, Outcome, Session, Verify, answer_in, no_check
+from mesh_assets.analyses.techniques.asking import (
+    Ask,
+    Bounds,
+    Outcome,
+    Reply,
+    Same,
+    Session,
+    Technique,
+    Verify,
+    no_check,
+    same_words,
+    told,
+)
 
-NAME = "debate"
+NAME: Technique = "debate"
 _CHOICE = re.compile(r"\bbetter\s*:\s*(first|second)\b", re.IGNORECASE)
 
 
 async def debate(
-    question: str, nodes: tuple[Ask, Ask], judge: Ask, bounds: Bounds, *, rounds: int = 1, verify: Verify = no_check
+    question: str,
+    nodes: tuple[Ask, Ask],
+    judge: Ask,
+    bounds: Bounds,
+    *,
+    verify: Verify = no_check,
+    same: Same = same_words,
 ) -> Outcome:
     """What both agree on, or what verifies better, or what the judge prefers in both orders.
 
@@ -23,62 +41,69 @@ async def debate(
     .75: they may share an error. One that names no answer has left the debate.
     """
     session = Session(bounds)
-    texts = [
-        await session.ask(node, "attempt", _open_prompt(question, place)) or "" for place, node in enumerate(nodes)
-    ]
-    for _ in range(rounds):
-        if None in (answers := [answer_in(text) for text in texts]) or _same(answers):
-            break
-        said = [await session.ask(nodes[i], "argue", _argue_prompt(question, texts[i], texts[1 - i])) for i in (0, 1)]
-        texts = [
-            new if new is not None and answer_in(new) is not None else old for new, old in zip(said, texts, strict=True)
+    said = [await session.ask(node, "attempt", _open_prompt(question, place)) for place, node in enumerate(nodes)]
+    replies = [each for each in said if each is not None and each.answer is not None]
+    if len(replies) == len(nodes) and not _is_same(replies, same):
+        prompts = [_argue_prompt(question, replies[place].text, replies[1 - place].text) for place in (0, 1)]
+        later = [await session.ask(node, "argue", prompt) for node, prompt in zip(nodes, prompts, strict=True)]
+        replies = [
+            new if new is not None and new.answer is not None else old for new, old in zip(later, replies, strict=True)
         ]
-    named = [(answer, text) for text in texts if (answer := answer_in(text)) is not None]
-    if len(named) < 2:
-        answer = named[0][0] if named else None
-        return session.outcome(NAME, answer, verify(answer).score if answer else 0.0, "only one node named an answer")
-    first, second = named[0][0], named[1][0]
-    if _same([first, second]):
-        return session.outcome(NAME, first, max(0.75, verify(first).score), "both nodes say so")
+    if len(replies) < len(nodes):
+        answer = replies[0].answer if replies else None
+        score = verify(answer).score if answer is not None else 0.0
+        return session.outcome(NAME, answer, score, "only one node named an answer" if replies else "nobody named one")
+    return await _decided(session, judge, question, replies, verify, same)
+
+
+async def _decided(
+    session: Session, judge: Ask, question: str, replies: Sequence[Reply], verify: Verify, same: Same
+) -> Outcome:
+    first, second = (each.answer or "" for each in replies)
     scores = verify(first).score, verify(second).score
+    if _is_same(replies, same):
+        answer = second if scores[1] > scores[0] else first
+        return session.outcome(NAME, answer, max(0.75, *scores), "both nodes say so", agreement=1.0)
     if scores[0] != scores[1]:
-        return session.outcome(NAME, first if scores[0] > scores[1] else second, max(scores), "it verifies better")
-    winner = await _judged(session, judge, question, [text for _, text in named])
+        answer = first if scores[0] > scores[1] else second
+        return session.outcome(NAME, answer, max(scores), "it verifies better", agreement=0.5)
+    winner = await _judged(session, judge, question, [each.text for each in replies])
     if winner is None:
-        return session.outcome(NAME, first, 0.5, "undecided: the judge does not prefer one in both orders")
-    return session.outcome(NAME, named[winner][0], 0.75, "the judge prefers it in both orders")
+        why = "undecided: the judge does not prefer one in both orders"
+        return session.outcome(NAME, first, 0.5, why, agreement=0.5)
+    return session.outcome(NAME, (first, second)[winner], 0.75, "the judge prefers it in both orders", agreement=0.5)
 
 
 async def _judged(session: Session, judge: Ask, question: str, texts: Sequence[str]) -> int | None:
     """Which of two the judge prefers in both orders; None where it does not."""
     chosen: list[int] = []
     for order in ((0, 1), (1, 0)):
-        text = await session.ask(judge, "judge", _judge_prompt(question, texts[order[0]], texts[order[1]]))
-        found = _CHOICE.findall(text or "")
+        reply = await session.ask(judge, "judge", _judge_prompt(question, texts[order[0]], texts[order[1]]))
+        found = _CHOICE.findall(reply.text) if reply is not None else []
         if not found:
             return None
         chosen.append(order[0] if found[-1].lower() == "first" else order[1])
     return chosen[0] if chosen[0] == chosen[1] else None
 
 
-def _same(answers: Sequence[str | None]) -> bool:
-    first, second = ("".join((answer or "").casefold().split()) for answer in answers)
-    return bool(first) and first == second
+def _is_same(replies: Sequence[Reply], same: Same) -> bool:
+    first, second = (each.answer or "" for each in replies)
+    return same(first, second)
 
 
 def _open_prompt(question: str, place: int) -> str:
-    return f"{question}\n\nYou are speaker {place + 1} of 2. Think step by step. End with one line: Answer: ..."
+    return f"{question}\n\nYou are speaker {place + 1} of 2. Think step by step."
 
 
 def _argue_prompt(question: str, own: str, other: str) -> str:
     return (
-        f"{question}\n\nYou said:\n{own}\n\nThe other speaker said:\n{other}\n\nName the first step in which you "
-        "differ, check it, and keep your answer or change it. End with one line: Answer: ..."
+        f"{question}\n\nFirst what you said, then what the other speaker said:\n{told(own, other)}\n\n"
+        "Find the first step in which you differ, check it, and keep your answer or change it."
     )
 
 
 def _judge_prompt(question: str, first: str, second: str) -> str:
     return (
-        f"{question}\n\nFirst:\n{first}\n\nSecond:\n{second}\n\nCheck the steps of both. Length and tone do not count. "
-        "End with one line: Better: first, or Better: second"
+        f"{question}\n\nTwo answers, the first and the second:\n{told(first, second)}\n\nCheck the steps of both. "
+        "Length and tone do not count. End with one line: Better: first, or Better: second"
     )

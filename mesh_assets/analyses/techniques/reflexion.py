@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mesh_assets.analyses.techniques.asking import Ask, Bounds, Outcome, Session, Verify, answer_in
+from mesh_assets.analyses.techniques.asking import Ask, Bounds, Outcome, Session, Technique, Verify, told
 
-NAME = "reflexion"
+NAME: Technique = "reflexion"
+# Of a verifier's notes and of a lesson, in characters: they are in every later prompt.
+_NOTES, _LESSON = 1_500, 600
 
 
 async def reflexion(question: str, node: Ask, bounds: Bounds, verify: Verify, *, attempts: int = 3) -> Outcome:
@@ -16,32 +18,30 @@ async def reflexion(question: str, node: Ask, bounds: Bounds, verify: Verify, *,
     best: str | None = None
     score, lessons = -1.0, list[str]()
     for attempt in range(1, attempts + 1):
-        text = await session.ask(node, "attempt", _attempt_prompt(question, attempt, lessons))
-        if text is None:
+        reply = await session.ask(node, "attempt", _attempt_prompt(question, attempt, lessons))
+        if reply is None:
             break
-        answer = answer_in(text)
-        found = verify(answer) if answer is not None else None
-        if answer is not None and found is not None and found.score > score:
-            best, score = answer, found.score
+        found = verify(reply.answer) if reply.answer is not None else None
+        if reply.answer is not None and found is not None and found.score > score:
+            best, score = reply.answer, found.score
         if found is not None and found.score >= 1.0:
             break
         if attempt < attempts:
-            notes = found.notes if found is not None else "No line said `Answer: ...`."
-            lesson = await session.ask(node, "reflect", _reflect_prompt(question, answer, notes))
-            lessons.append(f"{answer or 'no answer'}: {notes} {lesson or ''}".strip())
+            notes = (found.notes if found is not None else "It is no answer in the form that is asked for.")[:_NOTES]
+            lesson = await session.ask(node, "reflect", _reflect_prompt(question, reply.text, notes))
+            lessons.append(f"{notes} {lesson.text[:_LESSON] if lesson is not None else ''}".strip())
     if best is None:
         return session.outcome(NAME, None, 0.0, "no attempt named an answer")
     return session.outcome(NAME, best, score, f"the best of its attempts, verified at {score:.2f}")
 
 
 def _attempt_prompt(question: str, attempt: int, lessons: list[str]) -> str:
-    told = "\n".join(f"- {lesson}" for lesson in lessons)
-    before = f"\n\nAttempts before failed. What was learned from them:\n{told}" if told else ""
-    return f"{question}{before}\n\nThis is attempt {attempt}. Think step by step. End with one line: Answer: ..."
+    before = f"\n\nAttempts before failed. What was learned from them:\n{told(*lessons)}" if lessons else ""
+    return f"{question}{before}\n\nThis is attempt {attempt}. Think step by step."
 
 
-def _reflect_prompt(question: str, answer: str | None, notes: str) -> str:
+def _reflect_prompt(question: str, said: str, notes: str) -> str:
     return (
-        f"{question}\n\nThe answer `{answer or 'none'}` was checked and does not hold: {notes}\n"
+        f"{question}\n\nThis was answered, and checked:\n{told(said or 'nothing')}\nIt does not hold: {notes}\n"
         "Say in two sentences what went wrong and what to do otherwise. Give no answer yet."
     )

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from mesh_assets.analyses.techniques.asking import Ask, Bounds, Outcome, Session
+from mesh_assets.analyses.techniques.asking import Ask, Bounds, Outcome, Reply, Session, Technique
 
-NAME = "tree of thought"
+NAME: Technique = "tree of thought"
 # What a state is worth by the node's word, as the authors weigh them.
 _WORTH = {"sure": 20.0, "likely": 1.0, "impossible": 0.001}
 _WORD = re.compile(r"\b(sure|likely|impossible)\b", re.IGNORECASE)
@@ -22,7 +22,11 @@ class Puzzle(Protocol):
         ...
 
     def ask_steps(self, state: str) -> str:
-        """The prompt for next steps, one a line."""
+        """The prompt for next steps."""
+        ...
+
+    def steps(self, reply: Reply) -> list[str]:
+        """The steps that a reply to that proposes, in its order."""
         ...
 
     def ask_value(self, state: str) -> str:
@@ -73,9 +77,9 @@ async def tree_of_thought(puzzle: Puzzle, node: Ask, bounds: Bounds, *, breadth:
 
 async def _next(session: Session, puzzle: Puzzle, node: Ask, state: str, most: int) -> list[str]:
     """The states after the allowed ones of the steps that are proposed; none twice."""
-    text = await session.ask(node, "propose", puzzle.ask_steps(state)) or ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()][:most]
-    return list(dict.fromkeys(after for line in lines if (after := puzzle.after(state, line)) is not None))
+    reply = await session.ask(node, "propose", puzzle.ask_steps(state))
+    steps = puzzle.steps(reply)[:most] if reply is not None else []
+    return list(dict.fromkeys(after for step in steps if (after := puzzle.after(state, step)) is not None))
 
 
 async def _most_promising(session: Session, puzzle: Puzzle, node: Ask, states: list[str], beam: int) -> list[str]:
@@ -84,7 +88,7 @@ async def _most_promising(session: Session, puzzle: Puzzle, node: Ask, states: l
         return states  # nothing to choose, so nothing to pay for
     valued: list[tuple[float, str]] = []
     for state in states:
-        text = await session.ask(node, "value", puzzle.ask_value(state)) or ""
-        words = _WORD.findall(text)
+        reply = await session.ask(node, "value", puzzle.ask_value(state))
+        words = _WORD.findall(reply.text) if reply is not None else []
         valued.append((_WORTH[words[-1].lower()] if words else 0.0, state))
     return [state for _, state in sorted(valued, key=lambda pair: -pair[0])[:beam]]

@@ -5,6 +5,7 @@ With no node but the local one nothing is called and nothing leaves; a run that 
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -27,6 +28,7 @@ from mesh_assets.settings import SHIPPED_BRIEFS, Settings
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.lake import Lake, LakeTable
 from mesh_assets.storage.past import LakeSimulator
+from mesh_assets.storage.run_tags import CAN_WAIT_TAG, is_set
 from mesh_assets.storage.slice_query import SliceQuery
 from mesh_assets.storage.slice_texts import LakeTexts
 
@@ -142,13 +144,22 @@ def _climbed(
     private = dataset in caller.settings.private_datasets
     come, earlier = coming(cases.rows(), [table.rows() for table in before], depth, private=private)
     scopes = (Scope("run", context.run.run_id), Scope("dataset", dataset))
-    shown = calibration_shown(caller.settings)
+    extra, shown = dict[str, object](), calibration_shown(caller.settings)
 
     def rows(outcome: Outcome) -> Iterator[pa.RecordBatch]:
         with closing(SliceQuery(lake, key)) as query, closing(LakeSimulator(lake)) as simulator:
-            run = Climb(caller.means, scopes, query, simulator)
+            run = Climb(
+                caller.means,
+                scopes,
+                query,
+                simulator,
+                is_stopped=outcome.is_held,
+                wait=partial(outcome.advance, 0),
+                desk=caller.desk,
+                can_wait=is_set(context.run.tags, CAN_WAIT_TAG),
+            )
             verdicts = SqliteVerdicts(caller.settings.state)
-            yield from analysis_batches(come, earlier, depth, run, outcome, shown=shown, verdicts=verdicts)
+            yield from analysis_batches(come, earlier, depth, run, outcome, extra=extra, shown=shown, verdicts=verdicts)
 
     return produce(
         context,
@@ -158,5 +169,6 @@ def _climbed(
         total=len(come),
         unit="cases",
         settings=identity(caller.means) | {"private": private},
+        extra=extra,
         shown=shown,
     )

@@ -9,29 +9,32 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import permutations
 
-from mesh_assets.analyses.techniques.asking import Reply
+from mesh_assets.analyses.techniques.asking import ANSWERING, Reply, Role
 from mesh_assets.errors import NodeError
 
 USD = Decimal("0.01")
+_ANSWER = re.compile(r"\banswer:[ \t]*(\S[^\n]*)", re.IGNORECASE)
 _STEP = re.compile(r"(\S+) ([-+*/]) (\S+)")
 
 
 @dataclass
 class Scripted:
-    """Says what `say` makes of a prompt, for USD a call; None fails."""
+    """Says what `say` makes of a prompt, for USD a call; None fails. `Answer: ...` is an answer in a role of one."""
 
     say: Callable[[str], str | None]
     prompts: list[str] = field(default_factory=list[str])
+    name: str = "scripted"
 
-    def most(self, prompt: str) -> Decimal:
+    def most(self, prompt: str, role: Role) -> Decimal:
         return USD
 
-    async def ask(self, prompt: str) -> Reply:
+    async def ask(self, prompt: str, role: Role) -> Reply:
         self.prompts.append(prompt)
         said = self.say(prompt)
         if said is None:
             raise NodeError("It is down.", remedy="Ask another.", failure="connection")
-        return Reply(said, USD)
+        found = _ANSWER.findall(said) if role in ANSWERING else []
+        return Reply(said, found[-1].strip().rstrip(".") if found else None, USD)
 
 
 def in_turn(*texts: str | None) -> Scripted:
@@ -58,6 +61,9 @@ class TwentyFour:
 
     def ask_steps(self, state: str) -> str:
         return f"steps of {state.partition('|')[0]}"
+
+    def steps(self, reply: Reply) -> list[str]:
+        return [line.strip() for line in reply.text.splitlines() if line.strip()]
 
     def ask_value(self, state: str) -> str:
         return f"value of {state.partition('|')[0]}"

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mesh_assets
-from mesh_assets.analyses.techniques.asking import MAX_REPLY_CHARS, Bounds, Check, Outcome, answer_in, no_check
-from mesh_assets.analyses.techniques.choice import CALLS, Task, choose_technique
+from mesh_assets.analyses.techniques.asking import MAX_REPLY_CHARS, Bounds, Check, Outcome, Technique
+from mesh_assets.analyses.techniques.choice import CLAIMS_BREADTH, Task, Worst, choose_technique, turns
 from mesh_assets.analyses.techniques.debate import debate
 from mesh_assets.analyses.techniques.reflexion import reflexion
 from mesh_assets.analyses.techniques.review import Principle, constitutional_review, read_principles
 from mesh_assets.analyses.techniques.sampling import self_consistency
 from mesh_assets.analyses.techniques.tree import Breadth, tree_of_thought
 from mesh_assets.errors import SettingsError
+from mesh_assets.settings import SHIPPED_PRINCIPLES
 from mesh_assets_tests.analyses.techniques.scripted import USD, Scripted, TwentyFour, in_turn, solver
 
 WIDE = Bounds(2_000, Decimal(50))
@@ -41,7 +41,7 @@ def every_technique(node: Scripted, bounds: Bounds) -> list[Outcome]:
             await self_consistency("q", node, bounds),
             await tree_of_thought(TwentyFour((4, 5, 6, 10)), node, bounds),
             await reflexion("q", node, bounds, near),
-            await constitutional_review("q", "41", RULES, node, bounds, verify=near),
+            await constitutional_review("q", RULES, node, bounds, verify=near),
             await debate("q", (node, node), node, bounds),
         ]
 
@@ -87,10 +87,13 @@ def test_a_tree_takes_no_step_that_is_not_allowed() -> None:
     assert len(node.prompts) == 1
 
 
-def test_the_calls_of_a_tree_are_as_many_as_the_price_rule_says() -> None:
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_tree_makes_no_more_calls_than_its_price_counts(parts: int) -> None:
     node = Scripted(lambda prompt: solver(prompt) if "steps" in prompt else "likely")
-    found = asyncio.run(tree_of_thought(TwentyFour((11, 11, 13, 17)), node, Bounds(1_000, Decimal(100))))
-    assert 20 < len(found.trace) <= CALLS["tree of thought"]
+    breadth = Breadth(depth=parts, beam=CLAIMS_BREADTH.beam, proposals=CLAIMS_BREADTH.proposals)
+    puzzle = TwentyFour((11, 11, 13, 17))
+    found = asyncio.run(tree_of_thought(puzzle, node, Bounds(1_000, Decimal(100)), breadth=breadth))
+    assert [step.role for step in found.trace] == [each.role for each in turns("tree of thought", Task(parts=parts))]
 
 
 def test_reflexion_keeps_the_best_attempt_when_deeper_is_worse() -> None:
@@ -109,33 +112,41 @@ def test_reflexion_tells_the_next_attempt_what_failed_and_ends_when_it_holds() -
 
 
 def test_a_draft_that_breaks_a_principle_is_revised() -> None:
-    node = in_turn("Broken: numbers\n41 has no source.", "Answer: 42")
-    found = asyncio.run(constitutional_review("q", "41", RULES, node, WIDE, verify=near))
+    node = in_turn("Answer: 41", "Broken: numbers\n41 has no source.", "Answer: 42")
+    found = asyncio.run(constitutional_review("q", RULES, node, WIDE, verify=near))
     assert (found.answer, found.evidence, found.why) == ("42", 1.0, "revised for numbers")
 
 
 @pytest.mark.parametrize("said", [("Broken: numbers", "Answer: 9"), ("Broken: numbers", "words"), ("Broken: beauty",)])
 def test_a_draft_stands_where_its_revision_is_worse_or_the_critic_names_no_principle(said: tuple[str, ...]) -> None:
-    found = asyncio.run(constitutional_review("q", "41", RULES, in_turn(*said), WIDE, verify=near))
+    found = asyncio.run(constitutional_review("q", RULES, in_turn("Answer: 41", *said), WIDE, verify=near))
     assert (found.answer, found.evidence) == ("41", 0.99)
 
 
-def test_the_shipped_principles_can_be_read() -> None:
-    text = Path(mesh_assets.__file__).with_name("defaults").joinpath("principles.yaml").read_text(encoding="utf-8")
-    assert "evidence" in {principle.name for principle in read_principles(text)}
+def test_the_owners_principles_are_laid_over_the_shipped_ones_by_name(tmp_path: Path) -> None:
+    own = tmp_path / "principles.yaml"
+    shipped = read_principles(SHIPPED_PRINCIPLES, own)
+    own.write_text(
+        "principles: [{name: doubt, rule: null}, {name: Numbers, rule: In metres.}, {name: tone, rule: Dry.}]"
+    )
+    found = {each.name: each.rule for each in read_principles(SHIPPED_PRINCIPLES, own)}
+    assert set(found) == {each.name for each in shipped} - {"doubt", "numbers"} | {"Numbers", "tone"}
+    assert (found["Numbers"], found["tone"]) == ("In metres.", "Dry.")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("", "[", "a: b", "principles: 3", "principles: []", "principles: [{name: a}]"),
-        *("principles: [{name: a, rule: 3}]", "principles: [{name: 3, rule: b}]"),
+        *("principles: [{name: a, rule: 3}]", "principles: [{name: 3, rule: b}]", "principles: [{name: a b, rule: c}]"),
         "principles: [{name: a, rule: b}, {name: A, rule: c}]",
     ],
 )
-def test_a_broken_file_of_principles_is_refused_with_a_remedy(text: str) -> None:
-    with pytest.raises(SettingsError, match="principles"):
-        read_principles(text)
+def test_a_broken_file_of_principles_is_refused_with_a_remedy(text: str, tmp_path: Path) -> None:
+    own = tmp_path / "principles.yaml"
+    own.write_text(text)
+    with pytest.raises(SettingsError, match="principle"):
+        read_principles(SHIPPED_PRINCIPLES, own)
 
 
 def test_a_judge_that_prefers_what_stands_first_decides_nothing() -> None:
@@ -147,7 +158,9 @@ def test_a_judge_that_prefers_what_stands_first_decides_nothing() -> None:
 
 def test_a_judge_that_prefers_one_in_both_orders_decides() -> None:
     nodes = in_turn("Answer: 1", "Answer: 1"), in_turn("Answer: 2", "because\nAnswer: 2")
-    judge = Scripted(lambda prompt: "Better: first" if "First:\nbecause" in prompt else "Better: second")
+    judge = Scripted(
+        lambda prompt: f"Better: {'first' if prompt.index('because') < prompt.index('Answer: 1') else 'second'}"
+    )
     found = asyncio.run(debate("q", nodes, judge, WIDE))
     assert (found.answer, found.evidence) == ("2", 0.75)
 
@@ -180,27 +193,50 @@ def test_a_node_that_is_down_ends_a_technique_with_what_there_is() -> None:
     assert (found.answer, found.trace[-1].failure) == ("40", "It is down.")
     assert "It is down." in found.why
     for outcome in every_technique(Scripted(lambda _: None), WIDE):
-        assert outcome.answer in {None, "41"}
+        assert (outcome.answer, outcome.failure) == (None, "connection")
         assert len(outcome.trace) <= 1
 
 
-def test_an_answer_is_what_the_last_line_that_names_one_says() -> None:
-    assert answer_in("Answer: 3\nno\n**Answer: 4.**") == "4"
-    assert answer_in("the answer is: (B)") == "(B)"
-    assert answer_in("Answer:\nnothing") is None
-    assert no_check("anything").score == 0.5
+PRICES: dict[Technique, Decimal] = {
+    "tree of thought": Decimal("0.14"),
+    "debate": Decimal("0.06"),
+    "reflexion": Decimal("0.05"),
+    "self-consistency": Decimal("0.05"),
+    "constitutional review": Decimal("0.03"),
+}
 
 
 @pytest.mark.parametrize(
     ("task", "usd", "technique"),
     [
-        (Task(verified=True, steps=True, short=False, nodes=1), "1", "tree of thought"),
-        (Task(verified=True, steps=True, short=False, nodes=1), "0.5", "reflexion"),
-        (Task(verified=False, steps=False, short=True, nodes=2), "1", "self-consistency"),
-        (Task(verified=False, steps=False, short=False, nodes=2), "1", "debate"),
-        (Task(verified=False, steps=False, short=False, nodes=1), "1", "constitutional review"),
-        (Task(verified=True, steps=True, short=True, nodes=2), "0.04", "single"),
+        (Task(verified=True, parts=3, wish="tree of thought"), "1", "tree of thought"),
+        (Task(verified=True, parts=3, wish="tree of thought"), "0.13", "reflexion"),
+        (Task(verified=True, parts=3), "1", "reflexion"),
+        (Task(verified=True, parts=3, impossible=True), "1", "tree of thought"),
+        (Task(parts=9, wish="tree of thought"), "1", "constitutional review"),
+        (Task(short=True, nodes=2), "1", "self-consistency"),
+        (Task(nodes=2), "1", "debate"),
+        (Task(nodes=2), "0.05", "constitutional review"),
+        (Task(), "1", "constitutional review"),
+        (Task(wish="debate"), "1", "constitutional review"),
+        (Task(verified=True, short=True, nodes=2), "0.04", None),
+        (Task(verified=True, wish="plain"), "1", None),
     ],
 )
-def test_the_technique_is_chosen_by_what_can_be_checked_and_by_price(task: Task, usd: str, technique: str) -> None:
-    assert choose_technique(task, Decimal("0.01"), Decimal(usd)) == technique
+def test_the_technique_is_chosen_by_what_can_be_checked_and_by_price(
+    task: Task, usd: str, technique: Technique | None
+) -> None:
+    chosen = choose_technique(task, lambda technique: Worst(PRICES[technique]), Decimal(usd))
+    assert chosen.technique == technique
+    assert chosen.usd <= Decimal(usd)
+    if usd != "1":
+        assert (
+            "may cost $0.05 of $0.04" in chosen.why or "may cost $0.14 of $0.13" in chosen.why or "$0.06" in chosen.why
+        )
+
+
+def test_a_technique_with_a_call_that_is_too_dear_is_not_begun() -> None:
+    costs = {"debate": Worst(Decimal(2), Decimal("0.6")), "constitutional review": Worst(Decimal(1), Decimal("0.4"))}
+    chosen = choose_technique(Task(nodes=2), lambda technique: costs[technique], None, Decimal("0.5"))
+    assert chosen.technique == "constitutional review"
+    assert "a call of debate may cost $0.60 of $0.50" in chosen.why

@@ -39,15 +39,17 @@ def sampled(made: Bench, server: Loopback, usd: str) -> Outcome:
 
 
 def test_chains_are_billed_as_the_outcome_says_or_less_and_cost_nothing_again(server: Loopback, tmp_path: Path) -> None:
-    server.answer = lambda prompt: json.dumps({"text": "It waited.\nAnswer: a report"})
+    said: dict[str, object] = {"answer": "A report.", "claims": [], "confidence": 0.5}
+    server.answer = lambda prompt: json.dumps(said)
     made = bench(tmp_path)
     found = sampled(made, server, "1")
-    assert (found.answer, len(found.trace)) == ("a report", 2)
+    assert (json.loads(found.answer or ""), len(found.trace)) == (said, 2)
     assert Decimal(0) < made.spent() <= found.usd
     assert {name for step in found.trace for name in step.receipts} == {each.id for each in made.ledger.receipts()}
     spent = made.spent()
     again = sampled(made, server, "1")
-    assert (again.answer, again.usd, made.spent()) == ("a report", Decimal(0), spent)
+    assert (again.answer, again.usd, made.spent()) == (found.answer, Decimal(0), spent)
+    assert [step.completion for step in again.trace] == [step.completion for step in found.trace]
 
 
 def test_replies_in_another_form_are_paid_for_and_give_no_answer(server: Loopback, tmp_path: Path) -> None:
