@@ -16,7 +16,7 @@ SEARCHES = (
     "wait for several coroutines to finish",
 )
 # Parts of this project and of the standard library that are small enough to be read in a minute or two.
-OWN_PARTS = ("intake", "defs", "schemas")
+OWN_PARTS = ("intake", "schemas")
 STDLIB_PACKAGES = ("json", "sqlite3", "concurrent/futures")
 STDLIB_MODULES = ("asyncio/tasks.py", "asyncio/locks.py", "queue.py", "sched.py", "csv.py")
 
