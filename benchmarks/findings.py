@@ -1,10 +1,12 @@
 """Findings in a million lines of installed packages and in two real tables: minutes, and the best twenty to judge.
 
     python benchmarks/findings.py [--data FOLDER] [--lines 1000000] [--part all|tune|report] [--packages FOLDER]
+        [--only NAME,NAME] [--tables FILE,FILE]
 
 Code is every `.py`, `.pyi`, `.c`, `.h`, `.js` and `.ts` file below the packages of the running environment, package by
 package in the order of their names, up to so many lines. Packages fall into two parts by a hash of their name, so that
-what is tuned on one is reported on the other. Tables are FOLDER/movies.json and FOLDER/birdstrikes.csv (vega's).
+what is tuned on one is reported on the other; `--only` names the packages instead. Tables are
+files of FOLDER, vega's movies.json and birdstrikes.csv where no others are named.
 Each takes the product's own way: kind, chunks, findings; minutes are of all of it, elapsed and of CPU. Whether a
 finding is right and worth a person's time, a person says: verdicts are in RESULTS.md.
 """
@@ -36,7 +38,7 @@ from mesh_assets.schemas.insights import CHUNK_INSIGHTS, FINDING_SCORE
 from mesh_assets.schemas.outcome import Outcome
 
 ENDINGS = (".py", ".pyi", ".c", ".h", ".js", ".ts")
-TABLES = ("movies.json", "birdstrikes.csv")
+TABLES = "movies.json,birdstrikes.csv"
 SHOWN = 20
 
 
@@ -61,12 +63,12 @@ def source_of(root: Path, path: Path) -> Source | None:
     )
 
 
-def code_of(folder: Path, part: str, limit: int) -> Iterator[Source]:
-    """Files of code of the packages of a part, up to `limit` lines."""
+def code_of(folder: Path, part: str, limit: int, only: str) -> Iterator[Source]:
+    """Files of code of the packages of a part, or of those named in `only`, up to `limit` lines."""
     lines = 0
     for package in sorted(folder.iterdir()):
         is_report = blake3(package.name.encode()).digest()[0] % 2 == 1
-        if part != "all" and is_report != (part == "report"):
+        if package.name not in only.split(",") if only else part != "all" and is_report != (part == "report"):
             continue
         files = sorted(package.rglob("*")) if package.is_dir() else [package]
         for path in files:
@@ -125,10 +127,12 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--part", choices=("all", "tune", "report"), default="all")
     parser.add_argument("--packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--tables", default=TABLES, help="files of the folder, with commas between them")
     parser.add_argument("--json", type=Path, help="write all rows of the code here")
+    parser.add_argument("--only", default="", help="read these packages, names with commas between them")
     options = parser.parse_args()
     begun, cpu = time.monotonic(), cpu_seconds()
-    batches = chunks_of(code_of(options.packages, options.part, options.lines)) if options.lines else []
+    batches = chunks_of(code_of(options.packages, options.part, options.lines, options.only)) if options.lines else []
     chunked = time.monotonic()
     rows = findings_of_code(batches)
     code_minutes = (time.monotonic() - begun) / 60
@@ -139,7 +143,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(rows, default=str))
     begun = time.monotonic()
-    for name in TABLES if options.data else ():
+    for name in options.tables.split(",") if options.data else ():
         print(f"table {name}")
         source = source_of(options.data, options.data / name)
         if source is not None:

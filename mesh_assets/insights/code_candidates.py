@@ -10,6 +10,8 @@ from mesh_assets.insights.code_names import NameCounts
 
 # Of one sort among those that are findings, and of one file, so that a list of twenty shows more than one thing.
 _OF_SORT, _OF_FILE, _OF_FOLDER = 5, 1, 3
+# Of one sort where the other sorts leave places free.
+_OF_SORT_THEN = 10
 FINDINGS, WRITTEN = 20, 60
 # What is worth less is not said, or is no finding.
 _LEAST, _LEAST_FINDING = 0.2, 0.33
@@ -54,21 +56,24 @@ def ranked(candidates: Iterable[Candidate], names: NameCounts) -> list[tuple[flo
     """The best with their scores. The first `FINDINGS` are varied; the others follow with scores below a finding's."""
     order = sorted(candidates, key=lambda each: (-each.priority(names), each.sort, each.title, each.places[0].first))
     order = [each for each in order if each.priority(names) >= _LEAST]
-    first = list(_varied(each for each in order if each.priority(names) >= _LEAST_FINDING))[:FINDINGS]
-    chosen = {id(each) for each in first}
+    worthy = [each for each in order if each.priority(names) >= _LEAST_FINDING]
+    chosen = {id(each) for each in list(_varied(worthy, _OF_SORT))[:FINDINGS]}
+    more = [each for each in _varied(worthy, _OF_SORT_THEN) if id(each) not in chosen]
+    chosen |= {id(each) for each in more[: FINDINGS - len(chosen)]}
+    first = [each for each in order if id(each) in chosen]
     others = [each for each in order if id(each) not in chosen][: WRITTEN - len(first)]
     return [(0.5 + 0.4 * each.priority(names), each) for each in first] + [
         (0.49 * each.priority(names), each) for each in others
     ]
 
 
-def _varied(order: Iterable[Candidate]) -> Iterator[Candidate]:
+def _varied(order: Iterable[Candidate], of_sort: int) -> Iterator[Candidate]:
     counts: dict[tuple[str, str], int] = {}
     for each in order:
         path = each.places[0].path
         limits = (
-            (("sort", each.sort), _OF_SORT),
-            (("detail", f"{each.sort} {each.detail}"), _OF_SORT - 1 if each.detail else _OF_SORT),
+            (("sort", each.sort), of_sort),
+            (("detail", f"{each.sort} {each.detail}"), of_sort - 1 if each.detail else of_sort),
             (("file", path), _OF_FILE),
             (("folder", path.rpartition("/")[0]), _OF_FOLDER),
         )

@@ -10,6 +10,7 @@ import ast
 import io
 import json
 import os
+import re
 import resource
 import sys
 import tokenize
@@ -20,8 +21,14 @@ from dataclasses import astuple
 from typing import Any
 
 from mesh_assets.chunks.walls import raise_walls
+from mesh_assets.insights.code_flows import depths, handed_over
 from mesh_assets.insights.code_mistakes import mistakes_of
+from mesh_assets.insights.code_scopes import scope_mistakes_of
+from mesh_assets.insights.code_texts import text_mistakes_of, value_mistakes_of
+from mesh_assets.insights.code_tools import PYTHON
 
+# Conditions under which nothing is imported while others load the module.
+_NOT_LOADED = re.compile(r"TYPE_CHECKING|'__main__'")
 _Reader = Callable[[str, str], dict[str, Any]]
 # What bandit says of names alone, of imports alone, and of habits: no call that a person could follow up.
 _NO_CALLS = frozenset(
@@ -72,7 +79,7 @@ def _tools() -> Iterator[tuple[str, _Reader]]:
 
 def _answer(tools: dict[str, _Reader], path: str, text: str) -> dict[str, Any]:
     found: dict[str, Any] = {"failed": []}
-    is_python = path.endswith((".py", ".pyi", ".pyw"))
+    is_python = path.endswith(PYTHON)
     for name, read in tools.items():
         if is_python or name == "lizard":
             try:
@@ -87,10 +94,13 @@ def _answer(tools: dict[str, _Reader], path: str, text: str) -> dict[str, Any]:
 
 def _syntax(path: str, text: str) -> dict[str, Any]:
     tree = ast.parse(text, path)
+    found = [*text_mistakes_of(tree, text), *value_mistakes_of(tree), *scope_mistakes_of(tree, text, path)]
     return {
-        "mistakes": [astuple(each) for each in mistakes_of(tree, text)],
+        "mistakes": [astuple(each) for each in sorted([*mistakes_of(tree, text), *found], key=lambda each: each.first)],
         "imports": list(_imports(tree.body)),
         "inheriting": list(_inheriting(tree)),
+        "depths": list(depths(tree)),
+        "handed": [(line,) for line in sorted(set(handed_over(tree)))],
     }
 
 
@@ -108,7 +118,7 @@ def _imports(body: list[ast.stmt]) -> Iterator[tuple[str, int, list[str]]]:
             yield from ((alias.name, 0, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or "", node.level, [alias.name for alias in node.names]
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node.test):
+        elif isinstance(node, ast.If) and not _NOT_LOADED.search(ast.dump(node.test)):
             yield from _imports([*node.body, *node.orelse])
         elif isinstance(node, ast.Try | ast.With):
             yield from _imports(node.body)

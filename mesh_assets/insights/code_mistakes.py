@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 _RAISABLE = re.compile(r"[A-Z]\w*(?:Error|Exception)")
-_CONVERSION = re.compile(r"%(?:%|[-#0 +]*\d*(?:\.\d+)?[hlL]?[diouxXeEfFgGcrsa])")
+CONVERSION = re.compile(r"%(?:%|[-#0 +]*\d*(?:\.\d+)?[hlL]?[diouxXeEfFgGcrsa])")
 _DIRECTIVE = re.compile(r"%[^%]")
 # Handlers of these catch what later handlers wait for.
 _WIDEST = frozenset({"BaseException", "Exception"})
 _BUILTIN_ERRORS = re.compile(r"(?:\w+Error|StopIteration|Warning)")
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,14 @@ def _guarded(tree: ast.Module) -> Iterator[range]:
                 yield range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
 
 
-def _said(kind: str, said: str, node: ast.AST) -> Mistake:
+def said_at(kind: str, said: str, node: ast.AST) -> Mistake:
+    """A mistake at the lines of a node."""
     first = int(getattr(node, "lineno", 1))
     return Mistake(kind, said, first, int(getattr(node, "end_lineno", None) or first))
 
 
-def _source(node: ast.AST) -> str:
+def source_of(node: ast.AST) -> str:
+    """A node on one line, shortened."""
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 80 else f"{text[:79]}…"
 
@@ -81,19 +83,19 @@ def _statement(node: ast.Expr) -> Iterator[Mistake]:
     if isinstance(value, ast.Call):
         name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
         if isinstance(value.func, ast.Name) and _RAISABLE.fullmatch(name):
-            yield _said("not raised", f"makes the error {name} and does not raise it", node)
+            yield said_at("not raised", f"makes the error {name} and does not raise it", node)
     elif isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq | ast.Is):
-        yield _said("no effect", f"compares and does nothing with the result: `{_source(node)}`", node)
+        yield said_at("no effect", f"compares and does nothing with the result: `{source_of(node)}`", node)
 
 
 def _branches(node: ast.If) -> Iterator[Mistake]:
     if node.orelse and not _is_trivial(node.body) and _same(node.body, node.orelse):
-        yield _said("same branches", f"does the same in both branches of `if {_source(node.test)}`", node)
+        yield said_at("same branches", f"does the same in both branches of `if {source_of(node.test)}`", node)
     rest, seen = node.orelse, [node.test]
     while len(rest) == 1 and isinstance(rest[0], ast.If):
         test = rest[0].test
         if not _has_calls(test) and any(ast.dump(test) == ast.dump(before) for before in seen):
-            yield _said("dead branch", f"asks `{_source(test)}` a second time in one chain of elif", test)
+            yield said_at("dead branch", f"asks `{source_of(test)}` a second time in one chain of elif", test)
         seen.append(test)
         rest = rest[0].orelse
 
@@ -110,7 +112,7 @@ def _alternatives(node: ast.BoolOp) -> Iterator[Mistake]:
     dumps = [ast.dump(value) for value in node.values]
     for at, value in enumerate(node.values):
         if dumps[at] in dumps[:at] and not _has_calls(value):
-            yield _said("said twice", f"asks `{_source(value)}` twice in `{_source(node)}`", node)
+            yield said_at("said twice", f"asks `{source_of(value)}` twice in `{source_of(node)}`", node)
             return
 
 
@@ -119,12 +121,12 @@ def _comparison(node: ast.Compare) -> Iterator[Mistake]:
         literal = right.value if isinstance(right, ast.Constant) else None
         is_value = isinstance(literal, str | bytes | int | float) and not isinstance(literal, bool)
         if isinstance(operator, ast.Is | ast.IsNot) and is_value:
-            yield _said("identity", f"compares the identity of a literal, not its value: `{_source(node)}`", node)
+            yield said_at("identity", f"compares the identity of a literal, not its value: `{source_of(node)}`", node)
 
 
 def _assertion(node: ast.Assert) -> Iterator[Mistake]:
     if isinstance(node.test, ast.Tuple) and node.test.elts:
-        yield _said("always true", f"asserts a tuple, which is always true: `{_source(node)}`", node)
+        yield said_at("always true", f"asserts a tuple, which is always true: `{source_of(node)}`", node)
 
 
 def _mapping(node: ast.Dict) -> Iterator[Mistake]:
@@ -134,7 +136,7 @@ def _mapping(node: ast.Dict) -> Iterator[Mistake]:
             named, dumped = (type(key.value), key.value), ast.dump(value)
             if values.get(named, dumped) != dumped:
                 said = f"gives the key {key.value!r} two values in one dict, of which the first is lost"
-                yield _said("lost value", said, key)
+                yield said_at("lost value", said, key)
             values[named] = dumped
 
 
@@ -144,7 +146,7 @@ def _handlers(node: ast.Try) -> Iterator[Mistake]:
         names = _names_of(handler.type)
         if widest and names and all(_BUILTIN_ERRORS.fullmatch(name) for name in names):
             said = f"waits for {' and '.join(names)} below a handler of {widest}, which takes them all"
-            yield _said("dead handler", said, handler)
+            yield said_at("dead handler", said, handler)
         widest = widest or next((name for name in names if name in _WIDEST), "")
 
 
@@ -159,19 +161,19 @@ def _formatted(node: ast.BinOp) -> Iterator[Mistake]:
         return
     if not isinstance(values, ast.Tuple) or any(isinstance(each, ast.Starred) for each in values.elts):
         return
-    found = _CONVERSION.findall(text.value)
+    found = CONVERSION.findall(text.value)
     if len(_DIRECTIVE.findall(text.value.replace("%%", ""))) != len([each for each in found if each != "%%"]):
         return  # named, starred or unknown directives
     wanted = len([each for each in found if each != "%%"])
     if wanted != len(values.elts):
-        yield _said("format", f"gives {len(values.elts)} values to a format with {wanted} places", node)
+        yield said_at("format", f"gives {len(values.elts)} values to a format with {wanted} places", node)
 
 
 def _definitions(node: ast.Module | ast.ClassDef) -> Iterator[Mistake]:
     """A function that the next one of its name replaces, with nothing between that names it."""
     last: dict[str, int] = {}
     for at, statement in enumerate(node.body):
-        if not isinstance(statement, _Function) or statement.decorator_list or statement.name == "_":
+        if not isinstance(statement, Function) or statement.decorator_list or statement.name == "_":
             continue
         before = last.get(statement.name)
         if before is not None:
@@ -180,14 +182,14 @@ def _definitions(node: ast.Module | ast.ClassDef) -> Iterator[Mistake]:
             if not any(getattr(inner, "id", None) == statement.name for inner in named):
                 lost = node.body[before]
                 said = f"defines {statement.name} at line {lost.lineno} and again at line {statement.lineno}: "
-                yield _said("replaced", f"{said}the first is lost", statement)
+                yield said_at("replaced", f"{said}the first is lost", statement)
         last[statement.name] = at
 
 
 def _returns(node: ast.Try) -> Iterator[Mistake]:
     for statement in node.finalbody:
         if isinstance(statement, ast.Return):
-            yield _said("swallows errors", "returns in `finally`, which drops any error on its way", statement)
+            yield said_at("swallows errors", "returns in `finally`, which drops any error on its way", statement)
 
 
 _CHECKS: dict[type[ast.AST], tuple[Callable[[Any], Iterator[Mistake]], ...]] = {

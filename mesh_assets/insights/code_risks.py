@@ -20,8 +20,9 @@ _SEVERITY = {
     **dict.fromkeys(("B501", "B502", "B506", "B602"), 0.85),
     **dict.fromkeys(("B202", "B306", "B507"), 0.75),
     **dict.fromkeys(("B614",), 0.65),
-    **dict.fromkeys(("B113", "B302", "B605", "B608", "B609"), 0.5),
-    **dict.fromkeys(("B102", "B103", "B301", "B104", "B108", "B307", "B324", "B701", "B704"), 0.4),
+    **dict.fromkeys(("B113", "B605", "B608", "B609"), 0.5),
+    **dict.fromkeys(("B102", "B103", "B104", "B108", "B307", "B324", "B701", "B704"), 0.4),
+    **dict.fromkeys(("B301", "B302"), 0.3),  # mostly of what the program itself wrote
     **dict.fromkeys(("B303", "B304", "B305", "B310", "B313", "B314", "B318", "B320", "B615"), 0.25),
 }
 _GRADE = {"HIGH": 0.7, "MEDIUM": 0.45, "LOW": 0.2}
@@ -53,6 +54,9 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str, float, str], ...] = (
 _COMPILED = tuple((endings, what, severity, re.compile(pattern)) for endings, what, severity, pattern in _PATTERNS)
 _COMMENT = re.compile(r"\s*(?://|\*|#|/\*)")
 # What makes such a call safe, or leaves to the caller whether it is: bandit does not read the values of arguments.
+# Of these it matters where the argument comes from: what no caller gives is the program's own.
+_FLOWING = frozenset({"B102", "B307", "B602", "B605", "B608", "B609"})
+_OWN_ARGUMENT = 0.3
 _GUARDED = re.compile(r"Loader=(?!\s*(?:yaml\.)?(?:Unsafe|Full)?Loader\b)|weights_only=(?!False)|\*\*\w+|shell=[a-z]")
 _CALL_LINES = 6  # that a call may go on after its first
 _MANY = 5  # places that are cited
@@ -66,6 +70,8 @@ def risks_of(file: CodeFile, report: FileReport) -> Iterator[Candidate]:
         severity = _SEVERITY.get(test, _GRADE.get(grade, 0.2))
         if test in ("B602", "B605") and grade == "LOW":
             severity = 0.2  # the command is a text that stands there
+        if test in _FLOWING and (line,) not in report.handed:
+            severity = min(severity, _OWN_ARGUMENT)
         if _GUARDED.search(" ".join(lines[line - 1 : line + _CALL_LINES])):
             severity = min(severity, 0.3)
         found[test, said.split(". ")[0].rstrip("."), "bandit"].append((line, severity, _SURE.get(sure, 0.35)))

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from mesh_assets.insights.code_candidates import Candidate, Place
 from mesh_assets.insights.code_files import CodeFile
 from mesh_assets.insights.code_names import NameCounts, short_name
-from mesh_assets.insights.code_tools import FileReport
+from mesh_assets.insights.code_tools import PYTHON, FileReport
 from mesh_assets.insights.wording import amount, plural
 
 # McCabe (1976) takes 10 for much; a function is worth a word from here on, where few others pass it.
 _LEAST_COMPLEXITY, _SHARE, _FEW = 25, 0.005, 5
+# Branches that lie in each other count more often than paths; where they do not, they stand in a row, as one `if` for
+# each parameter, and are read one by one.
+_LEAST_NESTING, _IN_A_ROW = 1.5, 0.4
 _KEPT = 500
 # Names that are gathered to be looked up when all is read.
 _MAX_NAMES = 200_000
@@ -67,8 +70,9 @@ def wrongs_of(file: CodeFile, report: FileReport) -> Iterator[Candidate]:
 
 # How bad a mistake is: what is lost or breaks, before what only does nothing.
 _MISTAKES = {
-    **dict.fromkeys(("not raised", "format", "always true"), 0.9),
-    **dict.fromkeys(("lost value", "replaced", "dead branch", "dead handler"), 0.75),
+    **dict.fromkeys(("not raised", "format", "always true", "undefined", "not awaited", "no tuple"), 0.9),
+    **dict.fromkeys(("lost value", "replaced", "dead branch", "dead handler", "joined", "evaluated once"), 0.75),
+    **dict.fromkeys(("unfilled", "stripped", "wrong error"), 0.7),
     **dict.fromkeys(("no effect", "swallows errors", "said twice"), 0.65),
     **dict.fromkeys(("identity", "same branches"), 0.5),
 }
@@ -81,6 +85,7 @@ class _Function:
     name: str
     place: tuple[str, int, int]
     worth: float
+    depth: int  # branches, each with those around it; -1 where nothing tells
 
 
 class Complexities:
@@ -92,10 +97,12 @@ class Complexities:
 
     def add(self, file: CodeFile, report: FileReport) -> None:
         """The functions of one file."""
+        depths = dict(report.depths)
         for name, first, last, complexity, size in report.functions:
             self._counts[complexity] += 1
             if complexity >= _LEAST_COMPLEXITY and file.origin in ("own", "vendored"):
-                heapq.heappush(self._most, _Function(complexity, size, name, (file.path, first, last), file.worth))
+                place = file.path, first, last
+                heapq.heappush(self._most, _Function(complexity, size, name, place, file.worth, depths.get(first, -1)))
                 if len(self._most) > _KEPT:
                     heapq.heappop(self._most)
 
@@ -131,7 +138,7 @@ class Complexities:
                 f"lines of code; half of the {plural(total, 'function')} have no more than {amount(usual)}, and "
                 f"{plural(above, 'function')} more than {amount(high)}.{said}{changed}",
                 severity=0.5 + 0.2 * min(math.log2(each.complexity / high) / 2, 1.0) + 0.2 * is_busy,
-                confidence=0.9,
+                confidence=_IN_A_ROW if 0 <= each.depth < _LEAST_NESTING * each.complexity else 0.9,
                 worth=each.worth,
                 places=(Place(path, first, last),),
                 name=each.name,
@@ -157,7 +164,9 @@ class Unmentioned:
         """What one file defines."""
         if len(self._defined) > _MAX_NAMES:
             return
-        rows = report.defined or [(name, "function", first, last) for name, first, last, *_ in report.functions]
+        rows = report.defined
+        if not file.path.endswith(PYTHON):  # in Python what a decorator hands over is not among those that are defined
+            rows = [(name, "function", first, last) for name, first, last, *_ in report.functions]
         for name, kind, first, last in rows:
             short = short_name(name)
             self._times[short] += 1

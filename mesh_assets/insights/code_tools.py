@@ -15,6 +15,7 @@ from typing import Any
 MEMORY_BYTES = 2 << 30
 # A longer file was made by a program, and CPU seconds for one file.
 MAX_CHARACTERS, CPU_SECONDS = 2_000_000, 30
+PYTHON = (".py", ".pyi", ".pyw")
 TOOLS = ("bandit", "lizard", "vulture")
 _PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 
@@ -26,7 +27,8 @@ class FileReport:
     `functions` are name, first and last line, cyclomatic complexity and lines of code; `risks` are bandit's test, line,
     severity, confidence and words; `mistakes` as `code_mistakes.Mistake`; `defined` are name, type, first and last
     line; `unreachable` are first and last line and why; `imports` are module, level and names;
-    `inheriting` are first and last line of classes with a base class.
+    `inheriting` are first and last line of classes with a base class; `depths` and `handed` (lines, each alone) are
+    as `code_flows` tells them.
     """
 
     functions: list[tuple[str, int, int, int, int]] = field(default_factory=list[tuple[str, int, int, int, int]])
@@ -36,6 +38,8 @@ class FileReport:
     unreachable: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
     imports: list[tuple[str, int, list[str]]] = field(default_factory=list[tuple[str, int, list[str]]])
     inheriting: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    depths: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    handed: list[tuple[int]] = field(default_factory=list[tuple[int]])
     failed: list[str] = field(default_factory=list[str])
 
 

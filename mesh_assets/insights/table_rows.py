@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
@@ -54,7 +55,8 @@ def comma_numbers(texts: pl.Expr) -> pl.Expr:
 def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str], list[int]]]:
     """Path and name of each table of a batch with its neighbouring chunks that hold rows.
 
-    The name is that of a table or sheet in its file, where that has several; nothing for CSV and the like.
+    The name is that of a table or sheet in its file, where that has several; nothing for CSV and the like. A row that
+    is longer than a chunk is left out: a part of it may look like a whole one.
     """
     candidates = batch.rows_of(*kinds)
     if not candidates:
@@ -68,6 +70,8 @@ def tables_of(batch: SliceBatch, *kinds: str) -> Iterator[tuple[tuple[str, str],
         and (forms[row] in _PLAIN if firsts[row] is None else firsts[row] != stops[row])
         and (forms[row] != "json" or _RECORDS.fullmatch(str(symbols[row])))
     ]
+    parts = Counter((paths[row], symbols[row], firsts[row]) for row in rows if firsts[row] is not None)
+    rows = [row for row in rows if parts[paths[row], symbols[row], firsts[row]] <= 1]
     for key, group in groupby(rows, key=lambda row: (paths[row], symbols[row] if forms[row] not in _UNNAMED else None)):
         yield (key[0], cast(str, key[1] or "")), list(group)
 

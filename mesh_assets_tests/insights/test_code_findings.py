@@ -154,3 +154,40 @@ def test_what_is_right_is_no_mistake(text: str) -> None:
     import ast
 
     assert mistakes_of(ast.parse(text), text) == []
+
+
+def test_a_function_that_a_decorator_registers_is_alive() -> None:
+    text = "@registry.for_name('x')\n" + FILES["app/old.py"].split("\n\n\n")[0] + "\n"
+    assert not by_type(told({"app/old.py": text}), "code_dead")
+
+
+def test_what_a_file_imports_only_when_it_is_run_makes_no_circle() -> None:
+    run = "\nif __name__ == '__main__':\n    import app.two\n"
+    assert not by_type(told({"app/one.py": "x = 1\n" + run, "app/two.py": "import app.one\n"}), "code_circle")
+
+
+def test_a_command_of_the_programs_own_is_no_finding() -> None:
+    own = FILES["app/run.py"].replace("execute(command)", "execute(self)").replace("(command,", "(self.own(),")
+    found = told({"app/own.py": own, "app/run.py": FILES["app/run.py"]})
+    assert [row["evidence"][0]["path"] for row in found if row["score"] >= 0.5] == ["app/run.py"]
+
+
+def test_branches_in_a_row_are_no_finding_and_branches_within_branches_are() -> None:
+    nested = "def deep(value):\n" + "".join(
+        f"    for a{i} in value:\n        if a{i}:\n            while value:\n                value = a{i}\n"
+        for i in range(20)
+    )
+    found = told({"app/row.py": FILES["app/tangle.py"], "app/deep.py": nested + "    return value\n"})
+    hot = [row for row in found if row["type"] == "code_hot_spot"]
+    assert ["deep" in row["title"] for row in hot if row["score"] >= 0.5] == [True]
+
+
+def test_places_that_other_sorts_leave_free_go_to_the_next_best() -> None:
+    mistakes = {f"a{i}/f.py": f"def f{i}(n):\n    raise ValueError('wants {{n}} rows')\n" for i in range(30)}
+    assert len([row for row in told(mistakes) if row["score"] >= 0.5]) == 9
+
+
+def test_an_undefined_name_is_cited() -> None:
+    (row,) = told({"app/a.py": "import os\n\n\ndef f(a):\n    return os.fspath(b)\n"})
+    assert "uses b" in row["statement"]
+    assert row["evidence"][0]["line_start"] == 5
