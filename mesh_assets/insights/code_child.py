@@ -24,7 +24,7 @@ from mesh_assets.chunks.walls import raise_walls
 from mesh_assets.insights.code_flows import depths, handed_over
 from mesh_assets.insights.code_mistakes import mistakes_of
 from mesh_assets.insights.code_scopes import scope_mistakes_of
-from mesh_assets.insights.code_texts import text_mistakes_of, value_mistakes_of
+from mesh_assets.insights.code_texts import text_mistakes_of
 from mesh_assets.insights.code_tools import PYTHON
 
 # Conditions under which nothing is imported while others load the module.
@@ -94,7 +94,7 @@ def _answer(tools: dict[str, _Reader], path: str, text: str) -> dict[str, Any]:
 
 def _syntax(path: str, text: str) -> dict[str, Any]:
     tree = ast.parse(text, path)
-    found = [*text_mistakes_of(tree, text), *value_mistakes_of(tree), *scope_mistakes_of(tree, text, path)]
+    found = [*text_mistakes_of(tree, text), *scope_mistakes_of(tree, text, path)]
     return {
         "mistakes": [astuple(each) for each in sorted([*mistakes_of(tree, text), *found], key=lambda each: each.first)],
         "imports": list(_imports(tree.body)),

@@ -15,9 +15,9 @@ _NESTING = ast.If | ast.For | ast.AsyncFor | ast.While | ast.Try | ast.IfExp | a
 _OWN = frozenset({"self", "cls"})
 # Assignments that carry a value on through so many others.
 _STEPS = 5
-# The last names of calls that run a text, a command or stored objects.
+# The last names of calls that run a text or a command.
 _RUNNING = frozenset(
-    "system popen call run Popen check_call check_output getoutput getstatusoutput eval exec load loads execute "
+    "system popen call run Popen check_call check_output getoutput getstatusoutput eval exec execute "
     "executemany executescript".split()
 )
 
@@ -53,12 +53,16 @@ def handed_over(tree: ast.Module) -> Iterator[int]:
     """Lines of calls that run something which a parameter of their function goes into."""
     for function in ast.walk(tree):
         if isinstance(function, Function):
-            given = _given(function)
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and _last_name(node.func) in _RUNNING:
-                    values = [*node.args, *(each.value for each in node.keywords)]
-                    if any(_names(value) & given for value in values):
-                        yield node.lineno
+            calls = [each for each in ast.walk(function) if isinstance(each, ast.Call) and _runs(each)]
+            given = _given(function) if calls else set[str]()
+            for call in calls:
+                if any(_names(value) & given for value in [*call.args, *(each.value for each in call.keywords)]):
+                    yield call.lineno
+
+
+def _runs(call: ast.Call) -> bool:
+    function = call.func
+    return (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in _RUNNING
 
 
 def _given(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
@@ -87,7 +91,3 @@ def _flows(function: ast.AST) -> Iterator[tuple[set[str], set[str]]]:
 
 def _names(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - _OWN
-
-
-def _last_name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

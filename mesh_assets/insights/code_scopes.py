@@ -27,7 +27,8 @@ _AUTHOR_KNOWS = re.compile(r"#\s*(?:noqa|type:\s*ignore|pylint|pyright)")
 
 def scope_mistakes_of(tree: ast.Module, text: str, path: str) -> Iterator[Mistake]:
     """The mistakes of a file."""
-    yield from _forgotten_awaits(tree)
+    if "async def" in text:
+        yield from _forgotten_awaits(tree)
     if _FILLED.search(text):
         return
     top = symtable.symtable(text, path, "exec")
@@ -118,7 +119,7 @@ def _unawaited(scope: ast.Module | ast.ClassDef, within: ast.AST, *, owner: str)
         and defined[each.name] == 1
         and not any(isinstance(inner, ast.Yield) for inner in ast.walk(each))
     }
-    for node in ast.walk(within):
+    for node in ast.walk(within) if coroutines else ():
         call = node.value if isinstance(node, ast.Expr) else None
         if not isinstance(call, ast.Call):
             continue

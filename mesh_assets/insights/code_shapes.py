@@ -137,7 +137,7 @@ class Complexities:
                 statement=f"{each.name} in {path} has {amount(each.complexity)} paths through {amount(each.size)} "
                 f"lines of code; half of the {plural(total, 'function')} have no more than {amount(usual)}, and "
                 f"{plural(above, 'function')} more than {amount(high)}.{said}{changed}",
-                severity=0.5 + 0.2 * min(math.log2(each.complexity / high) / 2, 1.0) + 0.2 * is_busy,
+                severity=0.35 + 0.35 * min(math.log2(each.complexity / high) / 2, 1.0) + 0.2 * is_busy,
                 confidence=_IN_A_ROW if 0 <= each.depth < _LEAST_NESTING * each.complexity else 0.9,
                 worth=each.worth,
                 places=(Place(path, first, last),),

@@ -1,4 +1,4 @@
-"""Mistakes in how Python code makes and reads its texts: what is shown, or compared, is not what was meant.
+"""Mistakes in how Python code makes texts and values: what is shown, compared or raised is not what was meant.
 
 Each is told by the syntax tree and the characters of the file alone. Style does not belong here.
 """
@@ -10,10 +10,10 @@ import builtins
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from mesh_assets.insights.code_mistakes import CONVERSION, Function, Mistake, said_at, source_of
+from mesh_assets.insights.wording import plural
 
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)(?:[.\[][^{}]*)?(?:![rsa])?(?::[^{}]*)?\}")
 _LOGGER = re.compile(r"(?i)_*(?:\w+_)?log(?:ger|ging)?")
@@ -31,7 +31,7 @@ def text_mistakes_of(tree: ast.Module, text: str) -> Iterator[Mistake]:
     lines = text.split("\n")
     for node in ast.walk(tree):
         if isinstance(node, Function):
-            yield from _unfilled(node, text)
+            yield from _unfilled(node, lines)
         elif isinstance(node, ast.Call):
             yield from _call(node)
         elif isinstance(node, ast.List | ast.Tuple | ast.Set):
@@ -40,39 +40,45 @@ def text_mistakes_of(tree: ast.Module, text: str) -> Iterator[Mistake]:
             yield from _one_text(node, lines)
         elif isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
             yield from _constant_choice(node.test)
+        elif isinstance(node, ast.arguments):
+            yield from _default(node)
+        elif isinstance(node, ast.Raise):
+            yield from _raised(node)
 
 
 def _literal(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _unfilled(function: ast.FunctionDef | ast.AsyncFunctionDef, text: str) -> Iterator[Mistake]:
+def _unfilled(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> Iterator[Mistake]:
     """Messages that name a variable of the function in braces, without the `f` that would fill it in."""
-    names = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
-    names |= {each.id for each in ast.walk(function) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-    for call in _messages(function):
-        for part in _plain_parts(call.args[0], text):
+    inside = list(ast.walk(function))
+    names = {each.arg for each in inside if isinstance(each, ast.arg)}
+    names |= {each.id for each in inside if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    for call in _messages(inside):
+        for part in _plain_parts(call.args[0], lines):
             found = next((match[1] for match in _FIELD.finditer(part) if match[1] in names), None)
             if found:
                 yield said_at("unfilled", f"shows `{{{found}}}` as it stands: the text has no `f` before it", call)
                 break
 
 
-def _messages(function: ast.AST) -> Iterator[ast.Call]:
+def _messages(inside: list[ast.AST]) -> Iterator[ast.Call]:
     """Calls with one argument that a person is shown: of errors that are raised, of loggers, of warnings."""
-    for node in ast.walk(function):
+    for node in inside:
         call = node.exc if isinstance(node, ast.Raise) else node
         is_shown = isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and (_is_logging(node) or _warns(node)))
         if is_shown and isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
             yield call
 
 
-def _plain_parts(node: ast.expr, text: str) -> Iterator[str]:
+def _plain_parts(node: ast.expr, lines: list[str]) -> Iterator[str]:
     if (literal := _literal(node)) is not None:
         yield literal
-    elif isinstance(node, ast.JoinedStr):  # a text of several parts, of which only some have an `f`
-        source = ast.get_source_segment(text, node) or "{{"
-        yield from (part for each in node.values if (part := _literal(each)) is not None and "{{" not in source)
+    # Of a text of several parts only some may have an `f`.
+    elif not any("{{" in line for line in lines[node.lineno - 1 : node.end_lineno]):
+        values = node.values if isinstance(node, ast.JoinedStr) else []
+        yield from (part for each in values if (part := _literal(each)) is not None)
 
 
 def _is_logging(call: ast.Call) -> bool:
@@ -122,7 +128,8 @@ def _logged(node: ast.Call) -> Iterator[Mistake]:
     template = _literal(node.args[0])
     places = None if template is None else _places(template)
     if places is not None and places != len(node.args) - 1:
-        said = f"logs {len(node.args) - 1} values in a text with {places} places, so that the line is lost"
+        values, slots = plural(len(node.args) - 1, "value"), plural(places, "place")
+        said = f"logs {values} in a text with {slots}, so that an error is printed in place of the line"
         yield said_at("format", said, node)
 
 
@@ -205,26 +212,13 @@ _MOMENTS = frozenset(
 )
 
 
-def _default(node: ast.AST) -> Iterator[Mistake]:
-    arguments: Any = node
-    for value in [*arguments.defaults, *arguments.kw_defaults]:
+def _default(node: ast.arguments) -> Iterator[Mistake]:
+    for value in [*node.defaults, *node.kw_defaults]:
         if isinstance(value, ast.Call) and ast.unparse(value.func) in _MOMENTS:
             yield said_at("evaluated once", f"has the default `{source_of(value)}`, taken once for all calls", value)
 
 
-def _raised(node: ast.AST) -> Iterator[Mistake]:
-    raised: Any = node
-    error = raised.exc.func if isinstance(raised.exc, ast.Call) else raised.exc
+def _raised(node: ast.Raise) -> Iterator[Mistake]:
+    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     if isinstance(error, ast.Name) and error.id == "NotImplemented":
         yield said_at("wrong error", "raises NotImplemented, which is no error (NotImplementedError is)", node)
-
-
-_OTHERS: dict[type[ast.AST], Callable[[ast.AST], Iterator[Mistake]]] = {ast.arguments: _default, ast.Raise: _raised}
-
-
-def value_mistakes_of(tree: ast.Module) -> Iterator[Mistake]:
-    """Values that are made at the wrong time, or are not of the kind that is raised."""
-    for node in ast.walk(tree):
-        check = _OTHERS.get(type(node))
-        if check is not None:
-            yield from check(node)

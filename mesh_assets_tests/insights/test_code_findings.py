@@ -12,7 +12,10 @@ from mesh_assets.insights.code_mistakes import mistakes_of
 from mesh_assets.schemas.outcome import Outcome
 from mesh_assets_tests.insights.chunk_rows import batches, rows
 
-BRANCHES = "".join(f"    if value == {i}:\n        total += {i}\n" for i in range(60))
+BRANCHES = "".join(
+    f"    for a{i} in value:\n        if a{i}:\n            while value:\n                value = a{i}\n"
+    for i in range(20)
+)
 LONG = "".join(f"    step_{i} = first({i}) + second({i})\n" for i in range(45))
 FILES = {
     "app/run.py": "import subprocess\n\n\ndef execute(command):\n    return subprocess.call(command, shell=True)\n",
@@ -173,13 +176,9 @@ def test_a_command_of_the_programs_own_is_no_finding() -> None:
 
 
 def test_branches_in_a_row_are_no_finding_and_branches_within_branches_are() -> None:
-    nested = "def deep(value):\n" + "".join(
-        f"    for a{i} in value:\n        if a{i}:\n            while value:\n                value = a{i}\n"
-        for i in range(20)
-    )
-    found = told({"app/row.py": FILES["app/tangle.py"], "app/deep.py": nested + "    return value\n"})
-    hot = [row for row in found if row["type"] == "code_hot_spot"]
-    assert ["deep" in row["title"] for row in hot if row["score"] >= 0.5] == [True]
+    row = "def flat(value):\n" + "".join(f"    if value == {i}:\n        value += {i}\n" for i in range(60))
+    found = told({"app/row.py": row + "    return value\n", "app/tangle.py": FILES["app/tangle.py"]})
+    assert ["tangled" in row["title"] for row in found if row["type"] == "code_hot_spot"] == [True]
 
 
 def test_places_that_other_sorts_leave_free_go_to_the_next_best() -> None:

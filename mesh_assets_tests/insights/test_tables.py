@@ -161,3 +161,14 @@ def test_containment_is_estimated() -> None:
     assert whole.contained_in(half) == pytest.approx(0.5, abs=0.1)
     assert beside.contained_in(whole) == pytest.approx(0.5, abs=0.1)
     assert DistinctSketch().contained_in(whole) is None
+
+
+def test_parts_of_a_row_that_is_longer_than_a_chunk_are_no_rows() -> None:
+    rows = [f"{n},name {n},1" for n in range(200)]
+    rows[50] = '50,"' + "said 1,000 or 2,000\n" * 100 + '",1'
+    found = columns(insights(given_as("t.csv", "\n".join(["id,name,rank", *rows]) + "\n", "csv")))
+    assert {name: (column["type"], column["missing"]) for name, column in found.items()} == {
+        "id": ("integer", 0),
+        "name": ("text", 0),
+        "rank": ("integer", 0),
+    }
