@@ -26,6 +26,8 @@ _SAMPLE = 1000
 _MAX_CATEGORIES = 200
 # Entries and bars that a person takes in at a glance.
 TOP, BARS = 5, 12
+# Numbers at each end that show whether the outermost stands alone or ends a tail.
+ENDS = 3
 # A type is said where so much of the cells is of it.
 _MOST = 0.95
 _LOOKED_AT = 50
@@ -36,7 +38,10 @@ _MOMENT = _DATE + r"[T ]\d{1,2}:\d{2}"
 
 @dataclass(slots=True)
 class Column:
-    """What is kept of one column. `lowest` and `highest` are numbers with the citation of their row."""
+    """What is kept of one column. `lowest` and `highest` are numbers with the citation of their row.
+
+    `lower` and `upper` are the `ENDS` lowest and highest numbers, outermost first.
+    """
 
     cells: int = 0
     missing: int = 0
@@ -48,6 +53,8 @@ class Column:
     sample: NumberSample = field(default_factory=lambda: NumberSample(_SAMPLE))
     lowest: tuple[float, Citation] | None = None
     highest: tuple[float, Citation] | None = None
+    lower: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    upper: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     earliest: str = ""
     latest: str = ""
     categories: Counter[str] = field(default_factory=Counter[str])
@@ -61,6 +68,8 @@ class Column:
         self.numbers += len(rows)
         self.integers += int((found == np.floor(found)).sum())
         self.sample.add(found)
+        self.lower = np.sort(np.append(self.lower, np.partition(found, min(ENDS, len(found)) - 1)[:ENDS]))[:ENDS]
+        self.upper = -np.sort(-np.append(self.upper, -np.partition(-found, min(ENDS, len(found)) - 1)[:ENDS]))[:ENDS]
         low, high = int(rows[np.argmin(found)]), int(rows[np.argmax(found)])
         if self.lowest is None or values[low] < self.lowest[0]:
             self.lowest = float(values[low]), cite(low)

@@ -30,6 +30,8 @@ _FEW, _MOST_BREAKS = 0.005, 30
 _MAX_DEPENDENT = 12
 _SHOWN = 4
 _NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", "unknown", "unspecified", "other", "various"})
+# Categories: so many values that each fill this share of the rows, and at most so many others, which look like slips.
+_MOST_CATEGORIES, _CATEGORY_SHARE, _MOST_STRAYS = 8, 0.05, 2
 _NAMED_KEY = re.compile(r"(?i)(?:^|[^a-z])(?:id|key|uuid|guid|isbn|sku|serial)$|[a-z]Id$")
 _YEAR = r"\b(1[5-9]\d{2}|2\d{3})\b"
 # What a column of such a name may hold, lowest and highest.
@@ -111,6 +113,7 @@ def faults_of(frame: pl.DataFrame, today: datetime | None = None) -> Iterator[Fa
     for column in columns:
         yield from _mixed(column)
         yield from _nearly_constant(column)
+        yield from _stray(column)
         yield from _repeated_key(column)
         yield from _impossible(column)
         yield from _future(column, year)
@@ -186,6 +189,20 @@ def _nearly_constant(column: _Held) -> Iterator[Fault]:
         usual = column.shown(int(np.flatnonzero(column.codes == most)[0]))
         said = f"{mask(column.name)} is {usual} in all but {plural(len(others), 'row')}, which have "
         yield _fault("constant", column, said + _listed(column, others), 0.52, others, others=len(others))
+
+
+def _stray(column: _Held) -> Iterator[Fault]:
+    """Values beside the few categories that all other rows have."""
+    counts = np.bincount(column.codes[column.said], minlength=1)
+    usual = np.flatnonzero(counts >= max(_CATEGORY_SHARE * column.filled, 1))
+    others = np.flatnonzero(column.said & ~np.isin(column.codes, usual))
+    is_category = 2 <= len(usual) <= _MOST_CATEGORIES and column.distinct - len(usual) <= _MOST_STRAYS
+    is_worded = bool(np.isnan(column.numbers[np.isin(column.codes, usual)]).all())
+    if column.filled >= LEAST_ROWS and is_category and is_worded and _few(len(others), column.filled):
+        firsts = np.array([int(np.flatnonzero(column.codes == code)[0]) for code in usual])
+        said = f"{mask(column.name)} is {_listed(column, others)} in {plural(len(others), 'row')}, "
+        said += f"where all others have one of {plural(len(usual), 'value')}: {_listed(column, firsts)}"
+        yield _fault("stray", column, said, 0.64, others, rows=len(others))
 
 
 def _repeated_key(column: _Held) -> Iterator[Fault]:

@@ -41,6 +41,8 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
 _FAR = 10.0
 # ... and this many times as far as 99 of 100 values do: long tails are no outliers.
 _APART = 3.0
+# ... and this many times as far as the third of its side: a value that others lead up to ends a tail.
+_ALONE = 1.5
 _LEAST_NUMBERS = 50
 # Larger numbers are names of something, or faults.
 _LARGEST = 1e300
@@ -278,11 +280,13 @@ def _outliers(table: _Table, name: str, column: Column) -> Iterator[Insight]:
         return
     logs = np.log(np.maximum(values, 1e-300))  # sizes and prices have long tails that only logarithms make even
     shown = mask(name)
-    for value, citation, word in (
-        (*column.highest, "highest"),
-        (*column.lowest, "lowest"),
+    for value, citation, word, ends in (
+        (*column.highest, "highest", column.upper),
+        (*column.lowest, "lowest", column.lower),
     ):
         far = abs(value - median)
+        if far < _ALONE * abs(float(ends[-1]) - median):
+            continue
         if _stands_apart(value, values) and (values.min() <= 0 or value <= 0 or _stands_apart(math.log(value), logs)):
             yield Insight(
                 kind=table.kind,

@@ -47,6 +47,13 @@ def test_a_country_that_does_not_go_with_its_city() -> None:
     )
 
 
+def test_a_value_beside_the_few_that_all_others_have() -> None:
+    found = said(table(sex=["male", "female"] * 150 + ["."] + ["male"] * 99))
+    assert found["stray"] == "sex is `.` in 1 row, where all others have one of 2 values: `female`, `male`"
+    assert "stray" not in said(table(sex=["male", "female"] * 150 + ["."] * 20 + ["male"] * 80))
+    assert "stray" not in said(table(city=[f"city {min(i, 20)}" for i in range(400)]))
+
+
 def test_a_word_among_numbers() -> None:
     found = said(table(price=changed(table()["price"].to_list(), row_7="12 EUR")))
     assert found["mixed"] == "1 value of price is no number, where 399 others are: `12 EUR`"

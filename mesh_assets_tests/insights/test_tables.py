@@ -163,6 +163,17 @@ def test_containment_is_estimated() -> None:
     assert DistinctSketch().contained_in(whole) is None
 
 
+def test_a_value_that_others_lead_up_to_is_no_outlier() -> None:
+    delays = [n % 40 - 10 for n in range(2000)]
+
+    def outliers(*highest: int) -> list[dict]:
+        text = "\n".join(["flight,delay", *(f"F{n},{delay}" for n, delay in enumerate([*delays, *highest]))]) + "\n"
+        return of_type(insights(given_as("t.csv", text, "csv")), "table_outlier")
+
+    assert outliers(1260, 1327, 1403, 1444) == []
+    assert len(outliers(90, 120, 1444)) == 1
+
+
 def test_parts_of_a_row_that_is_longer_than_a_chunk_are_no_rows() -> None:
     rows = [f"{n},name {n},1" for n in range(200)]
     rows[50] = '50,"' + "said 1,000 or 2,000\n" * 100 + '",1'
