@@ -110,8 +110,9 @@ def faults_of(frame: pl.DataFrame, today: datetime | None = None) -> Iterator[Fa
         return
     columns = [_Held.of(frame, name) for name in frame.columns]
     year = (today or datetime.now(UTC)).year
+    # Rows that hold words in several columns of numbers are none of the table: one column of them says so.
+    yield from {fault.rows: fault for column in reversed(columns) for fault in _mixed(column)}.values()
     for column in columns:
-        yield from _mixed(column)
         yield from _nearly_constant(column)
         yield from _stray(column)
         yield from _repeated_key(column)

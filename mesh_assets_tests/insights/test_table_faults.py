@@ -47,6 +47,13 @@ def test_a_country_that_does_not_go_with_its_city() -> None:
     )
 
 
+def test_a_row_of_words_among_numbers_is_said_once() -> None:
+    numbers = [str(i) for i in range(400)]
+    odd = {name: changed(numbers, row_0=name) for name in ("setosa", "versicolor")}
+    frame = table(order=numbers, **odd)
+    assert [fault.title for fault in faults_of(frame, TODAY) if fault.type == "mixed"] == ["setosa"]
+
+
 def test_a_value_beside_the_few_that_all_others_have() -> None:
     found = said(table(sex=["male", "female"] * 150 + ["."] + ["male"] * 99))
     assert found["stray"] == "sex is `.` in 1 row, where all others have one of 2 values: `female`, `male`"
