@@ -22,7 +22,7 @@ from typing import Any
 
 from mesh_assets.chunks.walls import raise_walls
 from mesh_assets.insights.code_flows import depths, handed_over
-from mesh_assets.insights.code_mistakes import mistakes_of
+from mesh_assets.insights.code_mistakes import mistakes_of, switched_off
 from mesh_assets.insights.code_scopes import scope_mistakes_of
 from mesh_assets.insights.code_texts import text_mistakes_of
 from mesh_assets.insights.code_tools import PYTHON
@@ -94,9 +94,11 @@ def _answer(tools: dict[str, _Reader], path: str, text: str) -> dict[str, Any]:
 
 def _syntax(path: str, text: str) -> dict[str, Any]:
     tree = ast.parse(text, path)
-    found = [*text_mistakes_of(tree, text), *scope_mistakes_of(tree, text, path)]
+    off = switched_off(tree)
+    found = [*mistakes_of(tree, text), *text_mistakes_of(tree, text), *scope_mistakes_of(tree, text, path)]
+    kept = sorted((each for each in found if each.first not in off), key=lambda each: each.first)
     return {
-        "mistakes": [astuple(each) for each in sorted([*mistakes_of(tree, text), *found], key=lambda each: each.first)],
+        "mistakes": [astuple(each) for each in kept],
         "imports": list(_imports(tree.body)),
         "inheriting": list(_inheriting(tree)),
         "depths": list(depths(tree)),

@@ -50,6 +50,16 @@ def mistakes_of(tree: ast.Module, text: str) -> list[Mistake]:
     return sorted(kept, key=lambda mistake: mistake.first)
 
 
+def switched_off(tree: ast.Module) -> set[int]:
+    """Lines of branches that a constant condition never takes, as `if False`, or the `else` of `if True`."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Constant):
+            for statement in node.orelse if node.test.value else node.body:
+                found |= set(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
+    return found
+
+
 # What a test or a `try` does on purpose, to see it raise.
 _MAY_BE_PROVOKED = frozenset({"no effect", "format"})
 

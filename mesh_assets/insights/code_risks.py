@@ -58,6 +58,8 @@ _COMMENT = re.compile(r"\s*(?://|\*|#|/\*)")
 _FLOWING = frozenset({"B102", "B307", "B602", "B605", "B608", "B609"})
 _OWN_ARGUMENT = 0.3
 _GUARDED = re.compile(r"Loader=(?!\s*(?:yaml\.)?(?:Unsafe|Full)?Loader\b)|weights_only=(?!False)|\*\*\w+|shell=[a-z]")
+# An archive that is unpacked with a filter where Python has one; a function of the program's own may be so too.
+_UNPACKING, _FILTERED = re.compile(r"\.extractall\("), re.compile(r"\bfilter=|extraction_filter")
 _CALL_LINES = 6  # that a call may go on after its first
 _MANY = 5  # places that are cited
 
@@ -72,6 +74,9 @@ def risks_of(file: CodeFile, report: FileReport) -> Iterator[Candidate]:
             severity = 0.2  # the command is a text that stands there
         if test in _FLOWING and (line,) not in report.handed:
             severity = min(severity, _OWN_ARGUMENT)
+        near = "\n".join(lines[max(line - _CALL_LINES, 0) : line + _CALL_LINES])
+        if test == "B202" and (not _UNPACKING.search(near) or _FILTERED.search(near)):
+            severity = _OWN_ARGUMENT
         if _GUARDED.search(" ".join(lines[line - 1 : line + _CALL_LINES])):
             severity = min(severity, 0.3)
         found[test, said.split(". ")[0].rstrip("."), "bandit"].append((line, severity, _SURE.get(sure, 0.35)))

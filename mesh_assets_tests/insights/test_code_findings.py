@@ -175,6 +175,24 @@ def test_a_command_of_the_programs_own_is_no_finding() -> None:
     assert [row["evidence"][0]["path"] for row in found if row["score"] >= 0.5] == ["app/run.py"]
 
 
+UNPACK = "import tarfile\n\n\ndef unpack(archive):\n    with tarfile.open(archive) as tar:\n        "
+
+
+@pytest.mark.parametrize(
+    ("call", "is_finding"),
+    [("tar.extractall()", True), ("own_extractall(tar)", False), ("tar.extractall(filter='data')", False)],
+)
+def test_an_archive_that_is_unpacked_with_a_filter_is_no_finding(call: str, is_finding: bool) -> None:
+    found = told({"app/unpack.py": f"{UNPACK}{call}\n"})
+    assert any(row["type"] == "code_risk" and row["score"] >= 0.5 for row in found) == is_finding
+
+
+def test_what_is_switched_off_is_no_mistake() -> None:
+    off = "def f(a):\n    if True:\n        return a\n    else:\n        ValueError('x')\n"
+    assert not by_type(told({"app/off.py": off}), "code_mistake")
+    assert by_type(told({"app/on.py": off.replace("True", "a")}), "code_mistake")
+
+
 def test_branches_in_a_row_are_no_finding_and_branches_within_branches_are() -> None:
     row = "def flat(value):\n" + "".join(f"    if value == {i}:\n        value += {i}\n" for i in range(60))
     found = told({"app/row.py": row + "    return value\n", "app/tangle.py": FILES["app/tangle.py"]})
