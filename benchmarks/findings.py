@@ -3,7 +3,7 @@
     python benchmarks/findings.py [--data FOLDER] [--lines 1000000] [--part all|tune|report] [--packages FOLDER]
         [--only NAME,NAME] [--tables FILE,FILE]
 
-Code is every `.py`, `.pyi`, `.c`, `.h`, `.js` and `.ts` file below the packages of the running environment, package by
+Code is every file of Python, Cython, C and JavaScript below the packages of the running environment, package by
 package in the order of their names, up to so many lines. Packages fall into two parts by a hash of their name, so that
 what is tuned on one is reported on the other; `--only` names the packages instead. Tables are
 files of FOLDER, vega's movies.json and birdstrikes.csv where no others are named.
@@ -37,7 +37,7 @@ from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, FINDING_SCORE
 from mesh_assets.schemas.outcome import Outcome
 
-ENDINGS = (".py", ".pyi", ".c", ".h", ".js", ".ts")
+ENDINGS = (".py", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h", ".js", ".ts")
 TABLES = "movies.json,birdstrikes.csv"
 SHOWN = 20
 

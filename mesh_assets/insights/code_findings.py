@@ -66,9 +66,11 @@ def code_finding_batches(
     citations = _citations(read(COLUMNS), {place for _, each in found for place in each.places})
     insights = [_insight(score, each, citations) for score, each in found]
     rows = [each.row(dataset=dataset, slice_key=slice_key) for each in [*insights, *survey.told()]]
-    distinct = {str(row["insight_id"]): row for row in reversed(rows)}
+    distinct: dict[str, dict[str, object]] = {}
+    for row in rows:
+        distinct.setdefault(str(row["insight_id"]), row)  # the better of two comes first and keeps its place
     if distinct:
-        yield CODE_FINDINGS.batch(list(reversed(distinct.values())))
+        yield CODE_FINDINGS.batch(list(distinct.values()))
 
 
 class _Survey:

@@ -28,6 +28,8 @@ _MAX_NAMES = 200_000
 _SHOWN = 5
 # Shorter definitions are not worth looking at.
 _LEAST_DEAD = 6
+# So many of one file are rather called from what the dataset does not hold, as a compiled module, than forgotten.
+_CALLED_FROM_ELSEWHERE = 3
 # Commits from which on a file counts as often changed, whatever the others are.
 _LEAST_COMMITS = 5
 
@@ -197,7 +199,7 @@ class Unmentioned:
                 statement=f"{path} defines {listed} ({amount(lines)} lines), which {told} mentioned nowhere else in "
                 f"the dataset{others}.",
                 severity=0.5 + 0.2 * min(lines / 100, 1.0),
-                confidence=0.85 if is_private else 0.4,
+                confidence=0.85 if is_private and len(rows) < _CALLED_FROM_ELSEWHERE else 0.4,
                 worth=rows[0][5],
                 places=tuple(Place(path, row[2], row[3]) for row in rows[:_SHOWN]),
                 detail="unmentioned",

@@ -159,6 +159,20 @@ def test_what_is_right_is_no_mistake(text: str) -> None:
     assert mistakes_of(ast.parse(text), text) == []
 
 
+def test_many_that_nobody_mentions_in_one_file_are_called_from_elsewhere() -> None:
+    one = FILES["app/old.py"].split("\n\n\n")[0]
+    many = "\n\n\n".join(one.replace("_forgotten", f"_of_c_{name}") for name in ("add", "take", "sum")) + "\n"
+    found = told({"app/one.py": one + "\n", "app/many.py": many})
+    dead = [row for row in found if row["type"] == "code_dead"]
+    assert [("_forgotten" in row["title"], row["score"] >= 0.5) for row in dead] == [(True, True)]
+
+
+def test_findings_come_best_first_also_where_two_say_the_same() -> None:
+    twice = "import os\n\n\ndef f():\n    return gone, lost, os\n"
+    scores = [row["score"] for row in told({"app/a.py": twice, **FILES})]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_a_function_that_a_decorator_registers_is_alive() -> None:
     text = "@registry.for_name('x')\n" + FILES["app/old.py"].split("\n\n\n")[0] + "\n"
     assert not by_type(told({"app/old.py": text}), "code_dead")
