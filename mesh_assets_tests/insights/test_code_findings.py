@@ -162,8 +162,8 @@ def test_what_is_right_is_no_mistake(text: str) -> None:
 def test_many_that_nobody_mentions_in_one_file_are_called_from_elsewhere() -> None:
     one = FILES["app/old.py"].split("\n\n\n")[0]
     own = (one.replace("_forgotten", f"_of_c_{name}").replace("step", name) for name in ("add", "take", "sum"))
-    many = "\n\n\n".join(own) + "\n"
-    found = told({"app/one.py": one + "\n", "app/many.py": many})
+    head = "from app.base import first, second\n\n\n"
+    found = told({"app/one.py": f"{head}{one}\n", "app/many.py": head + "\n\n\n".join(own) + "\n"})
     dead = [row for row in found if row["type"] == "code_dead"]
     assert [("_forgotten" in row["title"], row["score"] >= 0.5) for row in dead] == [(True, True), (False, False)]
 
