@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any, cast
 
 from mesh_assets.insights.code_mistakes import Function
 
@@ -30,22 +29,19 @@ def depths(tree: ast.Module) -> Iterator[tuple[int, int]]:
     """
     for node in ast.walk(tree):
         if isinstance(node, Function):
-            yield node.lineno, sum(_weight(each, 0) for each in node.body)
+            yield node.lineno, sum(map(_weight, node.body))
 
 
-def _weight(node: ast.AST, depth: int) -> int:
-    own, inner = 0, depth
-    if isinstance(node, _NESTING):
-        own, inner = 1 + depth, depth + 1
-    elif isinstance(node, Function | ast.Lambda):
-        inner = depth + 1
-    found = own
-    for name, value in ast.iter_fields(node):
-        children: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
-        for child in children:
-            if isinstance(child, ast.AST):
-                is_elif = name == "orelse" and isinstance(node, ast.If) and isinstance(child, ast.If)
-                found += _weight(child, depth if is_elif else inner)
+def _weight(statement: ast.AST) -> int:
+    found = 0
+    waiting = [(statement, 0)]  # no recursion: expressions of programs that programs wrote are thousands deep
+    while waiting:
+        node, depth = waiting.pop()
+        inner = depth + isinstance(node, _NESTING | Function | ast.Lambda)
+        found += 1 + depth if isinstance(node, _NESTING) else 0
+        rest = node.orelse if isinstance(node, ast.If) else []
+        elifs = {id(each) for each in rest if isinstance(each, ast.If)}
+        waiting += [(each, depth if id(each) in elifs else inner) for each in ast.iter_child_nodes(node)]
     return found
 
 

@@ -83,6 +83,12 @@ def test_branches_within_branches_weigh_more_than_branches_in_a_row() -> None:
     assert [next(depths(ast.parse(text)))[1] for text in (row, elifs, nested)] == [4, 4, 10]
 
 
+def test_an_expression_of_any_depth_is_read() -> None:
+    deep = "def f(a):\n    return a" + " + a" * 900 + "\n"
+    assert mistakes(deep) == []
+    assert list(depths(ast.parse(deep))) == [(1, 0)]
+
+
 def test_a_command_that_a_caller_gives_is_told_from_the_programs_own() -> None:
     given = "def f(name):\n    command = 'ls ' + name\n    os.system(command)\n"
     own = "def f(self):\n    command = 'ls ' + self.name\n    os.system(command)\n"
