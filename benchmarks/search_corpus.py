@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
+from mesh_assets.indexes.graph_file import SUFFIX, write_graph
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
@@ -203,7 +205,10 @@ def relate(lake: Lake, key: str, start: int) -> None:
     _publish(lake, "log_events", key, _records(lake, key, start))
     attached = AttachedRows()
     graph = {name: lake.path(name, key) for name in graph_rows.TABLES}
-    edges = graph_rows.graph_batches(graph, dataset=DATASET, slice_key=key, attached=attached)
+    file = lake.path("graph_index", key).with_suffix(SUFFIX)
+    edges = graph_rows.graph_batches(
+        graph, dataset=DATASET, slice_key=key, attached=attached, publish=partial(write_graph, file)
+    )
     _publish(lake, "graph_index", key, edges, attached)
     logs = {name: lake.path(name, key) for name in moment_rows.TABLES}
     _publish(lake, "time_index", key, moment_rows.moment_batches(logs, dataset=DATASET, slice_key=key))

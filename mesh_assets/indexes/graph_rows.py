@@ -1,13 +1,13 @@
 """`graph_index`: what a slice holds as vertices, and how it hangs together as edges. No model is asked (decision 12).
 
 Everything comes from tables of the slice: syntax trees, templates, series, named things, relations. What has one
-identity in all slices (a file, a template, a host) is the same vertex in each. How the graph is asked belongs to
-`search.graph`.
+identity in all slices (a file, a template, a host) is the same vertex in each. The file that answers questions belongs
+to `graph_file`, how the graph is asked to `search.graph`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +154,27 @@ FROM ({_EDGES}) GROUP BY source, target, type ORDER BY source, type, target
 
 
 def graph_batches(
-    tables: Mapping[str, Path], *, dataset: str, slice_key: str, attached: AttachedRows
+    tables: Mapping[str, Path],
+    *,
+    dataset: str,
+    slice_key: str,
+    attached: AttachedRows,
+    publish: Callable[[pa.Table, pa.Table], None],
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`."""
-    for vertices in vertex_batches(tables, dataset=dataset, slice_key=slice_key):
-        attached.add("vertices", vertices)
+    """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`.
+
+    In the end `publish` gets all vertices and edges, for the file of the slice that is asked (`graph_file`).
+    """
+    told = {"dataset": dataset, "slice_key": slice_key}
+    vertices, edges = list[pa.RecordBatch](), list[pa.RecordBatch]()
+    for batch in vertex_batches(tables, **told):
+        attached.add("vertices", batch)
+        vertices.append(batch)
         yield EDGES.batch([])  # what is attached is written with each batch
-    yield from edge_batches(tables, dataset=dataset, slice_key=slice_key)
+    for batch in edge_batches(tables, **told):
+        edges.append(batch)
+        yield batch
+    publish(pa.Table.from_batches(vertices, VERTICES.schema), pa.Table.from_batches(edges, EDGES.schema))
 
 
 def load_graph(index: GraphIndex, tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Stored:

@@ -1,11 +1,11 @@
-"""The graph in use: tables of the lake, which are always there, or the Neo4j server of `MESH_NEO4J_URL`."""
+"""The graph in use: that of the lake, which is always there, or the Neo4j server of `MESH_NEO4J_URL`."""
 
 import duckdb
 
 from mesh_assets.resources.neo4j_graph import Neo4jGraph, connected
 from mesh_assets.search.graph import Graph
 from mesh_assets.settings import NO_SERVER, Settings
-from mesh_assets.storage.graph_queries import LakeGraph
+from mesh_assets.storage.graph_files import GraphFiles
 
 
 def connect_graph_server(settings: Settings) -> Neo4jGraph | None:
@@ -14,5 +14,5 @@ def connect_graph_server(settings: Settings) -> Neo4jGraph | None:
 
 
 def connect_graph(settings: Settings, lake: duckdb.DuckDBPyConnection) -> Graph:
-    """What answers questions: the server where one is set, else DuckDB over the open `lake`."""
-    return connect_graph_server(settings) or LakeGraph(lake)
+    """What answers questions: the server where one is set, else the lake, whose `lake.duckdb` is open."""
+    return connect_graph_server(settings) or GraphFiles(settings.state / "lake").graph(lake)

@@ -40,7 +40,7 @@ from mesh_assets.search.timeline import Window
 from mesh_assets.settings import Settings
 from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.duckdb_query import lake_connection
-from mesh_assets.storage.graph_queries import LakeGraph
+from mesh_assets.storage.graph_files import GraphFiles
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.slice_times import SliceTimes
 from mesh_assets.storage.surroundings import Surroundings, chunk_at, surroundings
@@ -80,6 +80,7 @@ class OneQuery:
         self.lake = Lake(settings.state / "lake")
         self.chunks = LakeChunks(self.lake)
         self._times = SliceTimes(self.lake)
+        self._graphs = GraphFiles(self.lake.root)
         self._words = connect_fulltext_index(settings)
         self._vectors = connect_vector_index(settings)
         self._encoders = SearchEncoders(settings)
@@ -124,7 +125,8 @@ class OneQuery:
     def around_chunk(self, chunk_id: str, slice_key: str) -> Surroundings:
         """What is around a chunk; QueryError where the lake has it no more."""
         with lake_connection(self.lake.root, uuid.uuid4().hex) as connection:
-            return surroundings(chunk_id, slice_key, chunks=self.chunks, connection=connection)
+            graph = self._graphs.graph(connection)
+            return surroundings(chunk_id, slice_key, chunks=self.chunks, graph=graph, timeline=LakeTimeline(connection))
 
     def _found(self, query: Query, mode: str, wanted: int) -> SearchResult:
         if mode == "graph":
@@ -180,7 +182,7 @@ class OneQuery:
             raise QueryError("Nothing is named.", remedy="Name a path, a symbol, a host or a template.")
         why: dict[str, str] = {}
         with lake_connection(self.lake.root, uuid.uuid4().hex) as connection:
-            graph = LakeGraph(connection)
+            graph = self._graphs.graph(connection)
             named = graph.find(query.text, dataset=query.where.dataset, limit=_NAMESAKES)
             if not named:
                 return SearchResult(notes=[f"Nothing is called {query.text!r}: names are paths, symbols, hosts ..."])

@@ -24,6 +24,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from mesh_assets.errors import CorruptTableError, KeyFormatError, MeshError, MissingUpstreamError
+from mesh_assets.indexes.graph_file import SUFFIX
 from mesh_assets.schemas import ATTACHED, TABLES
 from mesh_assets.schemas.outcome import Produced, StageOutput
 from mesh_assets.schemas.rejects import REJECTS, Reject, rejects_batch
@@ -219,7 +220,7 @@ class Lake:
         for key in slice_keys:
             if SliceKey.parse(key).dataset != dataset:
                 raise KeyFormatError(f"{key} is no slice of {dataset}.", remedy="`mesh status` lists the datasets.")
-        names = {f"{key}.parquet" for key in slice_keys}
+        names = {f"{key}{suffix}" for key in slice_keys for suffix in (".parquet", SUFFIX)}
         for folder in self._folders():
             for key in slice_keys:
                 remove_folder(folder / dataset / f"{key}.parts")  # what a stage that was cut off keeps for its retry

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import duckdb
 import pyarrow.dataset as pads
 
 from mesh_assets.errors import CitationError, QueryError
 from mesh_assets.schemas.citations import Citation
-from mesh_assets.search.graph import Step, Vertex
+from mesh_assets.search.graph import Graph, Step, Vertex
 from mesh_assets.search.protocol import ChunkRow, ChunkStore
-from mesh_assets.search.timeline import Moment, Window
+from mesh_assets.search.timeline import Moment, Timeline, Window
 from mesh_assets.slices import SliceKey
-from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
-from mesh_assets.storage.timeline_queries import LakeTimeline
 
 # Edges, and symbols and entities of the chunk whose edges are followed.
 _NEIGHBOURS, _HELD = 40, 8
@@ -38,14 +35,13 @@ class Surroundings:
 
 
 def surroundings(
-    chunk_id: str, slice_key: str, *, chunks: ChunkStore, connection: duckdb.DuckDBPyConnection
+    chunk_id: str, slice_key: str, *, chunks: ChunkStore, graph: Graph, timeline: Timeline
 ) -> Surroundings:
-    """What is around a chunk, by an open `lake.duckdb`; QueryError where the lake has the chunk no more."""
+    """What is around a chunk; QueryError where the lake has the chunk no more."""
     key = str(SliceKey.parse(slice_key))
     row = chunks.fetch({key: [chunk_id]}).get(chunk_id)
     if row is None:
         raise QueryError(f"There is no chunk {chunk_id} any more.", remedy="Search again: the file was read anew.")
-    graph = LakeGraph(connection)
     steps = graph.steps([chunk_id], limit=_NEIGHBOURS)
     # What the chunk holds says more than the chunk: who calls its symbols, what its entities are in.
     held = [step.vertex for step in steps if step.is_outgoing and step.vertex.type in ("symbol", "entity")]
@@ -58,7 +54,7 @@ def surroundings(
     moments: list[Moment] = []
     if row.time_start is not None:
         window = Window.around(row.time_start, _SECONDS, dataset=row.dataset)
-        moments = LakeTimeline(connection).moments(window, near=row.time_start, limit=_MOMENTS)
+        moments = timeline.moments(window, near=row.time_start, limit=_MOMENTS)
     return Surroundings(row, rows.get(before or ""), rows.get(behind or ""), held, _once(steps), moments)
 
 

@@ -16,6 +16,7 @@ from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes import communities as communities_of
 from mesh_assets.indexes import graph_rows, moment_rows
+from mesh_assets.indexes.graph_file import SUFFIX, edges_held, write_graph
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
 from mesh_assets.resources.graph_index import connect_graph_server
@@ -23,6 +24,7 @@ from mesh_assets.schemas.communities import COMMUNITIES
 from mesh_assets.schemas.outcome import AttachedRows, Outcome, StageOutput
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
+from mesh_assets.storage.files import publishing
 from mesh_assets.storage.generations import Generations
 from mesh_assets.storage.lake import Lake, LakeTable
 
@@ -110,11 +112,21 @@ def graph_index(
     key = context.partition_key
     told = {"dataset": SliceKey.parse(key).dataset, "slice_key": key}
     tables = {name: lake.path(name, key) for name in graph_rows.TABLES}
-    batches = graph_rows.graph_batches(tables, **told, attached=attached)
+    path = lake.path("graph_index", key).with_suffix(SUFFIX)
+
+    def publish(vertices: pa.Table, edges: pa.Table) -> None:
+        with publishing(path, context.run.run_id) as temporary:
+            write_graph(temporary, vertices, edges)
+
+    batches = graph_rows.graph_batches(tables, **told, attached=attached, publish=publish)
     server = connect_graph_server(settings)
     shown = _asked(context, "tables edges and vertices", "mesh graph NAME")
+
+    def is_asked(edges: LakeTable) -> bool:
+        return _holds(lambda: edges_held(path), edges.footer.rows)
+
     if server is None:
-        return _from_lake(context, lake, upstream, shown, batches, attached)
+        return _from_lake(context, lake, upstream, shown, batches, attached, is_there=is_asked)
     return _from_lake(
         context,
         lake,
@@ -124,7 +136,7 @@ def graph_index(
         attached,
         load=lambda: graph_rows.load_graph(server, tables, **told),
         settings={"engine": server.engine},
-        is_there=lambda edges: _holds(lambda: server.held(key), edges.footer.rows),
+        is_there=lambda edges: is_asked(edges) and _holds(lambda: server.held(key), edges.footer.rows),
     )
 
 

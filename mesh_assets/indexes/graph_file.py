@@ -1,0 +1,296 @@
+"""The file that answers questions about the graph of one slice: vertices by id, key and name, edges by both ends.
+
+An Arrow file of one row, whose columns are lists of different lengths. It is mapped, not read: a question touches the
+pages of what it asks for, however large the slice. Tables of the lake cannot do that, as Parquet is read by row group
+and what stands at random places costs a scan. It holds nothing that `VERTICES` and `EDGES` of the slice do not hold.
+
+    id_high, id_low           ids of vertices in their order, as two numbers of 64 bits; the next columns go with them
+    key_high ... time         what else is known of each
+    named, named_rows         keys other than the id, in order, with rows of vertices
+    words, word_rows          ends of names in order (see `ends_of_names`), where each one's rows begin, those rows
+    end_high, end_low         ids and keys that edges start and end at, in order
+    out_start, in_start       where the edges of each begin, in order of sources, and in `by_target`
+    source, target ...        edges by source, as rows of ends; `by_target` has their rows by target
+
+How a question is asked belongs to `storage.graph_files`.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import unhexlify
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from mesh_assets.errors import IndexDownError
+
+SUFFIX = ".graph"
+# Another layout has another number; a file of another one is told as damaged, and made anew.
+_LAYOUT = b"1"
+_TOLD = ("type", "name", "path", "chunk_id", "detail", "time")
+_REPEATED = ("type", "path", "detail", "written")
+_ID = re.compile("[0-9a-f]{32}")
+_LAST = r"(?P<word>\w+)\W*$"
+_LAST_TWO = r"(?P<word>\w+\W+\w+)\W*$"
+
+# Its stubs know neither scalars as arguments nor what comes out.
+_compute: Any = pyarrow.compute
+
+Numbers = NDArray[np.uint64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Ids of 32 hex digits as two numbers each, in any order."""
+
+    high: Numbers
+    low: Numbers
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> Ids:
+        """Those of `ids` that have 32 hex digits: nothing in a graph is called otherwise."""
+        return cls._read("".join(filter(_ID.fullmatch, ids)).encode())
+
+    @classmethod
+    def of_column(cls, column: pa.ChunkedArray[Any]) -> Ids:
+        """Those of a column, row by row. ValueError where one has no 32 hex digits."""
+        texts = "".join(cast("list[str]", column.to_pylist()))
+        if len(texts) != 32 * len(column):
+            raise ValueError("an id has 32 hex digits")
+        return cls._read(texts.encode())
+
+    @classmethod
+    def _read(cls, digits: bytes) -> Ids:
+        pairs = np.frombuffer(unhexlify(digits), ">u8").astype(np.uint64).reshape(-1, 2)
+        return cls(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
+
+    def texts(self, rows: Rows) -> list[str]:
+        """The ids at `rows` as hex digits."""
+        pairs = zip(self.high[rows].tolist(), self.low[rows].tolist(), strict=True)
+        return [f"{high:016x}{low:016x}" for high, low in pairs]
+
+    def find(self, asked: Ids) -> Rows:
+        """Rows of those that are among `asked`; the ids are in order."""
+        rows = ranges(np.searchsorted(self.high, asked.high), np.searchsorted(self.high, asked.high, "right"))
+        if not rows.size:
+            return rows
+        # Equal first halves of different ids are as good as impossible, and yet no reason for a wrong answer.
+        wanted = set(zip(asked.high.tolist(), asked.low.tolist(), strict=True))
+        found = zip(rows.tolist(), self.high[rows].tolist(), self.low[rows].tolist(), strict=True)
+        return np.array([row for row, high, low in found if (high, low) in wanted], np.int64)
+
+
+def ranges(starts: NDArray[Any], stops: NDArray[Any]) -> Rows:
+    """All numbers from each start to before its stop."""
+    counts = (stops - starts.astype(np.int64)).astype(np.int64)
+    firsts = starts.astype(np.int64) - np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.repeat(firsts, counts) + np.arange(counts.sum(), dtype=np.int64)
+
+
+def end_of_name(name: str) -> str | None:
+    """The end by which `GraphFile.called` finds whatever a name or the last part of one is; None where it has no word.
+
+    >>> end_of_name("shop.Till.sell"), end_of_name("Sell()"), end_of_name("()")
+    ('till.sell', 'sell', None)
+    """
+    found = re.search(_LAST_TWO, name.lower(), re.ASCII) or re.search(_LAST, name.lower(), re.ASCII)
+    return found["word"] if found else None
+
+
+def ends_of_names(names: pa.Array[Any]) -> tuple[pa.Array[Any], Rows]:
+    """The last word and the last two words of names in lower case, with and without a suffix, and whose they are.
+
+    A name is found by two words where the question has two, so that `till.py` is not looked for among all of Python.
+    """
+    lowered = _compute.utf8_lower(names)
+    bare = _compute.replace_substring_regex(lowered, r"\.\w+$", "")
+    parts: list[Any] = []
+    rows: list[Rows] = []
+    for texts, chosen in ((lowered, None), (bare, _compute.not_equal(bare, lowered))):
+        for pattern in (_LAST, _LAST_TWO):
+            words = _compute.struct_field(_compute.extract_regex(texts, pattern), "word")
+            has = _compute.is_valid(words) if chosen is None else _compute.and_(_compute.is_valid(words), chosen)
+            rows.append(np.flatnonzero(has.to_numpy(zero_copy_only=False)).astype(np.int64))
+            parts.append(words.filter(has))
+    return pa.concat_arrays(parts), np.concatenate(rows)
+
+
+def write_graph(path: Path, vertices: pa.Table, edges: pa.Table) -> None:
+    """Write the graph of a slice (rows of `VERTICES` and `EDGES`, in any order) to the new file `path`.
+
+    Whoever calls makes it durable and visible.
+    """
+    columns: dict[str, Any] = {**_vertex_columns(vertices), **_edge_columns(edges)}
+    lists = {
+        name: pa.ListArray.from_arrays(pa.array([0, len(held)], pa.int32()), held) for name, held in columns.items()
+    }
+    batch = pa.RecordBatch.from_arrays(list(lists.values()), names=list(lists))
+    schema = batch.schema.with_metadata({"layout": _LAYOUT})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _vertex_columns(vertices: pa.Table) -> dict[str, Any]:
+    vertices = vertices.sort_by("vertex_id") if vertices.num_rows else vertices
+    ids, keys = Ids.of_column(vertices.column("vertex_id")), Ids.of_column(vertices.column("key"))
+    columns: dict[str, Any] = {
+        "id_high": pa.array(ids.high),
+        "id_low": pa.array(ids.low),
+        "key_high": pa.array(keys.high),
+        "key_low": pa.array(keys.low),
+    }
+    columns |= {name: _told(vertices, name) for name in _TOLD}
+    named = np.flatnonzero((ids.high != keys.high) | (ids.low != keys.low))
+    named = named[np.argsort(keys.high[named], kind="stable")]
+    columns |= {"named": pa.array(keys.high[named]), "named_rows": pa.array(named.astype(np.uint32))}
+    # Chunks are found by a search, not by a name.
+    own = np.flatnonzero(_compute.not_equal(vertices.column("type"), "chunk").to_numpy())
+    words, rows = ends_of_names(columns["name"].take(pa.array(own)))
+    encoded: Any = words.dictionary_encode()
+    order = _compute.sort_indices(encoded.dictionary)
+    places = np.empty(len(order), np.int64)
+    places[order.to_numpy()] = np.arange(len(order))
+    at = places[encoded.indices.to_numpy()]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(order)))])
+    return columns | {
+        "words": encoded.dictionary.take(order),
+        "word_start": pa.array(starts.astype(np.uint32)),
+        "word_rows": pa.array(own[rows[np.argsort(at, kind="stable")]].astype(np.uint32)),
+    }
+
+
+def _edge_columns(edges: pa.Table) -> dict[str, Any]:
+    sources, targets = Ids.of_column(edges.column("source")), Ids.of_column(edges.column("target"))
+    high, low = (np.concatenate(pair) for pair in ((sources.high, targets.high), (sources.low, targets.low)))
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    places = np.empty(len(order), np.int64)
+    places[order] = np.cumsum(fresh) - 1
+    source, target = places[: edges.num_rows], places[edges.num_rows :]
+    by_source = np.argsort(source, kind="stable")
+    source, target = source[by_source], target[by_source]
+    edges = edges.take(by_source)
+    count = int(fresh.sum())
+    out_start, in_start = (
+        np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=count))]) for ends in (source, target)
+    )
+    numbers = {
+        "out_start": out_start,
+        "in_start": in_start,
+        "source": source,
+        "target": target,
+        "by_target": np.argsort(target, kind="stable"),
+    }
+    return {
+        "end_high": pa.array(high[fresh]),
+        "end_low": pa.array(low[fresh]),
+        **{name: pa.array(held.astype(np.uint32)) for name, held in numbers.items()},
+        "edge_type": _told(edges, "type"),
+        "weight": _told(edges, "weight"),
+        "written": _told(edges, "written"),
+    }
+
+
+def _told(table: pa.Table, name: str) -> pa.Array[Any]:
+    column: Any = table.column(name).combine_chunks()
+    return column.dictionary_encode() if name in _REPEATED else column
+
+
+class GraphFile:
+    """A mapped file; a replaced one stays readable.
+
+    FileNotFoundError where there is none, IndexDownError where it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._columns = _columns(path)
+            self.ids = Ids(self._numbers("id_high"), self._numbers("id_low"))
+            self.keys = Ids(self._numbers("key_high"), self._numbers("key_low"))
+            self.ends = Ids(self._numbers("end_high"), self._numbers("end_low"))
+        except (pa.ArrowInvalid, ValueError, KeyError, IndexError) as error:
+            raise IndexDownError(
+                f"The graph file {path} is damaged: {error}.",
+                remedy="Delete it and materialize `graph_index` for that slice: it is rebuilt from the lake.",
+            ) from error
+
+    @property
+    def edges(self) -> int:
+        """How many edges it holds."""
+        return len(self._columns["source"])
+
+    def by_id(self, asked: Ids) -> Rows:
+        """Rows of the vertices that have one of these ids."""
+        return self.ids.find(asked)
+
+    def by_key(self, asked: Ids) -> Rows:
+        """Rows of the vertices that have one of these keys, which is not their id too."""
+        named = self._numbers("named")
+        places = ranges(np.searchsorted(named, asked.high), np.searchsorted(named, asked.high, "right"))
+        return self._numbers("named_rows")[places].astype(np.int64)
+
+    def called(self, end: str) -> Rows:
+        """Rows of the vertices, chunks left out, one of whose ends of names is `end`, in lower case."""
+        words = self._columns["words"]
+        place = bisect_left(range(len(words)), end, key=lambda at: words[at].as_py())
+        if place == len(words) or words[place].as_py() != end:
+            return np.zeros(0, np.int64)
+        start, stop = self._numbers("word_start")[place : place + 2].tolist()
+        return np.unique(self._numbers("word_rows")[start:stop]).astype(np.int64)
+
+    def edges_at(self, ids: Ids, keys: Ids) -> Rows:
+        """Rows of the edges that start or end at one of `ids`, or end at one of `keys`."""
+        own, named = self.ends.find(ids), self.ends.find(keys)
+        out, into = self._numbers("out_start"), self._numbers("in_start")
+        ends = np.unique(np.concatenate([own, named]))
+        ending = self._numbers("by_target")[ranges(into[ends], into[ends + 1])].astype(np.int64)
+        return np.unique(np.concatenate([ranges(out[own], out[own + 1]), ending]))
+
+    def ends_of(self, edges: Rows) -> tuple[Rows, Rows]:
+        """Rows in `ends` of the sources and of the targets of edges."""
+        return tuple(self._numbers(name)[edges].astype(np.int64) for name in ("source", "target"))  # pyright: ignore[reportReturnType]
+
+    def weights(self, edges: Rows) -> NDArray[np.float64]:
+        """Weights of edges."""
+        return self._numbers("weight")[edges]
+
+    def of_types(self, column: str, rows: Rows, types: Collection[str]) -> Rows:
+        """Those of `rows` whose `type` or `edge_type` is one of `types`."""
+        held = self._columns[column]
+        codes = [code for code, kind in enumerate(held.dictionary.to_pylist()) if kind in types]
+        return rows[np.isin(np.asarray(held.indices)[rows], codes)]
+
+    def values(self, column: str, rows: Rows) -> list[Any]:
+        """What a column says of rows."""
+        return self._columns[column].take(pa.array(rows)).to_pylist()
+
+    def _numbers(self, column: str) -> NDArray[Any]:
+        return self._columns[column].to_numpy(zero_copy_only=True)
+
+
+def _columns(path: Path) -> dict[str, Any]:
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        if (reader.schema.metadata or {}).get(b"layout") != _LAYOUT:
+            raise ValueError("it is of another layout")
+        batch: Any = reader.get_batch(0)
+    return {name: batch.column(name).values for name in batch.schema.names}
+
+
+def edges_held(path: Path) -> int | None:
+    """How many edges the file at `path` holds; None where there is none. IndexDownError where it is damaged."""
+    try:
+        return GraphFile(path).edges
+    except FileNotFoundError:
+        return None
