@@ -24,7 +24,8 @@ from mesh_assets.storage.graph_queries import LakeGraph
 
 # Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
 _MAPPED_FILES = 128
-_SAID = ("type", "name", "path", "chunk_id", "detail", "time")
+_SAID = ("type", "name", "path", "detail", "time")
+_NO_CHUNK = "0" * 32
 _LATE = ("contains", "follows")
 _Edge = tuple[str, str, str, float, str | None]
 
@@ -160,5 +161,6 @@ class FileGraph:
 def _vertices(slice_key: str, file: GraphFile, rows: Rows) -> Iterator[Vertex]:
     dataset = slice_key.rpartition(".")[0]
     said = [file.values(name, rows) for name in _SAID]
-    for vertex_id, key, kind, name, *rest in zip(file.ids.texts(rows), file.keys.texts(rows), *said, strict=True):
-        yield Vertex(vertex_id, key, kind, name, dataset, *rest)
+    ids = zip(*(held.texts(rows) for held in (file.ids, file.keys, file.chunks)), strict=True)
+    for (vertex_id, key, chunk), (kind, name, path, detail, time) in zip(ids, zip(*said, strict=True), strict=True):
+        yield Vertex(vertex_id, key, kind, name, dataset, path, None if chunk == _NO_CHUNK else chunk, detail, time)
