@@ -90,13 +90,15 @@ def fitting(source: Vertex, written: str | None, namesakes: Collection[Vertex]) 
 
     def fit(vertex: Vertex) -> int:
         if around is not None and around not in _OWN:
-            return 2 * (around in _WORD.findall(f"{vertex.path} {vertex.name.rpartition('.')[0]}"))
+            place = f"{vertex.path} {vertex.name.rpartition('.')[0]}"
+            return 2 * (around in place and around in _WORD.findall(place))
         return int(vertex.path == source.path)
 
     if around is None and (source.path or "").endswith(".py"):
         namesakes = [each for each in namesakes if each.type != "file" or _folder(each) == _folder(source)]
-    best = max(map(fit, namesakes), default=0)
-    found = [vertex for vertex in namesakes if fit(vertex) == best]
+    fits = [fit(vertex) for vertex in namesakes]  # a common name has thousands
+    best = max(fits, default=0)
+    found = [vertex for vertex, fitted in zip(namesakes, fits, strict=True) if fitted == best]
     return found if len(found) <= MOST_NAMESAKES else []
 
 

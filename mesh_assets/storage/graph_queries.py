@@ -50,7 +50,7 @@ class LakeGraph:
     """The graph behind an open `lake.duckdb` (`storage.duckdb_query.lake_connection`)."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def find(
         self, name: str, *, types: Collection[str] = (), dataset: str | None = None, limit: int = 20
@@ -85,4 +85,4 @@ class LakeGraph:
         return [Vertex(*row) for row in self._rows(_VERTICES, {"ids": sorted(ids)})]
 
     def _rows(self, query: str, asked: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, asked).fetchall()
+        return self.connection.execute(query, asked).fetchall()

@@ -13,6 +13,7 @@ from mesh_assets.embeddings.fake_encoder import FakeEncoder
 from mesh_assets.search.graph import Graph, Vertex, way
 from mesh_assets.search.timeline import Timeline, Window
 from mesh_assets.storage.duckdb_query import lake_connection
+from mesh_assets.storage.graph_files import FileGraph, GraphFiles
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.timeline_queries import LakeTimeline
 from mesh_assets_tests.cli.command import mesh
@@ -78,7 +79,9 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
 @pytest.fixture
 def graph(location: Location) -> Iterator[Graph]:
     with lake_connection(location.lake.root, "test") as connection:
-        yield LakeGraph(connection)
+        found = GraphFiles(location.lake.root).graph(connection)
+        assert isinstance(found, FileGraph), "each slice has its file"
+        yield found
 
 
 @pytest.fixture
@@ -182,5 +185,5 @@ def test_a_second_run_touches_neither(location: Location) -> None:
     (location.settings.drops / "shop" / "notes.md").write_text("# Runbook\n\nNothing.\n")
     location.settle()
     with lake_connection(location.lake.root, "again") as connection:
-        entities = LakeGraph(connection).find("shop.example", types=["entity"])
-    assert entities == []
+        graphs = [GraphFiles(location.lake.root).graph(connection), LakeGraph(connection)]
+        assert [graph.find("shop.example", types=["entity"]) for graph in graphs] == [[], []]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import md5
+from pathlib import Path
 from typing import Any, cast
 
 import duckdb
@@ -12,10 +15,12 @@ import pyarrow as pa
 import pytest
 
 from mesh_assets.errors import IndexDownError, KeyFormatError
+from mesh_assets.indexes.graph_file import SUFFIX, write_graph
 from mesh_assets.resources import neo4j_graph
 from mesh_assets.resources.neo4j_graph import Neo4jGraph, connected
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.search.graph import Graph, Step, way
+from mesh_assets.storage.graph_files import GraphFiles
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets_tests.search.neo4j_fake import FakeDriver
 
@@ -25,17 +30,22 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SERVER = os.environ.get("MESH_NEO4J_URL", "")  # the real server, where there is one
 
 
+def hexed(told: str) -> str:
+    """An id as the lake has them."""
+    return told if re.fullmatch("[0-9a-f]{32}", told) else md5(told.encode(), usedforsecurity=False).hexdigest()
+
+
 def vertex(
     name: str, kind: str = "symbol", path: str | None = "shop/till.py", at: str = A, key: str = "", **more: object
 ) -> Row:
     dataset = at.rpartition(".")[0]
-    named = {"vertex_id": f"{kind}:{path}:{name}", "type": kind, "name": name, "dataset": dataset, "slice": at}
+    named = {"vertex_id": hexed(f"{kind}:{path}:{name}"), "type": kind, "name": name, "dataset": dataset, "slice": at}
     rest = {"path": path, "chunk_id": None, "detail": None, "time": None, **more}
-    return {**named, **rest, "key": key or f"name:{name.rpartition('.')[2]}"}
+    return {**named, **rest, "key": hexed(key or f"name:{name.rpartition('.')[2]}")}
 
 
 def edge(source: str, kind: str, target: str, at: str = A, weight: float = 1.0, written: str | None = None) -> Row:
-    told = {"source": source, "type": kind, "target": target, "weight": weight, "written": written}
+    told = {"source": hexed(source), "type": kind, "target": hexed(target), "weight": weight, "written": written}
     return {**told, "dataset": at.rpartition(".")[0], "slice": at}
 
 
@@ -48,7 +58,7 @@ SLICES: dict[str, tuple[list[Row], list[Row]]] = {
             vertex("Till.check"),
             HOST,
             vertex("Till broke", "event", time=NOON),
-            vertex("c1", "chunk", chunk_id="c1"),
+            vertex("c1", "chunk", chunk_id=hexed("c1")),
         ],
         [
             edge("file:shop/till.py:shop/till.py", "contains", "chunk:shop/till.py:c1", weight=9.0),
@@ -65,13 +75,24 @@ SLICES: dict[str, tuple[list[Row], list[Row]]] = {
 }
 
 
-def lake_graph(slices: dict[str, tuple[list[Row], list[Row]]]) -> Graph:
+def lake_graph(slices: dict[str, tuple[list[Row], list[Row]]]) -> LakeGraph:
     connection = duckdb.connect()
     for name, table, number in (("vertices", VERTICES, 0), ("edges", EDGES, 1)):
         rows = pa.Table.from_pylist([row for told in slices.values() for row in told[number]], schema=table.schema)
         connection.register("told", rows)
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM told")
     return LakeGraph(connection)
+
+
+def file_graph(slices: dict[str, tuple[list[Row], list[Row]]], root: Path) -> Graph:
+    for key, (vertices, edges) in slices.items():
+        path = root / "graph_index" / key.rpartition(".")[0] / f"{key}{SUFFIX}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        vertices = sorted(vertices, key=lambda row: str(row["vertex_id"]))
+        edges = sorted(edges, key=lambda row: str(row["source"]))
+        told = (pa.Table.from_pylist(r, schema=t.schema) for r, t in ((vertices, VERTICES), (edges, EDGES)))
+        write_graph(path, *told)
+    return GraphFiles(root).graph(lake_graph(slices).connection)
 
 
 def fill(graph: Neo4jGraph, slices: dict[str, tuple[list[Row], list[Row]]]) -> Neo4jGraph:
@@ -91,10 +112,13 @@ ENGINES: dict[str, Callable[[dict[str, tuple[list[Row], list[Row]]]], Graph]] = 
 }
 
 
-@pytest.fixture(params=[*ENGINES, *(["neo4j server"] if SERVER else [])])
-def graph(request: pytest.FixtureRequest) -> Iterator[Graph]:
+@pytest.fixture(params=[*ENGINES, "files", *(["neo4j server"] if SERVER else [])])
+def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Graph]:
     if request.param in ENGINES:
         yield ENGINES[request.param](SLICES)
+        return
+    if request.param == "files":
+        yield file_graph(SLICES, tmp_path)
         return
     server = Neo4jGraph(connected(SERVER))
     yield fill(server, SLICES)
@@ -122,7 +146,7 @@ def test_names_are_found_exactly_else_by_their_last_part_else_by_a_part(graph: G
     assert [v.name for v in graph.find("till", types=["file"])] == ["shop/till.py"]
     assert [v.name for v in graph.find("ecK")] == ["Till.check"]
     assert graph.find("c1") == [], "chunks are found by a search"
-    assert [v.chunk_id for v in graph.find("c1", types=["chunk"])] == ["c1"]
+    assert [v.chunk_id for v in graph.find("c1", types=["chunk"])] == [hexed("c1")]
     assert graph.find("a.b(c[") == []
     assert [len(graph.find("take", limit=n)) for n in (1, 2)] == [1, 2]
 
@@ -143,11 +167,11 @@ def test_who_calls_and_what_mentions_is_told_in_both_directions(graph: Graph) ->
     assert called(graph.steps([take.vertex_id]), out=False) == ["Till.sell"]
     assert called(graph.steps([take.vertex_id]), out=True) == ["count"]
     (host,) = graph.find("10.1.2.3")
-    assert [step.vertex.chunk_id for step in graph.steps([host.vertex_id], types=["mentions"])] == ["c1"]
+    assert [step.vertex.chunk_id for step in graph.steps([host.vertex_id], types=["mentions"])] == [hexed("c1")]
 
 
 def test_what_contains_it_comes_last_and_a_limit_counts_edges(graph: Graph) -> None:
-    at = "chunk:shop/till.py:c1"
+    at = hexed("chunk:shop/till.py:c1")
     assert [step.type for step in graph.steps([at])] == ["mentions", "contains"]
     assert [step.type for step in graph.steps([at], limit=1)] == ["mentions"]
     assert graph.steps(["nobody"]) == graph.steps([]) == []
@@ -187,7 +211,7 @@ def test_a_source_that_fails_leaves_the_former_slice(loaded: Neo4jGraph) -> None
     with pytest.raises(RuntimeError):
         loaded.replace_slice(A, [], failing())
     assert loaded.held(A) == 4
-    assert called(loaded.steps(["symbol:shop/till.py:Till.sell"]), out=True) == ["Till.check", "take"]
+    assert called(loaded.steps([hexed("symbol:shop/till.py:Till.sell")]), out=True) == ["Till.check", "take"]
 
 
 def test_forgotten_slices_and_datasets_go_and_no_others(loaded: Neo4jGraph) -> None:
