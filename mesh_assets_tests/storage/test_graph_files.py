@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.graph_file import SUFFIX, GraphFile, edges_held, write_graph
 from mesh_assets.schemas.graph import EDGE_TYPES, EDGES, VERTEX_TYPES, VERTICES
-from mesh_assets.search.graph import Graph, Step
+from mesh_assets.search.graph import Step
 from mesh_assets.storage.graph_files import FileGraph, GraphFiles
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
@@ -95,11 +95,12 @@ def both(root: Path, slices: dict[str, tuple[list[Row], list[Row]]]) -> tuple[Fi
     return graph, LakeGraph(connection)
 
 
-def in_order(steps: list[Step]) -> list[str]:
-    return sorted(map(str, steps))
+def in_order(steps: list[Step]) -> list[Step]:
+    """Steps of one edge come in no order that means anything."""
+    return sorted(steps, key=lambda step: (step.from_id, step.type, step.is_outgoing, step.vertex.vertex_id))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(graphs(), NAMES, st.sampled_from([(), ("symbol", "file"), ("chunk",)]), st.sampled_from([None, "a", "b"]))
 def test_files_answer_as_a_scan_of_the_tables(
     slices: dict[str, tuple[list[Row], list[Row]]], name: str, types: tuple[str, ...], dataset: str | None
@@ -107,16 +108,15 @@ def test_files_answer_as_a_scan_of_the_tables(
     with TemporaryDirectory() as folder:
         graph, scan = both(Path(folder), slices)
         asked = {name, *(row["name"] for told in slices.values() for row in told[0])}
-        for each in sorted(asked | {one.rpartition(".")[2] for one in asked} - {""}):
-            for limit in (1, 20):
-                found = graph.find(each, types=types, dataset=dataset, limit=limit)
-                assert found == scan.find(each, types=types, dataset=dataset, limit=limit), each
+        for each in sorted(asked | {one.rpartition(".")[2] for one in asked} - {""})[:6]:
+            found = graph.find(each, types=types, dataset=dataset)
+            assert found == scan.find(each, types=types, dataset=dataset), each
+            assert graph.find(each, types=types, dataset=dataset, limit=1) == found[:1]
         ids = [an_id(high, low) for high in (1, 2, 3, 9, 10, 11) for low in (1, 2, 3)]
-        for some in (ids[:1], ids[4:6], ids[9:12], ids):
-            for kinds in ((), ("calls", "contains")):
-                assert in_order(graph.steps(some, types=kinds)) == in_order(scan.steps(some, types=kinds))
-                few: list[Graph] = [graph, scan]
-                assert len({tuple(in_order(each.steps(some, limit=3))) for each in few}) == 1
+        for some in (ids[4:6], ids):
+            for kinds, limit in (((), 1000), ((), 3), (("calls", "contains"), 1000)):
+                steps = scan.steps(some, types=kinds, limit=limit)
+                assert in_order(graph.steps(some, types=kinds, limit=limit)) == in_order(steps)
         assert graph.slices_of(ids).keys() == scan.slices_of(ids).keys()
 
 

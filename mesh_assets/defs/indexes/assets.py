@@ -6,6 +6,8 @@ besides can be down.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -108,23 +110,14 @@ def graph_index(
     `mesh graph` and `mesh sql "SELECT * FROM edges"` read it.
     """
     upstream = [chunk_sets, chunk_insights, chunk_relations, slice_insights, log_events, series]
-    attached = AttachedRows()
-    key = context.partition_key
+    attached, key = AttachedRows(), context.partition_key
     told = {"dataset": SliceKey.parse(key).dataset, "slice_key": key}
     tables = {name: lake.path(name, key) for name in graph_rows.TABLES}
-    path = lake.path("graph_index", key).with_suffix(SUFFIX)
-
-    def publish(vertices: pa.Table, edges: pa.Table) -> None:
-        with publishing(path, context.run.run_id) as temporary:
-            write_graph(temporary, vertices, edges)
-
+    publish = partial(_publish_graph, context.run.run_id, path := lake.path("graph_index", key).with_suffix(SUFFIX))
     batches = graph_rows.graph_batches(tables, **told, attached=attached, publish=publish)
     server = connect_graph_server(settings)
     shown = _asked(context, "tables edges and vertices", "mesh graph NAME")
-
-    def is_asked(edges: LakeTable) -> bool:
-        return _holds(lambda: edges_held(path), edges.footer.rows)
-
+    is_asked = partial(_is_asked, path)
     if server is None:
         return _from_lake(context, lake, upstream, shown, batches, attached, is_there=is_asked)
     return _from_lake(
@@ -193,6 +186,16 @@ def _whole(lake: Lake, dataset: str) -> list[str]:
         for key in sorted(lake.slices(dataset))
         if all(lake.path(table, key).exists() for table in communities_of.TABLES)
     ]
+
+
+def _publish_graph(run_id: str, path: Path, vertices: pa.Table, edges: pa.Table) -> None:
+    """The file that answers questions about the graph, before the table that says that the slice is done."""
+    with publishing(path, run_id) as temporary:
+        write_graph(temporary, vertices, edges)
+
+
+def _is_asked(path: Path, edges: LakeTable) -> bool:
+    return _holds(lambda: edges_held(path), edges.footer.rows)
 
 
 def _holds(held: Callable[[], int | None], entries: int) -> bool:
