@@ -94,8 +94,11 @@ class Ids:
 
 def ranges(starts: NDArray[Any], stops: NDArray[Any]) -> Rows:
     """All numbers from each start to before its stop."""
-    counts = (stops - starts.astype(np.int64)).astype(np.int64)
-    firsts = starts.astype(np.int64) - np.concatenate([[0], np.cumsum(counts)[:-1]])
+    starts, stops = starts.astype(np.int64), stops.astype(np.int64)
+    counts = stops - starts
+    if not counts.any():
+        return counts[:0]
+    firsts = starts - np.concatenate([[0], np.cumsum(counts)[:-1]])
     return np.repeat(firsts, counts) + np.arange(counts.sum(), dtype=np.int64)
 
 
@@ -273,6 +276,8 @@ class GraphFile:
     def edges_at(self, ids: Ids, keys: Ids) -> Rows:
         """Rows of the edges that start or end at one of `ids`, or end at one of `keys`."""
         own, named = self.ends.find(ids), self.ends.find(keys)
+        if not own.size + named.size:
+            return own
         out, into = self._numbers("out_start"), self._numbers("in_start")
         ends = np.unique(np.concatenate([own, named]))
         ending = self._numbers("by_target")[ranges(into[ends], into[ends + 1])].astype(np.int64)
@@ -289,13 +294,15 @@ class GraphFile:
 
     def of_types(self, column: str, rows: Rows, types: Collection[str]) -> Rows:
         """Those of `rows` whose `type` or `edge_type` is one of `types`."""
+        if not rows.size:
+            return rows
         held = self._columns[column]
         codes = [code for code, kind in enumerate(held.dictionary.to_pylist()) if kind in types]
         return rows[np.isin(np.asarray(held.indices)[rows], codes)]
 
     def values(self, column: str, rows: Rows) -> list[Any]:
         """What a column says of rows."""
-        return self._columns[column].take(pa.array(rows)).to_pylist()
+        return self._columns[column].take(pa.array(rows)).to_pylist() if rows.size else []
 
     def _numbers(self, column: str) -> NDArray[Any]:
         return self._columns[column].to_numpy(zero_copy_only=True)

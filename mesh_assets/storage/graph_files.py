@@ -22,8 +22,8 @@ from mesh_assets.schemas.graph import EDGE_TYPES, VERTEX_TYPES
 from mesh_assets.search.graph import Step, Vertex, steps_of
 from mesh_assets.storage.graph_queries import LakeGraph
 
-# Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
-_MAPPED_FILES = 128
+# A mapped file holds no file descriptor, but one of the 65,530 maps that a process has by default.
+_MAPPED_FILES = 8192
 _SAID = ("type", "name", "path", "detail", "time")
 _NO_CHUNK = "0" * 32
 _LATE = ("contains", "follows")
