@@ -179,7 +179,7 @@ def _vertex_columns(vertices: pa.Table) -> dict[str, Any]:
 
 def _edge_columns(edges: pa.Table) -> dict[str, Any]:
     sources, targets = Ids.of_column(edges.column("source")), Ids.of_column(edges.column("target"))
-    by_target = np.lexsort((targets.low, targets.high))
+    by_target = _order(targets)
     targets = Ids(targets.high[by_target], targets.low[by_target])
     # Sorting those that differ, rather than both ends of all edges, takes half the time.
     first_out, first_in = _is_first(sources), _is_first(targets)
@@ -187,7 +187,7 @@ def _edge_columns(edges: pa.Table) -> dict[str, Any]:
         np.concatenate([sources.high[first_out], targets.high[first_in]]),
         np.concatenate([sources.low[first_out], targets.low[first_in]]),
     )
-    order = np.lexsort((ends.low, ends.high))
+    order = _order(ends)
     ends = Ids(ends.high[order], ends.low[order])
     first = _is_first(ends)
     places = np.empty(len(order), np.int64)
@@ -213,6 +213,15 @@ def _edge_columns(edges: pa.Table) -> dict[str, Any]:
         "weight": _told(edges, "weight"),
         "written": _told(edges, "written"),
     }
+
+
+def _order(ids: Ids) -> Rows:
+    """Rows of `ids` in order."""
+    order = np.argsort(ids.high)  # a sixth of the time of sorting by both halves
+    high, low = ids.high[order], ids.low[order]
+    if ((high[1:] == high[:-1]) & (low[1:] < low[:-1])).any():
+        return np.lexsort((ids.low, ids.high))
+    return order
 
 
 def _is_first(ids: Ids) -> NDArray[np.bool_]:
