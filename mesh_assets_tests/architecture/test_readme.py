@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import typer
@@ -29,7 +30,8 @@ def test_paths_exist() -> None:
 
 
 def test_commands_exist() -> None:
-    known = set(typer.main.get_command(verbs).commands)  # type: ignore[attr-defined]
+    commands = typer.main.get_command(verbs).commands  # type: ignore[attr-defined]
+    known = set(commands)
     named = set(re.findall(r"\bmesh ([a-z]+)\b", "\n".join(QUOTED)))
     assert known == {
         *("up", "demo", "ingest", "status", "search", "graph", "time", "show", "report", "sql", "cost", "nodes"),
@@ -37,6 +39,9 @@ def test_commands_exist() -> None:
         "around",
     }
     assert named <= known, named - known
+    [listed] = re.findall(r"^(`ingest`,[^.]+) take `--json`", README, re.MULTILINE)
+    takes_json = {name for name, command in commands.items() if any("--json" in each.opts for each in command.params)}
+    assert set(re.findall(r"`(\w+)`", listed)) == takes_json
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z-]+)", " ".join(QUOTED))) <= targets
 
@@ -50,3 +55,11 @@ def test_the_settings_table_is_complete() -> None:
         expected[f"MESH_{name.upper()}"] = shown
         assert field.description in README, name
     assert rows == expected
+
+
+def test_every_row_of_a_table_has_a_cell_for_each_heading_and_no_setting_has_two() -> None:
+    rows = [(line.count("|") - line.count("\\|"), line) for line in README.splitlines()]
+    for (above, _), (cells, line) in pairwise(rows):
+        assert not above or not cells or not line.startswith("|") or cells == above, line
+    settings = re.findall(r"^\| `(MESH_\w+)` \|", README, re.MULTILINE)
+    assert len(settings) == len(set(settings))
