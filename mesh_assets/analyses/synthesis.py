@@ -51,8 +51,18 @@ class Standing:
 
     @property
     def would_go_deeper(self) -> bool:
-        """Whether it ended because nothing could take it deeper, and not because it was sure enough."""
-        return self.last.state == "stopped"
+        """Whether it is not sure enough, and would be asked again deeper if a node or the money for it were there."""
+        return self.last.state == "stopped" and self.last.next_depth is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing was decided about it yet: it waits in a batch, or for money or a ledger that is down."""
+        return self.last.state == "stopped" and self.last.failure is not None and self.last.why == self.last.failure
+
+    @property
+    def stays_unsure(self) -> bool:
+        """Whether it was asked at the deepest that there is, and is not sure enough."""
+        return self.last.state == "stopped" and self.last.next_depth is None and not self.waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What the answers say together is told by `analyses.synthesis`; what looks how be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -87,6 +87,9 @@ def _lead(found: Sequence[Standing]) -> str:
     composed = [each for each in found if each.answer is not None and not each.answer.is_extracted]
     spent = sum((each.usd for each in found), Decimal(0))
     sentences = [f"{amount(len(found), 'question')} were put to the evidence, {len(composed):,} answered by models."]
+    empty = sum(not each.answer.claims for each in composed if each.answer)
+    if empty:
+        sentences.append(f"Of {amount(empty, 'answer')} nothing could be traced to the evidence: not shown.")
     techniques = Counter(each.answer.technique for each in composed if each.answer and each.answer.technique)
     if techniques:
         named = ", ".join(f"{count:,} by {name}" for name, count in techniques.most_common())
@@ -102,4 +105,12 @@ def _lead(found: Sequence[Standing]) -> str:
     if waiting:
         price = f" for about ${sum(prices, Decimal(0)):.4f}" if prices else ""
         sentences.append(f"{amount(len(waiting), 'question')} would go deeper{price}: “mesh estimate” tells more.")
-    return " ".join(sentences)
+    return " ".join((*sentences, *_open(found)))
+
+
+def _open(found: Sequence[Standing]) -> Iterator[str]:
+    """What nobody decided yet, and what nobody could."""
+    if held := sum(each.waits for each in found):
+        yield f"{amount(held, 'question')} wait for a later run, in a batch or for money."
+    if unsure := sum(each.stays_unsure for each in found):
+        yield f"{amount(unsure, 'question')} stayed unsure at the deepest that there is."

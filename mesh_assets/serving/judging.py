@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
 
@@ -21,7 +21,7 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.mesh.shapes import DEPTHS, Claim
 from mesh_assets.mesh.sqlite_verdicts import SqliteVerdicts, verdict
 from mesh_assets.reports.plots import reliability_chart, risk_coverage_chart, standing_alone
-from mesh_assets.reports.prose import place, tested
+from mesh_assets.reports.prose import place, tested, visible
 from mesh_assets.resources.calibrator import calibration_quality, connect_calibrator
 from mesh_assets.settings import Settings
 from mesh_assets.slices import SliceKey
@@ -37,7 +37,7 @@ _PLOTS = ("reliability", "coverage")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer to judge. `claims` have their statement, citations (place, quote) and what came of their tests."""
+    """An answer to judge, its texts `visible`. `claims` have their statement, citations (place, quote) and what came of their tests."""
 
     dataset: str
     slice: str
@@ -121,7 +121,7 @@ class Judging:
         found = claims[claim].citations[citation]
         with self._opening:  # there is one child that reads files
             opened = open_citation(found, self._lake, DropArea.of(self._settings))
-        text = opened.content.decode(opened.encoding or "utf-8", "replace")[:_CHARACTERS]
+        text = visible(opened.content.decode(opened.encoding or "utf-8", "replace")[:_CHARACTERS])
         return Cited(text, f"{found.dataset}/{place(found)}", opened.changed)
 
     def plot(self, name: str) -> str | None:
@@ -160,8 +160,8 @@ class Judging:
             answer.case_id,
             answer.depth,
             answer.node or "",
-            each["question"],
-            answer.text,
+            visible(each["question"]),
+            visible(answer.text),
             [_claim(claim) for claim in answer.claims],
             answer.confidence,
             threshold,
@@ -170,9 +170,13 @@ class Judging:
 
 
 def _claim(claim: Claim) -> dict[str, object]:
-    cited = [{"place": f"{each.dataset}/{place(each)}", "quote": each.quote} for each in claim.citations]
-    tests = [{"said": tested(proof), **asdict(proof)} for proof in claim.tests]
-    return {"statement": claim.statement, "citations": cited, "queries": list(claim.queries), "tests": tests}
+    """A claim; no character of it acts, so that what a person judges is what the node said."""
+    cited = [{"place": f"{each.dataset}/{place(each)}", "quote": visible(each.quote)} for each in claim.citations]
+    tests = [
+        {"said": visible(tested(proof)), "what": visible(proof.what), "holds": proof.holds} for proof in claim.tests
+    ]
+    queries = [visible(query) for query in claim.queries]
+    return {"statement": visible(claim.statement), "citations": cited, "queries": queries, "tests": tests}
 
 
 def _key(each: Answer) -> tuple[str, str, str]:

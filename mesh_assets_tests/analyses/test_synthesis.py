@@ -8,6 +8,7 @@ from decimal import Decimal
 from mesh_assets.analyses.analysis import Analysis
 from mesh_assets.analyses.synthesis import Standing, Topic, standing, synthesized
 from mesh_assets.mesh.shapes import Claim, Depth
+from mesh_assets.reports.answers import answers_of
 from mesh_assets.schemas.citations import Citation
 from mesh_assets_tests.analyses.scripted import posed
 
@@ -84,3 +85,17 @@ def test_the_surer_answer_of_the_weightier_case_comes_first_and_quotes_claim_not
         "The queue was full all night.",
     ]
     assert standing([Topic.of(posed(9))], [], {}) == []
+
+
+def test_the_report_says_of_each_question_how_it_ended_and_promises_nothing_deeper_than_there_is() -> None:
+    lead = answers_of(
+        answers(
+            row(0, "research", state="stopped", why="Confidence 0.1 of 0.9 needed, but nothing is deeper."),
+            row(1, "deep", "It was the moon.", state="stopped", next_depth="expert", next_usd=Decimal("0.5")),
+            row(2, "surface", state="stopped", node=None, stands=None, failure="No money.", why="No money."),
+        )
+    ).lead
+    assert "Of 1 answer nothing could be traced to the evidence: not shown." in lead
+    assert "1 question would go deeper for about $0.5000" in lead
+    assert "1 question wait for a later run" in lead
+    assert "1 question stayed unsure at the deepest that there is." in lead

@@ -32,6 +32,8 @@ KEY = "shop.000000"
 LINE = "2026-03-01 10:00:00 ERROR lantern went out\n"
 HOME = "http://127.0.0.1:3001"
 COUNT = 12
+# A browser writes what follows it from right to left.
+TURNED = "\u202egniht\x1b[0m"
 
 
 def publish_answers(location: Location) -> None:
@@ -45,7 +47,7 @@ def publish_answers(location: Location) -> None:
         cited = {"dataset": "shop", "path": "shop.log", "byte_start": 0, "byte_stop": len(LINE), "line_start": 1}
         cited |= {
             "source_hash": source,
-            "quote": EVIL if number == 0 else "lantern went out",
+            "quote": f"{EVIL}{TURNED}" if number == 0 else "lantern went out",
             "place": None,
         }
         statement = f"{EVIL} held it, {number}."
@@ -110,6 +112,11 @@ def test_what_a_verdict_teaches_most_comes_first_and_every_third_is_a_fair_draw(
     assert "drawn by lot" in found["answers"][2]["why"]
     assert "near the 0.70" in found["answers"][0]["why"]
     assert found["answers"][0]["question"].startswith("What happened in the shop")
+
+
+def test_no_character_of_an_answer_turns_or_hides_what_the_person_reads(client: TestClient) -> None:
+    [shown] = [each for each in queue(client)["answers"] if EVIL in each["claims"][0]["citations"][0]["quote"]]
+    assert shown["claims"][0]["citations"][0]["quote"] == f"{EVIL}\\u202egniht\\x1b[0m"
 
 
 def test_a_verdict_is_that_of_mesh_judge_and_its_answer_is_not_shown_again(
