@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from mesh_assets.cli.console import errors, safe
 from mesh_assets.settings import PROJECT_ROOT
 
 ENV_FILE = PROJECT_ROOT / ".env"
+_INSTANCE = "dagster.yaml"
 
 
 def dagster_environment() -> dict[str, str]:
@@ -21,9 +25,20 @@ def dagster_environment() -> dict[str, str]:
     home = Path(values.get("DAGSTER_HOME", ""))
     if not home.is_absolute() or not home.is_dir():  # the clone was moved since `.env` was written
         values["DAGSTER_HOME"] = str(PROJECT_ROOT)
+    _complete(Path(values["DAGSTER_HOME"]))
     # Without compiled files each of Dagster's processes compiles everything again: a minute instead of seconds.
     values.pop("PYTHONDONTWRITEBYTECODE", None)
     return values
+
+
+def _complete(home: Path) -> None:
+    """Give a home of the owner's the `dagster.yaml` of the clone where it has none: without it two runs of one slice
+    may overlap, and telemetry is on.
+    """
+    if not (home / _INSTANCE).exists():
+        with suppress(OSError):  # `mesh doctor` says what that means
+            shutil.copyfile(PROJECT_ROOT / _INSTANCE, home / _INSTANCE)
+            errors.print(f"{safe(str(home))} had no {_INSTANCE}: that of the clone was copied there.", markup=False)
 
 
 def use_dagster_home() -> None:

@@ -37,7 +37,9 @@ _PLOTS = ("reliability", "coverage")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer to judge, its texts `visible`. `claims` have their statement, citations (place, quote) and what came of their tests."""
+    """An answer to judge, its texts `visible`. `claims` have their statement, citations (place, quote), queries and what
+    came of their tests.
+    """
 
     dataset: str
     slice: str
@@ -172,9 +174,7 @@ class Judging:
 def _claim(claim: Claim) -> dict[str, object]:
     """A claim; no character of it acts, so that what a person judges is what the node said."""
     cited = [{"place": f"{each.dataset}/{place(each)}", "quote": visible(each.quote)} for each in claim.citations]
-    tests = [
-        {"said": visible(tested(proof)), "what": visible(proof.what), "holds": proof.holds} for proof in claim.tests
-    ]
+    tests = [{"said": visible(tested(each)), "what": visible(each.what)} for each in claim.tests]
     queries = [visible(query) for query in claim.queries]
     return {"statement": visible(claim.statement), "citations": cited, "queries": queries, "tests": tests}
 

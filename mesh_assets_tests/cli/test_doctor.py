@@ -57,3 +57,5 @@ def test_faults_are_found_where_they_are(location: Location) -> None:
     (location.folder / "dagster" / "dagster.yaml").unlink()
     assert "telemetry is on" in _findings(location, expect=1)["dagster.yaml", "wrong"]
     assert "Something is wrong" in mesh(location, "doctor", expect=1).stdout
+    assert "that of the clone was copied there" in mesh(location, "status").stderr
+    assert ("dagster.yaml", "ok") in _findings(location, expect=0)

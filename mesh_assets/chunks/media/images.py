@@ -6,6 +6,7 @@ says beside it to `camera`, drawings of lines (SVG) to `drawings`.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -108,9 +109,14 @@ def _broken(source: Source, error: Exception) -> FormatError:
         )
     return FormatError(
         f"broken {source.format}",
-        f"{source.path} cannot be decoded: {error or type(error).__name__}.",
+        f"{source.path} cannot be decoded: {_told(error)}.",
         remedy="Open it with a program that shows it and save it anew, or leave it out.",
     )
+
+
+def _told(error: Exception) -> str:
+    """What `error` says, without the objects of the decoder in it: their addresses differ in each run."""
+    return re.sub(r" ?<[^<>]* at 0x[0-9a-f]+>", "", str(error)) or type(error).__name__
 
 
 def _page_reject(source: Source, page: int, error: Exception) -> Reject:
@@ -118,7 +124,7 @@ def _page_reject(source: Source, page: int, error: Exception) -> Reject:
         source.path,
         f"broken page of {source.format}",
         "The pages before it were read. Save the file anew with a program that shows the page.",
-        f"page {page + 1}: {error or type(error).__name__}",
+        f"page {page + 1}: {_told(error)}",
         byte_start=0,
         byte_stop=source.stop - source.start,
     )

@@ -141,6 +141,11 @@ def test_each_page_of_a_tiff_is_a_chunk() -> None:
     assert "\nPage 2 of 3, drawing, TIFF, 200 x 120, RGB, mostly white, red and blue.\n" in reading_of(parts)
 
 
+def test_why_a_picture_is_broken_is_told_alike_in_each_run() -> None:
+    with pytest.raises(FormatError, match=r"cannot be decoded: cannot identify image file\. Open"):
+        parts_of(b"\x89PNG\r\n\x1a\n")
+
+
 def test_a_broken_page_leaves_the_pages_before_it() -> None:
     data = bytearray(written(photo(), "TIFF", save_all=True, append_images=[photo(), photo()], compression="tiff_lzw"))
     data[-40:] = bytes(40)
