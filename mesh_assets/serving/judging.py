@@ -37,8 +37,8 @@ _PLOTS = ("reliability", "coverage")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer to judge, its texts `visible`. `claims` have their statement, citations (place, quote), queries and what
-    came of their tests.
+    """An answer to judge, its texts `visible`. `claims` have their statement, citations (place, quote), queries and
+    what came of their tests.
     """
 
     dataset: str
