@@ -39,7 +39,10 @@ def _publish(lake: Lake, in_batches: int) -> None:
 def test_slices_are_asked_for_once_their_batch_is_done_and_again_until_none_waits(tmp_path: Path) -> None:
     settings, server, asked = Settings(state=tmp_path), BatchServer(always(answer(HELD))), at("surface", has_batch=True)
     lake, instance = Lake(tmp_path / "lake"), dg.DagsterInstance.ephemeral()
-    caller = MeshCaller(settings, states=lambda _: [NodeState(asked, "")], connect_batches=lambda node: server)
+    named: list[NodeState] = []
+    caller = MeshCaller(settings, states=lambda _: list(named), connect_batches=lambda node: server)
+    assert caller.means.nodes == {}
+    named.append(NodeState(asked, ""))  # mesh.yaml names it only once the mesh is up
     scopes = (Scope("case", CASE.id), Scope("dataset", "shop"))
     assert caller.desk.hand_in(asked, [Question(CASE.id, "surface", request_of(CASE, max_tokens=500), scopes)]) == ""
     _publish(lake, 1)

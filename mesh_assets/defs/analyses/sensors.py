@@ -7,6 +7,7 @@ import dagster as dg
 
 from mesh_assets.defs.attempts import no_room, slice_attempt
 from mesh_assets.defs.jobs import BACKFILL_PRIORITY, analyses_job
+from mesh_assets.mesh.nodes import nodes_on
 from mesh_assets.mesh.shapes import DEPTHS
 from mesh_assets.resources.caller import MeshCaller
 from mesh_assets.settings import Settings
@@ -28,7 +29,8 @@ def batch_catch_up(
     """Takes the results of batches, and asks for the analyses of the slices that waited for them."""
     if why := held(settings) or no_room(context.instance, settings):
         return dg.SensorResult([], skip_reason=why, cursor=context.cursor)
-    nodes = [node for node in caller.means.nodes.values() if node.has_batch]
+    # As mesh.yaml is now: this process lives as long as the mesh is up, and runs hand in to nodes that came since.
+    nodes = [node for node in nodes_on(caller.states(settings)).values() if node.has_batch]
     # A dataset stays here until none of its slices waits, whoever took its results and whatever was cut off between.
     pending = set[str](json.loads(context.cursor or "[]")) | caller.desk.datasets(nodes)
     lacking = caller.desk.collect(nodes, seconds=_COLLECT_SECONDS)
