@@ -273,8 +273,10 @@ def _say_first(asked: _Asked, first: _First, posed: Sequence[Posed]) -> None:
 
 def _say_depth(depth: Depth, rows: Sequence[Analysis]) -> None:
     for row in rows:
-        who = f"{row.node}, confidence {row.confidence:.2f}" if row.node else (row.failure or "nobody answered")
-        console.print(escape(safe(f"{depth}: {who}. {row.why}")), style="dim", soft_wrap=True)
+        who = f"{row.node}, confidence {row.confidence:.2f}." if row.node else (row.failure or "Nobody answered.")
+        # Of a case that waits, why it does is all that there is to say.
+        said = who if who == row.why else f"{who} {row.why}"
+        console.print(escape(safe(f"{depth}: {said}")), style="dim", soft_wrap=True)
 
 
 def _spent(asked: _Asked, case: str) -> Decimal:

@@ -24,10 +24,12 @@ from mesh_assets.errors import MeshError
 from mesh_assets.health import derived, machine, probe, running, software
 from mesh_assets.health.findings import Finding, is_healthy
 from mesh_assets.health.hardware import found_hardware
+from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.mesh.costs import usd
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.settings import NO_SERVER, PROJECT_ROOT, Settings, load_settings
+from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
 
 _MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "wrong": "[bold red]wrong[/]"}
@@ -116,10 +118,10 @@ def _running(settings: Settings) -> Iterator[Finding]:
     free, taken = probe.run_locks(settings.state)
     yield running.run_locks(free, taken)
     yield running.port(settings.port, taken=probe.port_is_taken(HOST, settings.port), up=up is not None)
-    yield from _instance(home, taken, up)
+    yield from _instance(settings, home, taken, up)
 
 
-def _instance(home: str, taken: list[str], up: float | None) -> Iterator[Finding]:
+def _instance(settings: Settings, home: str, taken: list[str], up: float | None) -> Iterator[Finding]:
     """What Dagster's own database says; nothing of it is made here where Dagster never ran."""
     if not any(Path(home, name).exists() for name in ("history", "storage", "schedules")):
         yield running.daemon(running.Daemon(up, None, probe.daemon_processes(home)))
@@ -127,11 +129,14 @@ def _instance(home: str, taken: list[str], up: float | None) -> Iterator[Finding
     os.environ["DAGSTER_HOME"] = home
     import dagster as dg
 
+    from mesh_assets.defs.partitions import DATASETS
+
     try:
         with dg.DagsterInstance.get() as instance:
             beats = [s.last_heartbeat.timestamp for s in instance.get_daemon_statuses().values() if s.last_heartbeat]
             statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
             records = instance.get_run_records(dg.RunsFilter(statuses=statuses))
+            remembered = instance.get_dynamic_partitions(DATASETS.name or "")
     except Exception as error:  # noqa: BLE001  # whatever Dagster raises over its database is the finding
         yield Finding(
             "dagster", "wrong", f"the database in {home} cannot be read: {error}", "Move it away, or restore it."
@@ -141,3 +146,6 @@ def _instance(home: str, taken: list[str], up: float | None) -> Iterator[Finding
     yield running.daemon(running.Daemon(up, beat, probe.daemon_processes(home)))
     old = [r.dagster_run.run_id for r in records if time.time() - (r.start_time or 0.0) > _YOUNG_SECONDS]
     yield running.runs(old, taken, up=up is not None)
+    area = DropArea.of(settings)
+    own = {*area.folders(), *area.unavailable(), *Lake(settings.state / "lake").all_datasets()}
+    yield from running.sharing(home, set(remembered) - own)

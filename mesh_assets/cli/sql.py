@@ -8,7 +8,7 @@ import math
 import signal
 import sys
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -30,6 +30,8 @@ from mesh_assets.wording import shorten
 
 # Of a longer value, a chunk's text or a vector, the beginning is enough to see which it is.
 _CELL = 200
+# Characters below which a column is no longer read.
+_NARROWEST = 8
 _SHOWN = 50
 
 
@@ -73,11 +75,25 @@ def _print(result: Result, *, limit: int | None, json: bool, csv: bool) -> None:
         writer.writerow(_of_csv(name) for name in result.columns)
         writer.writerows([_of_csv(value) for value in row] for row in shown)
     else:
-        console.print(_table(result.columns, list(shown)))
+        if len(result.columns) * _NARROWEST > console.width:
+            _print_records(result.columns, shown)
+        else:
+            console.print(_table(result.columns, list(shown)))
         left = sum(1 for _ in result.rows)
         if left:
             rows = f"{count:,} of {count + left:,} rows"
             errors.print(f"{rows} are shown: --limit {count + left} shows all, --csv and --json print all.")
+
+
+def _print_records(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """Each row as a block of its own, a column a line: side by side nobody could read so many."""
+    for row in rows:
+        block = Table(show_edge=False, pad_edge=False, show_header=False)
+        block.add_column(style="dim", no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            block.add_row(escape(safe(name)), escape(safe(shorten(_of_cell(value), _CELL))))
+        console.print(block, "")
 
 
 def _print_rows_as_json(columns: tuple[str, ...], rows: islice[tuple[object, ...]]) -> None:

@@ -45,6 +45,16 @@ def home(path: str, *, named_by_env: str | None, clone: Path) -> list[Finding]:
     return findings
 
 
+def sharing(path: str, strangers: Collection[str]) -> list[Finding]:
+    """Datasets that Dagster remembers in the home at `path`, and that neither MESH_STATE nor MESH_DROPS has."""
+    if not strangers:
+        return []
+    named = ", ".join(sorted(strangers)[:5])
+    what = f"DAGSTER_HOME={path} has datasets that are not of this MESH_STATE ({len(strangers)}: {named})"
+    remedy = "Give each MESH_STATE a DAGSTER_HOME of its own: they show and start each other's slices."
+    return [Finding("home", "warn", what, remedy)]
+
+
 def instance_settings(path: str, config: object) -> list[Finding]:
     """What `dagster.yaml` of the home must say; `config` is its content, None where there is no such file."""
     if not isinstance(config, Mapping):

@@ -137,7 +137,7 @@ class PostgresStore:
                     connection.close()  # what was not committed is undone
         except (psycopg.Error, OverflowError) as error:
             said = " ".join(str(error).split())
-            raise self._error(f"{self.name} cannot be used: {said.rstrip('.')}.", remedy=_REMEDY) from error
+            raise self._error(f"{self.name} cannot be used: {said.rstrip('.?')}.", remedy=_REMEDY) from error
 
     def _begin(self, connection: "Connection[tuple[Any, ...]]", mode: Mode) -> None:
         """Begin, behind all who write. The version is that of now: another process may have raised it."""

@@ -49,11 +49,13 @@ def test_faults_are_found_where_they_are(location: Location) -> None:
     def work() -> None: ...
 
     with dg.DagsterInstance.from_config(str(location.folder / "dagster")) as instance:
+        instance.add_dynamic_partitions("datasets", ["notes", "of-another-state"])
         run = instance.create_run_for_job(work, status=dg.DagsterRunStatus.STARTED)
     found = _findings(location, expect=0)
     assert "in the future" in found["clock", "warn"]
     assert run.run_id[:8] in found["runs", "warn"]
     assert "killed runs" in found["locks", "ok"]
+    assert "(1: of-another-state)" in found["home", "warn"]
     (location.folder / "dagster" / "dagster.yaml").unlink()
     assert "telemetry is on" in _findings(location, expect=1)["dagster.yaml", "wrong"]
     assert "Something is wrong" in mesh(location, "doctor", expect=1).stdout

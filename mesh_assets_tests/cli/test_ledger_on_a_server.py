@@ -85,6 +85,7 @@ def test_without_the_server_it_is_said_what_to_do(
         monkeypatch.setenv("MESH_LEDGER_URL", url)
         said = mesh(location, "cost", expect=1)
         assert what in said.stderr.replace("\n", " ")
+        assert "?." not in said.stderr
         assert "kestrel" not in f"{said}"
         if "database" in what:
             continue

@@ -99,6 +99,14 @@ def test_json_csv_and_limit_give_what_was_asked_for(location: Location) -> None:
     assert all(isinstance(value, float) for value in vectors[0]["vector"])
 
 
+def test_a_row_of_more_columns_than_a_line_holds_is_a_block_of_lines(location: Location) -> None:
+    columns = ", ".join(f"'value {number}' as column_{number}" for number in range(40))
+    printed = mesh(location, "sql", f"select {columns}").stdout
+    assert [line.split("│")[1].strip() for line in printed.splitlines() if "│" in line] == [
+        f"value {number}" for number in range(40)
+    ]
+
+
 def test_no_text_of_a_drop_steers_the_terminal(location: Location) -> None:
     shown = mesh(
         location, "sql", "select path, text, 1 as \"[bold]\x1b[2J\" from chunks where dataset = 'notes'"
