@@ -6,14 +6,14 @@ dropped. Where no model on this machine writes one, it is said why, and the extr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mesh_assets.analyses.ladder import Means
 from mesh_assets.mesh.calls import Question
 from mesh_assets.mesh.execution import Result, Work, run_cases
-from mesh_assets.mesh.nodes import EXTRACTIVE
+from mesh_assets.mesh.nodes import EXTRACTIVE, NodeState
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA, PROMPT_VERSION, request_of
 from mesh_assets.mesh.protocol import Node, Scope
 from mesh_assets.mesh.shapes import Case, Evidence
@@ -44,7 +44,7 @@ def written_summary(rows: Sequence[Row], *, name: str, dataset: str, means: Mean
     if not rows:
         return Written()
     node = means.nodes.get(name)
-    why_not = _why_not(name, node, means)
+    why_not = why_unfit(name, means.nodes, means.off)
     if node is None or why_not:
         return _unwritten(name, why_not)
     evidence = tuple(
@@ -82,10 +82,12 @@ class _Kept:
         self.results.append(result)
 
 
-def _why_not(name: str, node: Node | None, means: Means) -> str:
+def why_unfit(name: str, nodes: Mapping[str, Node], off: Iterable[NodeState]) -> str:
+    """Why the node `name` cannot write summaries, as part of a sentence; empty where it can. `nodes` are on."""
+    node = nodes.get(name)
     if node is None:
-        off = next((state.off for state in means.off if state.node.name == name), "")
-        return f"it is off: {off}" if off else "mesh.yaml has no such node"
+        reason = next((state.off for state in off if state.node.name == name), "")
+        return f"it is off: {reason}" if reason else "mesh.yaml has no such node"
     if node.policy != "local":
         return "it is not on this machine"
     return "it only quotes" if node.provider == "local" and node.model == EXTRACTIVE else ""

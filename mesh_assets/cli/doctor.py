@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from rich.markup import escape
 from rich.table import Table
 
+from mesh_assets.analyses.written_summary import why_unfit
+from mesh_assets.chunks.media.words import model_folders
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.home import ENV_FILE
 from mesh_assets.cli.services import HOST
@@ -27,7 +29,9 @@ from mesh_assets.health.hardware import found_hardware
 from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.mesh.costs import usd
+from mesh_assets.mesh.nodes import nodes_on
 from mesh_assets.resources.ledger import connect_ledger
+from mesh_assets.resources.nodes import node_states
 from mesh_assets.settings import NO_SERVER, PROJECT_ROOT, Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
@@ -40,7 +44,8 @@ _YOUNG_SECONDS = 60.0
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check versions, disks, locks, clock, money, daemon, runs; status 1 where something is wrong. Changes nothing."""
     settings = load_settings()
-    findings = [*_software(), *_hardware(settings), *_machine(settings), _ledger(settings), *_running(settings)]
+    findings = [*_software(), *_hardware(settings), *_machine(settings), *_models(settings), _ledger(settings)]
+    findings += _running(settings)
     healthy = is_healthy(findings)
     if json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -88,6 +93,26 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     yield machine.open_files(probe.open_files_limit())
     hostname = socket.gethostname()
     yield machine.host_names(hostname, localhost=probe.is_loopback("localhost"), own=probe.resolves(hostname))
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """Models that the settings name and that nothing can be asked of: what they would tell is left out of reports."""
+    for name in ("speech_model", "caption_model", "ner_model"):
+        model = str(getattr(settings, name))
+        if model != NO_SERVER and not any(folder.exists() for folder in model_folders(model)):
+            what = f"MESH_{name.upper()}={model} is not on this machine: it is done without"
+            yield Finding(
+                "local models", "warn", what, "Name a folder of a model, or one in the cache of Hugging Face."
+            )
+    try:
+        states = node_states(settings)
+    except MeshError as error:
+        yield Finding("nodes", "wrong", error.message, error.remedy)
+        return
+    node, off = settings.summary_node, [state for state in states if state.off]
+    if node != NO_SERVER and (why := why_unfit(node, nodes_on(states), off)):
+        what = f"MESH_SUMMARY_NODE={node} writes no summary: {why}"
+        yield Finding("nodes", "warn", what, "`mesh nodes` lists them: it must be on, with `policy: local`.")
 
 
 def _ledger(settings: Settings) -> Finding:

@@ -36,6 +36,17 @@ def test_a_machine_in_order(location: Location) -> None:
     assert made == {"models"}, "a doctor makes nothing beside what the location shares"
 
 
+def test_models_that_are_named_and_not_there_are_told(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESH_NER_MODEL", "/nowhere")
+    monkeypatch.setenv("MESH_SUMMARY_NODE", "nobody")
+    (location.folder / "whisper").mkdir()
+    monkeypatch.setenv("HOME", str(location.folder))
+    monkeypatch.setenv("MESH_SPEECH_MODEL", "~/whisper")
+    found = _findings(location, expect=0)
+    assert found["local models", "warn"].startswith("MESH_NER_MODEL=/nowhere is not on this machine")
+    assert found["nodes", "warn"] == "MESH_SUMMARY_NODE=nobody writes no summary: mesh.yaml has no such node"
+
+
 def test_faults_are_found_where_they_are(location: Location) -> None:
     (location.settings.drops / "notes").mkdir()
     (location.settings.drops / "notes" / "a.md").write_text("# A\n\nA lantern.\n")

@@ -32,8 +32,8 @@ def model_folders(name: str) -> list[Path]:
     """Where the files of a model may lie: the folder itself, or that of its name in the cache of Hugging Face."""
     if not name:
         return []
-    if Path(name).is_dir():
-        return [Path(name).resolve()]
+    if (folder := Path(name).expanduser()).is_dir():
+        return [folder.resolve()]
     from huggingface_hub import constants
 
     return [Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"]
@@ -88,8 +88,8 @@ def _pipeline(model: str, task: str) -> _Pipeline:
 
 
 def _snapshot(model: str) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
+    if (folder := Path(model).expanduser()).is_dir():
+        return folder
     import huggingface_hub
 
     return Path(str(huggingface_hub.snapshot_download(model, local_files_only=True)))
