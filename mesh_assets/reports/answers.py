@@ -111,6 +111,6 @@ def _lead(found: Sequence[Standing]) -> str:
 def _open(found: Sequence[Standing]) -> Iterator[str]:
     """What nobody decided yet, and what nobody could."""
     if held := sum(each.waits for each in found):
-        yield f"{amount(held, 'question')} wait for a later run, in a batch or for money."
+        yield f"{amount(held, 'question')} {'waits' if held == 1 else 'wait'} for a later run, in a batch or for money."
     if unsure := sum(each.stays_unsure for each in found):
         yield f"{amount(unsure, 'question')} stayed unsure at the deepest that there is."

@@ -97,5 +97,5 @@ def test_the_report_says_of_each_question_how_it_ended_and_promises_nothing_deep
     ).lead
     assert "Of 1 answer nothing could be traced to the evidence: not shown." in lead
     assert "1 question would go deeper for about $0.5000" in lead
-    assert "1 question wait for a later run" in lead
+    assert "1 question waits for a later run" in lead
     assert "1 question stayed unsure at the deepest that there is." in lead
