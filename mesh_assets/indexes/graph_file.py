@@ -23,7 +23,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,9 @@ SUFFIX = ".graph"
 _LAYOUT = b"1"
 _TOLD = ("type", "name", "path", "detail", "time")
 _REPEATED = ("type", "path", "detail", "written", "weight")
+_IDS = ("vertex_id", "key", "chunk_id", "source", "target")
 _DIGITS = 32
+_HELD_ID = pa.binary(_DIGITS // 2)
 _ID = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
 _LAST = r"(?P<word>\w+)\W*$"
 _LAST_TWO = r"(?P<word>\w+\W+\w+)\W*$"
@@ -59,21 +61,18 @@ class Ids:
     @classmethod
     def of(cls, ids: Iterable[str]) -> Ids:
         """Those of `ids` that have 32 hex digits: nothing in a graph is called otherwise."""
-        return cls._read("".join(filter(_ID.fullmatch, ids)).encode())
+        return cls._read(unhexlify("".join(filter(_ID.fullmatch, ids))))
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray[Any]) -> Ids:
-        """Those of a column, row by row. ValueError where one has no 32 hex digits."""
-        texts: Any = column.combine_chunks()
-        _, places, digits = texts.buffers()
-        starts = np.frombuffer(places, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-        if not (np.diff(starts) == _DIGITS).all():
-            raise ValueError("an id has 32 hex digits")
-        return cls._read(memoryview(digits)[starts[0] : starts[-1]] if len(texts) else b"")
+        """Those of a column, as text or `held`, row by row, 0 for none. ValueError where one has no 32 hex digits."""
+        ids: Any = column.combine_chunks()
+        ids = ids if ids.type == _HELD_ID else _held_ids(ids)
+        return cls._read(memoryview(ids.buffers()[1])[ids.offset * 16 :][: len(ids) * 16] if len(ids) else b"")
 
     @classmethod
-    def _read(cls, digits: bytes | memoryview) -> Ids:
-        pairs = np.frombuffer(unhexlify(digits), ">u8").astype(np.uint64).reshape(-1, 2)
+    def _read(cls, held: bytes | memoryview) -> Ids:
+        pairs = np.frombuffer(held, ">u8").astype(np.uint64).reshape(-1, 2)
         return cls(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]))
 
     def texts(self, rows: Rows) -> list[str]:
@@ -130,8 +129,33 @@ def ends_of_names(names: pa.Array[Any]) -> tuple[Any, Rows]:
     return pa.concat_arrays(parts), np.concatenate(rows)
 
 
+def held(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of `VERTICES` or `EDGES` as they are held for `write_graph`: what a file has of them, in a quarter of the
+    room. ValueError where an id has no 32 hex digits."""
+    columns: dict[str, Any] = {}
+    for name in rows.schema.names:
+        column = cast("pa.Array[Any]", rows.column(name))
+        if name in _IDS:
+            columns[name] = _held_ids(column)
+        elif name in _REPEATED:
+            columns[name] = column.dictionary_encode()
+        elif name in _TOLD:
+            columns[name] = column
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _held_ids(texts: pa.Array[Any]) -> pa.Array[Any]:
+    ids: Any = _compute.fill_null(texts, "0" * _DIGITS)
+    _, places, digits = ids.buffers()
+    starts = np.frombuffer(places, np.int32)[ids.offset : ids.offset + len(ids) + 1] if len(ids) else np.zeros(1, int)
+    if not (np.diff(starts) == _DIGITS).all():
+        raise ValueError("an id has 32 hex digits")
+    read = unhexlify(memoryview(digits)[starts[0] : starts[-1]]) if len(ids) else b""
+    return pa.FixedSizeBinaryArray.from_buffers(_HELD_ID, len(ids), [None, pa.py_buffer(read)])
+
+
 def write_graph(path: Path, vertices: pa.Table, edges: pa.Table) -> None:
-    """Write the graph of a slice to the new file `path`: rows of `VERTICES` by id, of `EDGES` by source.
+    """Write the graph of a slice to the new file `path`: rows of `VERTICES` by id, of `EDGES` by source, or as `held`.
 
     Whoever calls makes it durable and visible.
     """
@@ -147,7 +171,7 @@ def write_graph(path: Path, vertices: pa.Table, edges: pa.Table) -> None:
 
 def _vertex_columns(vertices: pa.Table) -> dict[str, Any]:
     ids, keys = Ids.of_column(vertices.column("vertex_id")), Ids.of_column(vertices.column("key"))
-    chunks = Ids.of_column(_compute.fill_null(vertices.column("chunk_id"), "0" * _DIGITS))
+    chunks = Ids.of_column(vertices.column("chunk_id"))
     columns: dict[str, Any] = {
         "id_high": pa.array(ids.high),
         "id_low": pa.array(ids.low),
@@ -161,7 +185,8 @@ def _vertex_columns(vertices: pa.Table) -> dict[str, Any]:
     named = named[np.argsort(keys.high[named], kind="stable")]
     columns |= {"named": pa.array(keys.high[named]), "named_rows": pa.array(named.astype(np.uint32))}
     # Chunks are found by a search, not by a name.
-    own = np.flatnonzero(_compute.not_equal(vertices.column("type"), "chunk").to_numpy())
+    types: Any = columns["type"]
+    own = np.flatnonzero(np.asarray(types.indices) != types.dictionary.index("chunk").as_py())
     words, rows = ends_of_names(columns["name"].take(pa.array(own)))
     encoded = words.dictionary_encode()
     different: Any = encoded.dictionary
@@ -232,10 +257,10 @@ def _is_first(ids: Ids) -> NDArray[np.bool_]:
 
 
 def _told(table: pa.Table, name: str) -> pa.Array[Any]:
-    column: Any = table.column(name).combine_chunks()
+    column: Any = table.column(name)
     if name not in _REPEATED:
-        return column
-    encoded = column.dictionary_encode()
+        return column.combine_chunks()
+    encoded: Any = column.dictionary_encode().unify_dictionaries().combine_chunks()
     return encoded.cast(pa.dictionary(pa.int8(), pa.string())) if name == "type" else encoded
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mesh_assets.indexes.graph_file import held
 from mesh_assets.indexes.lake_sql import streamed
 from mesh_assets.indexes.protocol import GraphIndex, Stored
 from mesh_assets.schemas.graph import EDGES, VERTICES
@@ -169,12 +170,13 @@ def graph_batches(
     vertices, edges = list[pa.RecordBatch](), list[pa.RecordBatch]()
     for batch in vertex_batches(tables, **told):
         attached.add("vertices", batch)
-        vertices.append(batch)
+        vertices.append(held(batch))
         yield EDGES.batch([])  # what is attached is written with each batch
     for batch in edge_batches(tables, **told):
-        edges.append(batch)
+        edges.append(held(batch))
         yield batch
-    publish(pa.Table.from_batches(vertices, VERTICES.schema), pa.Table.from_batches(edges, EDGES.schema))
+    none = held(VERTICES.batch([])), held(EDGES.batch([]))
+    publish(pa.Table.from_batches([none[0], *vertices]), pa.Table.from_batches([none[1], *edges]))
 
 
 def load_graph(index: GraphIndex, tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Stored:
