@@ -72,7 +72,7 @@ STAGES: tuple[Stage, ...] = (
         (
             _asset("vector_index", "faiss"),
             _asset("fulltext_index", "tantivy"),
-            _asset("graph_index", "arrow", "parquet", version="2", attached=("vertices",)),
+            _asset("graph_index", "arrow", "parquet", version="3", attached=("vertices",)),
             _asset("time_index", "parquet"),
             _asset("communities", "parquet", version="2", partition="dataset"),
         ),

@@ -1,8 +1,10 @@
 """The file that answers questions about the graph of one slice: vertices by id, key and name, edges by both ends.
 
-An Arrow file of one row, whose columns are lists of different lengths. It is mapped, not read: a question touches the
-pages of what it asks for, however large the slice. Tables of the lake cannot do that, as Parquet is read by row group
-and what stands at random places costs a scan. It holds nothing that `VERTICES` and `EDGES` of the slice do not hold.
+Parts, one behind the other, each an Arrow file of one row whose columns are lists of different lengths; where they
+begin and end is said at the end of the file. A part is to a question what a slice of its own would be. The file is
+mapped, not read: a question touches the pages of what it asks for, however large the slice. Tables of the lake cannot
+do that, as Parquet is read by row group and what stands at random places costs a scan. It holds nothing that `VERTICES`
+and `EDGES` of the slice do not hold.
 
     id_high, id_low           ids of vertices in their order, as two numbers of 64 bits; the next columns go with them
     key_high ... time         what else is known of each; no chunk is 0
@@ -20,7 +22,7 @@ from __future__ import annotations
 import re
 from binascii import unhexlify
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,10 +33,14 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from mesh_assets.errors import IndexDownError
+from mesh_assets.schemas.graph import EDGES, VERTICES
 
 SUFFIX = ".graph"
-# Another layout has another number; a file of another one is told as damaged, and made anew.
-_LAYOUT = b"1"
+# At the end of each file. Another layout has another; a file without it is told as damaged, and made anew.
+_MAGIC = b"MESHGR02"
+# Vertices or edges of a part: 100 MB while it is written.
+PART_ROWS = 1 << 18
+_ALIGNED = 64
 _TOLD = ("type", "name", "path", "detail", "time")
 _REPEATED = ("type", "path", "detail", "written", "weight")
 _IDS = ("vertex_id", "key", "chunk_id", "source", "target")
@@ -65,9 +71,8 @@ class Ids:
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray[Any]) -> Ids:
-        """Those of a column, as text or `held`, row by row, 0 for none. ValueError where one has no 32 hex digits."""
+        """Those of a column that is held, row by row, 0 for none."""
         ids: Any = column.combine_chunks()
-        ids = ids if ids.type == _HELD_ID else _held_ids(ids)
         return cls._read(memoryview(ids.buffers()[1])[ids.offset * 16 :][: len(ids) * 16] if len(ids) else b"")
 
     @classmethod
@@ -102,7 +107,7 @@ def ranges(starts: NDArray[Any], stops: NDArray[Any]) -> Rows:
 
 
 def end_of_name(name: str) -> str | None:
-    """The end by which `GraphFile.called` finds whatever a name or the last part of one is; None where it has no word.
+    """The end by which `GraphPart.called` finds whatever a name or the last part of one is; None where it has no word.
 
     >>> end_of_name("shop.Till.sell"), end_of_name("Sell()"), end_of_name("()")
     ('till.sell', 'sell', None)
@@ -129,9 +134,8 @@ def ends_of_names(names: pa.Array[Any]) -> tuple[Any, Rows]:
     return pa.concat_arrays(parts), np.concatenate(rows)
 
 
-def held(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows of `VERTICES` or `EDGES` as they are held for `write_graph`: what a file has of them, in a quarter of the
-    room. ValueError where an id has no 32 hex digits."""
+def _held(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of `VERTICES` or `EDGES` as they are held for a part: what a file has of them, in a quarter of the room."""
     columns: dict[str, Any] = {}
     for name in rows.schema.names:
         column = cast("pa.Array[Any]", rows.column(name))
@@ -154,19 +158,55 @@ def _held_ids(texts: pa.Array[Any]) -> pa.Array[Any]:
     return pa.FixedSizeBinaryArray.from_buffers(_HELD_ID, len(ids), [None, pa.py_buffer(read)])
 
 
-def write_graph(path: Path, vertices: pa.Table, edges: pa.Table) -> None:
-    """Write the graph of a slice to the new file `path`: rows of `VERTICES` by id, of `EDGES` by source, or as `held`.
+class GraphWriter:
+    """Writes the graph of a slice to the new file `path`, in parts, so that memory does not grow with the slice.
 
-    Whoever calls makes it durable and visible.
+    A context manager; the file is whole after it. Whoever calls makes it durable and visible.
     """
-    columns: dict[str, Any] = {**_vertex_columns(vertices), **_edge_columns(edges)}
-    lists = {
-        name: pa.ListArray.from_arrays(pa.array([0, len(held)], pa.int32()), held) for name, held in columns.items()
-    }
-    batch = pa.RecordBatch.from_arrays(list(lists.values()), names=list(lists))
-    schema = batch.schema.with_metadata({"layout": _LAYOUT})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+    def __init__(self, path: Path, *, part_rows: int = PART_ROWS) -> None:
+        self._path, self._part_rows = path, part_rows
+        self._held: dict[str, list[pa.RecordBatch]] = {"vertices": [], "edges": []}
+        self._bounds: list[int] = []
+
+    def __enter__(self) -> GraphWriter:
+        self._file = self._path.open("wb")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if kind is None:
+                if not self._bounds or any(self._held.values()):
+                    self._write_part()
+                self._file.write(np.array([*self._bounds, len(self._bounds)], "<u8").tobytes() + _MAGIC)
+
+    def add_vertices(self, rows: pa.RecordBatch) -> None:
+        """Rows of `VERTICES`, by id over all calls. ValueError where an id has no 32 hex digits."""
+        self._add("vertices", rows)
+
+    def add_edges(self, rows: pa.RecordBatch) -> None:
+        """Rows of `EDGES`, by source over all calls. ValueError where an id has no 32 hex digits."""
+        self._add("edges", rows)
+
+    def _add(self, table: str, rows: pa.RecordBatch) -> None:
+        self._held[table].append(_held(rows))
+        if sum(batch.num_rows for batch in self._held[table]) >= self._part_rows:
+            self._write_part()
+
+    def _write_part(self) -> None:
+        empty = {"vertices": VERTICES.batch([]), "edges": EDGES.batch([])}
+        vertices, edges = (pa.Table.from_batches([_held(empty[name]), *rows]) for name, rows in self._held.items())
+        columns: dict[str, Any] = {**_vertex_columns(vertices), **_edge_columns(edges)}
+        lists = {name: pa.ListArray.from_arrays(pa.array([0, len(at)], pa.int32()), at) for name, at in columns.items()}
+        batch = pa.RecordBatch.from_arrays(list(lists.values()), names=list(lists))
+        part = pa.BufferOutputStream()
+        with pa.ipc.new_file(part, batch.schema) as writer:
+            writer.write_batch(batch)
+        self._file.write(bytes(-self._file.tell() % _ALIGNED))
+        self._bounds.append(self._file.tell())
+        self._file.write(part.getvalue())
+        self._bounds.append(self._file.tell())
+        self._held = {"vertices": [], "edges": []}
 
 
 def _vertex_columns(vertices: pa.Table) -> dict[str, Any]:
@@ -264,24 +304,15 @@ def _told(table: pa.Table, name: str) -> pa.Array[Any]:
     return encoded.cast(pa.dictionary(pa.int8(), pa.string())) if name == "type" else encoded
 
 
-class GraphFile:
-    """A mapped file; a replaced one stays readable.
+class GraphPart:
+    """A part of a mapped file, which stays readable where the file is replaced. See `graph_parts`."""
 
-    FileNotFoundError where there is none, IndexDownError where it is damaged.
-    """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._columns = _columns(path)
-            self.ids = Ids(self._numbers("id_high"), self._numbers("id_low"))
-            self.keys = Ids(self._numbers("key_high"), self._numbers("key_low"))
-            self.chunks = Ids(self._numbers("chunk_high"), self._numbers("chunk_low"))
-            self.ends = Ids(self._numbers("end_high"), self._numbers("end_low"))
-        except (pa.ArrowInvalid, ValueError, KeyError, IndexError) as error:
-            raise IndexDownError(
-                f"The graph file {path} is damaged: {error}.",
-                remedy="Delete it and materialize `graph_index` for that slice: it is rebuilt from the lake.",
-            ) from error
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
+        self.ids = Ids(self._numbers("id_high"), self._numbers("id_low"))
+        self.keys = Ids(self._numbers("key_high"), self._numbers("key_low"))
+        self.chunks = Ids(self._numbers("chunk_high"), self._numbers("chunk_low"))
+        self.ends = Ids(self._numbers("end_high"), self._numbers("end_low"))
 
     @property
     def edges(self) -> int:
@@ -342,18 +373,44 @@ class GraphFile:
         return self._columns[column].to_numpy(zero_copy_only=True)
 
 
-def _columns(path: Path) -> dict[str, Any]:
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        if (reader.schema.metadata or {}).get(b"layout") != _LAYOUT:
-            raise ValueError("it is of another layout")
-        batch: Any = reader.get_batch(0)
+def graph_parts(path: Path) -> list[GraphPart]:
+    """The parts of the file at `path`, mapped.
+
+    FileNotFoundError where there is none, IndexDownError where it is damaged.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            content = source.read_buffer()
+        return [GraphPart(_columns(part)) for part in _split(content)]
+    except (pa.ArrowInvalid, ValueError, KeyError, IndexError) as error:
+        raise IndexDownError(
+            f"The graph file {path} is damaged: {error}.",
+            remedy="Delete it and materialize `graph_index` for that slice: it is rebuilt from the lake.",
+        ) from error
+
+
+def _split(content: pa.Buffer) -> Iterator[pa.Buffer]:
+    """What each part has of a file. ValueError where its end is none of this layout."""
+    said, size = memoryview(content), np.dtype("<u8").itemsize
+    end = content.size - len(_MAGIC)
+    if end < size or bytes(said[end:]) != _MAGIC:
+        raise ValueError("it is cut off, or of another layout")
+    count = int(np.frombuffer(said, "<u8", 1, end - size)[0])
+    if not 0 < count < end // size:
+        raise ValueError("it says no number of parts")
+    bounds: list[int] = np.frombuffer(said, "<u8", count, end - size * (count + 1)).tolist()
+    for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
+        yield content.slice(start, stop - start)
+
+
+def _columns(part: pa.Buffer) -> dict[str, Any]:
+    batch: Any = pa.ipc.open_file(part).get_batch(0)
     return {name: batch.column(name).values for name in batch.schema.names}
 
 
 def edges_held(path: Path) -> int | None:
     """How many edges the file at `path` holds; None where there is none. IndexDownError where it is damaged."""
     try:
-        return GraphFile(path).edges
+        return sum(part.edges for part in graph_parts(path))
     except FileNotFoundError:
         return None

@@ -7,13 +7,14 @@ to `graph_file`, how the graph is asked to `search.graph`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from mesh_assets.indexes.graph_file import held
+from mesh_assets.indexes.graph_file import GraphWriter
 from mesh_assets.indexes.lake_sql import streamed
 from mesh_assets.indexes.protocol import GraphIndex, Stored
 from mesh_assets.schemas.graph import EDGES, VERTICES
@@ -160,23 +161,21 @@ def graph_batches(
     dataset: str,
     slice_key: str,
     attached: AttachedRows,
-    publish: Callable[[pa.Table, pa.Table], None],
+    file: AbstractContextManager[GraphWriter],
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `EDGES`, by source, each edge once; rows of `VERTICES` go to `attached`. `tables` by `TABLES`.
 
-    In the end `publish` gets all vertices and edges, for the file of the slice that is asked (`graph_file`).
+    All of them go to `file` too, which is whole, and there, once the last batch was taken.
     """
     told = {"dataset": dataset, "slice_key": slice_key}
-    vertices, edges = list[pa.RecordBatch](), list[pa.RecordBatch]()
-    for batch in vertex_batches(tables, **told):
-        attached.add("vertices", batch)
-        vertices.append(held(batch))
-        yield EDGES.batch([])  # what is attached is written with each batch
-    for batch in edge_batches(tables, **told):
-        edges.append(held(batch))
-        yield batch
-    none = held(VERTICES.batch([])), held(EDGES.batch([]))
-    publish(pa.Table.from_batches([none[0], *vertices]), pa.Table.from_batches([none[1], *edges]))
+    with file as writer:
+        for batch in vertex_batches(tables, **told):
+            attached.add("vertices", batch)
+            writer.add_vertices(batch)
+            yield EDGES.batch([])  # what is attached is written with each batch
+        for batch in edge_batches(tables, **told):
+            writer.add_edges(batch)
+            yield batch
 
 
 def load_graph(index: GraphIndex, tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Stored:

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from mesh_assets.indexes.graph_file import SUFFIX, GraphFile, Ids, Rows, end_of_name
+from mesh_assets.indexes.graph_file import SUFFIX, GraphPart, Ids, Rows, end_of_name, graph_parts
 from mesh_assets.schemas.graph import EDGE_TYPES, VERTEX_TYPES
 from mesh_assets.search.graph import Step, Vertex, steps_of
 from mesh_assets.storage.graph_queries import LakeGraph
@@ -35,7 +35,7 @@ class GraphFiles:
 
     def __init__(self, lake_root: Path) -> None:
         self._root = lake_root
-        self._mapped: OrderedDict[tuple[Path, int, int], GraphFile] = OrderedDict()
+        self._mapped: OrderedDict[tuple[Path, int, int], list[GraphPart]] = OrderedDict()
 
     def graph(self, connection: duckdb.DuckDBPyConnection) -> FileGraph | LakeGraph:
         """The graph as it is now. `connection` is an open `lake.duckdb` of the same lake, for what is scanned."""
@@ -45,17 +45,18 @@ class GraphFiles:
         self._let_go(files.values())
         return FileGraph(self, sorted(files.values()), scan) if files.keys() >= tables else scan
 
-    def mapped(self, paths: Iterable[Path]) -> Iterator[tuple[str, GraphFile]]:
-        """The slices of files, each with its file; those that went meanwhile are left out."""
+    def mapped(self, paths: Iterable[Path]) -> Iterator[tuple[str, GraphPart]]:
+        """The slices of files, each with a part of its file; those that went meanwhile are left out."""
         for path in paths:
             with suppress(FileNotFoundError):
                 told = path.stat()
                 key = (path, told.st_mtime_ns, told.st_ino)
-                file = self._mapped.pop(key, None) or GraphFile(path)
-                self._mapped[key] = file
+                parts = self._mapped.pop(key, None) or graph_parts(path)
+                self._mapped[key] = parts
                 while len(self._mapped) > _MAPPED_FILES:
                     self._mapped.popitem(last=False)
-                yield path.stem, file
+                for part in parts:
+                    yield path.stem, part
 
     def _let_go(self, paths: Iterable[Path]) -> None:
         # What was forgotten would keep its disk as long as it is mapped.
@@ -82,7 +83,7 @@ class FileGraph:
             return self.scan.find(name, types=types, dataset=dataset, limit=limit)
         is_last = re.compile(rf"(^|\W){re.escape(name.lower())}(\.\w+)?\Z", re.ASCII).search
         paths = [path for path in self.paths if dataset in (None, path.parent.name)]
-        found: list[tuple[int, int, str, str, int, GraphFile, str]] = []
+        found: list[tuple[int, int, str, str, int, GraphPart, str]] = []
         for slice_key, file in self.files.mapped(paths):
             rows = file.of_types("type", file.called(end), wanted)
             named = zip(file.values("name", rows), file.ids.texts(rows), rows.tolist(), strict=True)
@@ -158,7 +159,7 @@ class FileGraph:
         return list(kept.values())
 
 
-def _vertices(slice_key: str, file: GraphFile, rows: Rows) -> Iterator[Vertex]:
+def _vertices(slice_key: str, file: GraphPart, rows: Rows) -> Iterator[Vertex]:
     dataset = slice_key.rpartition(".")[0]
     said = [file.values(name, rows) for name in _SAID]
     ids = zip(*(held.texts(rows) for held in (file.ids, file.keys, file.chunks)), strict=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mesh_assets.errors import IndexDownError, KeyFormatError
-from mesh_assets.indexes.graph_file import SUFFIX, write_graph
+from mesh_assets.indexes.graph_file import SUFFIX
 from mesh_assets.resources import neo4j_graph
 from mesh_assets.resources.neo4j_graph import Neo4jGraph, connected
 from mesh_assets.schemas.graph import EDGES, VERTICES
@@ -23,6 +23,7 @@ from mesh_assets.search.graph import Graph, Step, way
 from mesh_assets.storage.graph_files import GraphFiles
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets_tests.search.neo4j_fake import FakeDriver
+from mesh_assets_tests.storage.written_graph import write_graph
 
 Row = dict[str, Any]
 A, B, OTHER = "testgraph.000001", "testgraph.000002", "testgraph-other.000001"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_assets.errors import IndexDownError
-from mesh_assets.indexes.graph_file import SUFFIX, GraphFile, edges_held, write_graph
+from mesh_assets.indexes.graph_file import SUFFIX, edges_held, graph_parts
 from mesh_assets.schemas.graph import EDGE_TYPES, EDGES, VERTEX_TYPES, VERTICES
 from mesh_assets.search.graph import Step
 from mesh_assets.storage.graph_files import FileGraph, GraphFiles
 from mesh_assets.storage.graph_queries import LakeGraph
 from mesh_assets.storage.lake import Lake
+from mesh_assets_tests.storage.written_graph import write_graph
 
 Row = dict[str, Any]
 SLICES = ("a.000000", "a.000001", "b.000000")
 # Few halves, so that ids share one.
 NUMBERS = st.integers(1, 3)
+PART_ROWS = st.sampled_from([1, 3, 100])
 NAMES = st.text("aB._/( É", min_size=1, max_size=7)
 
 
@@ -82,14 +85,16 @@ def path_of(root: Path, key: str) -> Path:
     return path
 
 
-def both(root: Path, slices: dict[str, tuple[list[Row], list[Row]]]) -> tuple[FileGraph, LakeGraph]:
+def both(
+    root: Path, slices: dict[str, tuple[list[Row], list[Row]]], *, part_rows: int = 100
+) -> tuple[FileGraph, LakeGraph]:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
     for number, called in enumerate(("vertices", "edges")):
         connection.register("told", pa.concat_tables([tables(told)[number] for told in slices.values()]))
         connection.execute(f"CREATE TABLE {called} AS SELECT * FROM told")
     for key, told in slices.items():
-        write_graph(path_of(root, key), *tables(told))
+        write_graph(path_of(root, key), *tables(told), part_rows=part_rows)
     graph = GraphFiles(root).graph(connection)
     assert isinstance(graph, FileGraph)
     return graph, LakeGraph(connection)
@@ -101,12 +106,18 @@ def in_order(steps: list[Step]) -> list[Step]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(graphs(), NAMES, st.sampled_from([(), ("symbol", "file"), ("chunk",)]), st.sampled_from([None, "a", "b"]))
+@given(
+    graphs(), NAMES, st.sampled_from([(), ("symbol", "file"), ("chunk",)]), st.sampled_from([None, "a", "b"]), PART_ROWS
+)
 def test_files_answer_as_a_scan_of_the_tables(
-    slices: dict[str, tuple[list[Row], list[Row]]], name: str, types: tuple[str, ...], dataset: str | None
+    slices: dict[str, tuple[list[Row], list[Row]]],
+    name: str,
+    types: tuple[str, ...],
+    dataset: str | None,
+    part_rows: int,
 ) -> None:
     with TemporaryDirectory() as folder:
-        graph, scan = both(Path(folder), slices)
+        graph, scan = both(Path(folder), slices, part_rows=part_rows)
         asked = {name, *(row["name"] for told in slices.values() for row in told[0])}
         for each in sorted(asked | {one.rpartition(".")[2] for one in asked} - {""})[:6]:
             found = graph.find(each, types=types, dataset=dataset)
@@ -118,6 +129,19 @@ def test_files_answer_as_a_scan_of_the_tables(
                 steps = scan.steps(some, types=kinds, limit=limit)
                 assert in_order(graph.steps(some, types=kinds, limit=limit)) == in_order(steps)
         assert graph.slices_of(ids).keys() == scan.slices_of(ids).keys()
+
+
+def test_a_large_slice_is_written_in_parts_that_are_asked_as_one(tmp_path: Path) -> None:
+    ids = [an_id(1, number) for number in range(10)]
+    vertices = [VERTEX | {"vertex_id": each, "key": each, "name": f"n{at}"} for at, each in enumerate(ids)]
+    edge = {"type": "calls", "weight": 1.0, "written": None, "dataset": "a", "slice": SLICES[0]}
+    edges = [edge | {"source": source, "target": target} for source, target in pairwise(ids)]
+    graph, _ = both(tmp_path, {SLICES[0]: (vertices, edges)}, part_rows=3)
+    path = path_of(tmp_path, SLICES[0])
+    assert [part.edges for part in graph_parts(path)] == [0, 0, 0, 3, 3, 3]
+    assert edges_held(path) == 9
+    assert {step.vertex.name for step in graph.steps([ids[5]])} == {"n4", "n6"}
+    assert graph.slices_of(ids) == {}
 
 
 VERTEX: Row = {
@@ -166,7 +190,7 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     for damaged in (b"", whole[: len(whole) // 2], b"MESH" * 100):
         path.write_bytes(damaged)
         with pytest.raises(IndexDownError, match="materialize `graph_index`"):
-            GraphFile(path)
+            graph_parts(path)
 
 
 def test_what_is_no_id_is_refused_when_written_and_not_found_when_asked(tmp_path: Path) -> None:

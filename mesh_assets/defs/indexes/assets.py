@@ -4,8 +4,8 @@ The graph and the time index are tables themselves, which DuckDB reads. Only a s
 besides can be down.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes import communities as communities_of
 from mesh_assets.indexes import graph_rows, moment_rows
-from mesh_assets.indexes.graph_file import SUFFIX, edges_held, write_graph
+from mesh_assets.indexes.graph_file import SUFFIX, GraphWriter, edges_held
 from mesh_assets.indexes.protocol import FulltextIndex, VectorIndex
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents, index_vectors
 from mesh_assets.resources.graph_index import connect_graph_server
@@ -113,8 +113,9 @@ def graph_index(
     attached, key = AttachedRows(), context.partition_key
     told = {"dataset": SliceKey.parse(key).dataset, "slice_key": key}
     tables = {name: lake.path(name, key) for name in graph_rows.TABLES}
-    publish = partial(_publish_graph, context.run.run_id, path := lake.path("graph_index", key).with_suffix(SUFFIX))
-    batches = graph_rows.graph_batches(tables, **told, attached=attached, publish=publish)
+    path = lake.path("graph_index", key).with_suffix(SUFFIX)
+    file = _published_graph(path, context.run.run_id)
+    batches = graph_rows.graph_batches(tables, **told, attached=attached, file=file)
     server = connect_graph_server(settings)
     shown = _asked(context, "tables edges and vertices", "mesh graph NAME")
     is_asked = partial(_is_asked, path)
@@ -188,10 +189,11 @@ def _whole(lake: Lake, dataset: str) -> list[str]:
     ]
 
 
-def _publish_graph(run_id: str, path: Path, vertices: pa.Table, edges: pa.Table) -> None:
-    """The file that answers questions about the graph, before the table that says that the slice is done."""
-    with publishing(path, run_id) as temporary:
-        write_graph(temporary, vertices, edges)
+@contextmanager
+def _published_graph(path: Path, run_id: str) -> Generator[GraphWriter]:
+    """The file that answers questions about the graph, there before the table that says that the slice is done."""
+    with publishing(path, run_id) as temporary, GraphWriter(temporary) as writer:
+        yield writer
 
 
 def _is_asked(path: Path, edges: LakeTable) -> bool:
