@@ -17,7 +17,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +34,7 @@ from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.embeddings.protocol import Encoder
 from mesh_assets.indexes import graph_rows, moment_rows
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
-from mesh_assets.indexes.graph_file import SUFFIX, write_graph
+from mesh_assets.indexes.graph_file import SUFFIX, GraphWriter
 from mesh_assets.indexes.stage import DOCUMENT_COLUMNS, index_documents
 from mesh_assets.indexes.tantivy_text import TantivyFulltextIndex
 from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
@@ -206,9 +205,7 @@ def relate(lake: Lake, key: str, start: int) -> None:
     attached = AttachedRows()
     graph = {name: lake.path(name, key) for name in graph_rows.TABLES}
     file = lake.path("graph_index", key).with_suffix(SUFFIX)
-    edges = graph_rows.graph_batches(
-        graph, dataset=DATASET, slice_key=key, attached=attached, publish=partial(write_graph, file)
-    )
+    edges = graph_rows.graph_batches(graph, dataset=DATASET, slice_key=key, attached=attached, file=GraphWriter(file))
     _publish(lake, "graph_index", key, edges, attached)
     logs = {name: lake.path(name, key) for name in moment_rows.TABLES}
     _publish(lake, "time_index", key, moment_rows.moment_batches(logs, dataset=DATASET, slice_key=key))
