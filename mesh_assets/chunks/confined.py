@@ -25,6 +25,7 @@ from mesh_assets.chunks.frames import LENGTH_BYTES, MAX_FRAME, parts_of
 from mesh_assets.chunks.media.words import model_folders
 from mesh_assets.chunks.members import MAX_RATIO, ROOM_FLOOR
 from mesh_assets.chunks.protocol import Attached, LocalModels, Part, Piece, Source
+from mesh_assets.chunks.walls import open_environment
 from mesh_assets.errors import FormatError, SourceChangedError
 from mesh_assets.schemas.rejects import printable
 
@@ -39,8 +40,6 @@ MODEL_BYTES_PER_CPU_SECOND = 1_000
 # Without a word from the child for so long, while it may run, it hangs.
 SILENT_SECONDS = 900.0
 CHILD = ("-m", "mesh_assets.chunks.confined_child")
-# What the environment calls keys and the like stays out of the child.
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 # Set in the child: there, nothing is handed on to another.
 is_child = False
 
@@ -133,7 +132,7 @@ class _Children:
         ours, theirs = socket.socketpair()
         folders = [str(folder) for name in models.named for folder in model_folders(name)]
         command = [sys.executable, "-P", *CHILD, str(memory), *folders]
-        environment = {name: value for name, value in os.environ.items() if not any(p in name for p in _PRIVATE)}
+        environment = open_environment()
         self.folder = tempfile.TemporaryDirectory(prefix="mesh-reader-")
         environment["TMPDIR"] = self.folder.name
         with theirs:

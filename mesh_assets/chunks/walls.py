@@ -22,6 +22,8 @@ _EXECUTE, _WRITE, _READ_FILE, _READ_FOLDER = (1 << bit for bit in range(4))
 # Everything that the first version knows, and what later ones add: to move files, to cut them, to command devices.
 _ALL_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _READ = _EXECUTE | _READ_FILE | _READ_FOLDER
+# What the environment calls keys, and addresses with passwords in them, stays out of the child.
+_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 # Libraries, fonts and data of the system; nothing of a person is there.
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", "/dev", "/opt", "/nix")
 
@@ -33,6 +35,11 @@ class _Ruleset(ctypes.Structure):
 class _Beneath(ctypes.Structure):
     _pack_ = 1
     _fields_ = [("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32)]
+
+
+def open_environment() -> dict[str, str]:
+    """What a child behind walls may see of the environment of its parent, who starts it with that alone."""
+    return {name: value for name, value in os.environ.items() if not any(part in name for part in _PRIVATE)}
 
 
 def raise_walls(readable: Iterable[str] = ()) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -11,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh_assets.chunks.walls import open_environment
+
 # Of data: a syntax tree takes some hundred times its text.
 MEMORY_BYTES = 2 << 30
 # A longer file was made by a program, and CPU seconds for one file.
 MAX_CHARACTERS, CPU_SECONDS = 2_000_000, 30
 PYTHON = (".py", ".pyi", ".pyw")
 TOOLS = ("bandit", "lizard", "vulture")
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class CodeTools:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            environment = {name: value for name, value in os.environ.items() if not any(p in name for p in _PRIVATE)}
+            environment = open_environment()
             environment["PYTHONHASHSEED"] = "0"
             command = [sys.executable, "-P", "-m", "mesh_assets.insights.code_child", str(MEMORY_BYTES)]
             self._process = subprocess.Popen(

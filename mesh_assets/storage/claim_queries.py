@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mesh_assets.analyses.checkable import QUERIED
+from mesh_assets.chunks.walls import open_environment
 from mesh_assets.mesh.trials import Ran
 from mesh_assets.schemas import ATTACHED, TABLES
 from mesh_assets.storage.lake import Lake
@@ -30,7 +31,6 @@ MEMORY_BYTES, CPU_SECONDS, SECONDS = 1 << 30, 10, 60.0
 MAX_ENDED = 3
 # A claim is about a handful of rows; more are not looked at.
 MAX_ROWS = 100
-_PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "URL")
 
 
 class ClaimQueries:
@@ -86,7 +86,7 @@ class ClaimQueries:
         tables = self.tables(datasets)
         if not tables:
             return None
-        environment = {name: value for name, value in os.environ.items() if not any(p in name for p in _PRIVATE)}
+        environment = open_environment()
         self._folder = tempfile.TemporaryDirectory(prefix="mesh-")
         environment["TMPDIR"] = self._folder.name
         self._datasets = datasets
