@@ -29,11 +29,11 @@ from blake3 import blake3
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.insights import chunks_of
+from benchmarks.taken_in import source_of
 from mesh_assets.chunks.protocol import Source
 from mesh_assets.insights.code_findings import code_finding_batches
 from mesh_assets.insights.protocol import SliceBatch
 from mesh_assets.insights.tables import TableInsight
-from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.insights import CHUNK_INSIGHTS, FINDING_SCORE
 from mesh_assets.schemas.outcome import Outcome
 
@@ -42,25 +42,11 @@ TABLES = "movies.json,birdstrikes.csv"
 SHOWN = 20
 
 
-def source_of(root: Path, path: Path) -> Source | None:
+def read_source(root: Path, path: Path) -> Source | None:
     """A file as the product takes it in; None where it is empty or no text."""
     content = path.read_bytes()
-    found = detect(content[:SAMPLE_BYTES], path.name, whole=len(content) <= SAMPLE_BYTES)
-    if not content or found.kind not in ("code", "structured", "metric", "text"):
-        return None
-    return Source(
-        dataset="benchmark",
-        path=path.relative_to(root).as_posix(),
-        kind=found.kind,
-        format=found.format,
-        encoding=found.encoding,
-        language=None,
-        start=0,
-        stop=len(content),
-        content_hash=blake3(content).hexdigest(length=16),
-        mtime_ns=0,
-        open=lambda: path.open("rb"),
-    )
+    found = source_of(path.relative_to(root).as_posix(), content)
+    return found if content and found.kind in ("code", "structured", "metric", "text") else None
 
 
 def code_of(folder: Path, part: str, limit: int, only: str) -> Iterator[Source]:
@@ -77,7 +63,7 @@ def code_of(folder: Path, part: str, limit: int, only: str) -> Iterator[Source]:
             if lines >= limit:
                 print(f"code: {lines:,} lines, up to {package.name}")
                 return
-            if source := source_of(folder, path):
+            if source := read_source(folder, path):
                 lines += path.read_bytes().count(b"\n")
                 yield source
     print(f"code: {lines:,} lines, all packages of the part")
@@ -145,7 +131,7 @@ def main() -> None:
     begun = time.monotonic()
     for name in options.tables.split(",") if options.data else ():
         print(f"table {name}")
-        source = source_of(options.data, options.data / name)
+        source = read_source(options.data, options.data / name)
         if source is not None:
             shown(findings_of_table(chunks_of([source])))
     print(f"code_minutes={code_minutes:.1f} tables_minutes={(time.monotonic() - begun) / 60:.2f}")

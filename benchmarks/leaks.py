@@ -32,7 +32,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -42,11 +41,10 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from canaries import Canary, canaries
+from taken_in import source_of
 
 from mesh_assets.budgets import Budgets
-from mesh_assets.chunks.protocol import Source
 from mesh_assets.chunks.stage import chunk_batches
-from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.mesh.calls import Caller, Question
 from mesh_assets.mesh.prompts import ANSWER_SCHEMA, request_of
 from mesh_assets.mesh.protocol import Limits, Node, Price, Scope
@@ -68,12 +66,7 @@ Chunks = list[str]
 def chunks_of(path: Path) -> list[str]:
     """The texts of the chunks of a file, none where it has no text."""
     content = path.read_bytes()
-    told = detect(content[:SAMPLE_BYTES], path.name, whole=len(content) <= SAMPLE_BYTES)
-    source = Source(
-        dataset="benchmark", path=path.name, kind=told.kind, format=told.format, encoding=told.encoding, language=None,
-        start=0, stop=len(content), content_hash="0" * 32, mtime_ns=1_767_225_600 * 10**9,
-        open=lambda: BytesIO(content),
-    )  # fmt: skip
+    source = source_of(path.name, content, mtime_ns=1_767_225_600 * 10**9)
     made = chunk_batches([source], slice_key="benchmark.000001", chunk_tokens=256, outcome=Outcome())
     texts = [text for batch in made for text in pa.table({"text": batch["text"]})["text"].to_pylist()]
     size = 0

@@ -21,22 +21,20 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from blake3 import blake3
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mesh_assets.chunks.protocol import Source
+from taken_in import source_of
+
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.embeddings.sentence_encoder import DEFAULT_MODEL, SentenceEncoder
 from mesh_assets.embeddings.stage import embedding_batches, embedding_counts
-from mesh_assets.intake.kinds import SAMPLE_BYTES, detect
 from mesh_assets.schemas.outcome import Outcome, Produced
 from mesh_assets.slices import SliceKey
 from mesh_assets.storage.known_vectors import StoredVectors
@@ -89,25 +87,7 @@ def slices_of(files: Iterator[tuple[str, bytes]], slice_bytes: float, limit: flo
 
 def chunks_of(files: Files, key: str) -> list[pa.RecordBatch]:
     """The chunks of a slice."""
-    sources: list[Source] = []
-    for path, content in files:
-        found = detect(content[:SAMPLE_BYTES], path, whole=len(content) <= SAMPLE_BYTES)
-        if found.kind in _KINDS:
-            sources.append(
-                Source(
-                    dataset="benchmark",
-                    path=path,
-                    kind=found.kind,
-                    format=found.format,
-                    encoding=found.encoding,
-                    language=None,
-                    start=0,
-                    stop=len(content),
-                    content_hash=blake3(content).hexdigest(length=16),
-                    mtime_ns=0,
-                    open=lambda content=content: BytesIO(content),
-                )
-            )
+    sources = [source for path, content in files if (source := source_of(path, content)).kind in _KINDS]
     return list(chunk_batches(sources, slice_key=key, chunk_tokens=256, outcome=Outcome()))
 
 
