@@ -70,7 +70,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "indexes",
         (
-            _asset("vector_index", "faiss"),
+            _asset("vector_index", "faiss", version="2"),
             _asset("fulltext_index", "tantivy"),
             _asset("graph_index", "arrow", "parquet", version="3", attached=("vertices",)),
             _asset("time_index", "parquet"),

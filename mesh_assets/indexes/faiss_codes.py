@@ -1,7 +1,7 @@
 """The embedded vector index: a file a slice, scanned as binary codes by FAISS, then scored exactly (decision 10).
 
-Three steps, each over fewer entries: Hamming distances of all codes, products of the query itself with the nearest
-codes, and products with the float16 vectors of the best of these.
+Two steps: products of the query with the signs of all entries (see `sign_codes`), then with the float16 vectors of the
+best of these.
 
 A slice belongs to its file: replacing it is one rename, and a rebuild is the same bytes again. Files lie at
 `<root>/<model>/<dataset>/<slice key>.vectors`; what is in them belongs to `vector_file`. A slice replaced under a new
@@ -14,13 +14,14 @@ import os
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,40 +29,30 @@ from numpy.typing import NDArray
 from mesh_assets.atomic import replacing
 from mesh_assets.errors import IndexDownError
 from mesh_assets.indexes.protocol import Around, Filter, Hit, Stored
-from mesh_assets.indexes.vector_file import (
-    ID_BYTES,
-    VectorFile,
-    binary_codes,
-    code_words,
-    entry_bytes,
-    map_vectors,
-    write_vectors,
-)
+from mesh_assets.indexes.sign_codes import BLOCK, PIECE, SignScan
+from mesh_assets.indexes.vector_file import ID_BYTES, VectorFile, entry_bytes, map_vectors, write_vectors
 from mesh_assets.slices import SliceKey, check_dataset_key, dataset_key
 
-# Entries scored exactly, the largest of these: recall@10 was .993 with 200 of 2,870 real MiniLM vectors; among 60
-# copies of each, at a cosine of .8 (175,000), it took 1,000 to 2,000 for .98. Scoring 1,000 costs half a millisecond.
+# Entries scored exactly, the largest of these. Of a million, 100 copies around each of 10,000 real ones at a cosine of
+# .8, one of 400 has .994 of the ten nearest and one of 800 .985. When asked again with a vector that moved towards the
+# first five, these hold .973 and .95 of its ten nearest: what is scored is chosen for both.
 _CANDIDATES = 1000
 _CANDIDATES_PER_HIT = 10
-# Of a million, with 100 and 200 perturbed copies of each real one: .984 with one of 400, 16% cheaper than with one of
-# 250, which has .985; .976 with one of 500 and eight scanned for each.
 _ENTRIES_PER_CANDIDATE = 400
-# Entries that the scan finds for each of these: the query's own numbers choose among them (see `_estimated`).
-_SCANNED_PER_CANDIDATE = 10
-# Asked again, one of so many candidates is scored: that is for what is there already, moved a little. Of a million, the
-# ten best by exact cosine are found to .975 either way, at 3 ms instead of 4; a new search would have .997, at 20.
-_AGAIN = 2
+# How many times its share of the candidates a piece of the codes is asked for, and at least how many: where the nearest
+# ones lie together, that piece is asked again for all.
+_SHARES, _LEAST = 2, 64
 # Each mapped file holds a file descriptor, and a process has 256 (macOS) or 1,024 (Linux) of them by default.
 _MAPPED_FILES = 128
 # A thread is worth its start where it scans so many codes, which takes a millisecond.
 _ROWS_A_THREAD = 100_000
-# Rows whose codes are copied at a time where only some kinds are searched: 3 MiB at 384 dimensions.
-_MASK_ROWS = 1 << 16
 # Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
 _DECIMALS = 6
 _SUFFIX = ".vectors"
-# Hamming distances and rows of the entries of a slice that are nearest to a query.
-_Scan = tuple[NDArray[np.int32], NDArray[np.int64]]
+
+
+# Products of a query with the signs of entries, and their rows.
+_Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class FaissVectorIndex:
@@ -150,66 +141,76 @@ class FaissVectorIndex:
         return self.around(model, vector, limit=limit, where=where).hits
 
     def around(self, model: str, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None) -> Around:
-        """See the Protocol. Asked again it chooses among the nearest codes, unless too many files hold them."""
+        """See the Protocol. Asked again it chooses among what was scored."""
         where = where or Filter()
         self._let_go()
         paths = [path for path in _vector_files(self._folder(model), where.dataset) if _is_within(path, where)]
-        scored = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, _entries(paths, vector.size) // _ENTRIES_PER_CANDIDATE)
-        nearest = _Nearest(vector, scored)
-        held: list[_Near] = []
-        for near in self._scans(paths, model, vector, _SCANNED_PER_CANDIDATE * scored, where.kind):
-            nearest.add(near)
-            if len(paths) <= _MAPPED_FILES:
-                held.append(near)
-            del near  # with its files, before the next ones are mapped
+        entries = _entries(paths, vector.size)
+        wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, entries // _ENTRIES_PER_CANDIDATE)
+        nearest = _Nearest(wanted)
+        for files in self._mapped_files(paths, model, vector.size):
+            asked = [file.kinds.get(where.kind, (0, 0)) if where.kind else (0, file.rows) for file in files.values()]
+            is_many = entries > wanted
+            nearest.add(files, self._scanned(files, asked, vector, wanted) if is_many else map(_all, asked))
+            del files  # before the next ones are mapped
+        return Around(nearest.best(vector, limit), lambda moved: nearest.best(moved, limit))
 
-        def again(moved: NDArray[np.float32]) -> list[Hit]:
-            if len(paths) > _MAPPED_FILES:
-                return self.search(model, moved, limit=limit, where=where)
-            second = _Nearest(moved, max(scored // _AGAIN, limit))
-            for near in held:
-                second.add(near)
-            return second.best(limit)
-
-        return Around(nearest.best(limit), again)
-
-    def _scans(
-        self, paths: Iterable[Path], model: str, vector: NDArray[np.float32], wanted: int, kind: str | None
-    ) -> Iterator[_Near]:
-        """What is nearest, of as many files at a time as may be mapped. IndexDownError where one is no such file."""
+    def _mapped_files(self, paths: Iterable[Path], model: str, dimension: int) -> Iterator[dict[str, VectorFile]]:
+        """Files by slice, as many at a time as may be mapped. IndexDownError where one is none of this model."""
         files: dict[str, VectorFile] = {}
         for path in paths:
             file = self._open(path)
             if file is None or not file.rows:
                 continue
-            if file.dimension != vector.size or file.model != model:
+            if file.dimension != dimension or file.model != model:
                 raise _of_another_model(path, file)
             files[path.name.removesuffix(_SUFFIX)] = file
             if len(files) == _MAPPED_FILES:
-                yield _nearest(files, self._scanned(list(files.values()), vector, wanted, kind), wanted)
+                yield files
                 files = {}
         if files:
-            yield _nearest(files, self._scanned(list(files.values()), vector, wanted, kind), wanted)
+            yield files
 
     def _scanned(
-        self, files: list[VectorFile], vector: NDArray[np.float32], wanted: int, kind: str | None
-    ) -> list[_Scan]:
-        query = binary_codes(vector.reshape(1, -1))
-        if kind is not None and any(file.kinds != (kind,) for file in files):
-            return self._each(files, partial(_nearest_of_kind, query=query, wanted=wanted, kind=kind))
-        radius = _radius(files, query, wanted)
-        while True:
-            scans = self._each(files, partial(_within, query=query, radius=radius))
-            if radius > 8 * query.size or sum(len(rows) for _, rows in scans) >= wanted:
-                return scans
-            radius += query.size  # the estimate was too low: an eighth of all bits more, until there are enough
+        self,
+        files: Mapping[str, VectorFile],
+        asked: Sequence[tuple[int, int]],
+        vector: NDArray[np.float32],
+        wanted: int,
+    ) -> list[_Found]:
+        """Of each file, in the rows that are asked for, entries among which are the `wanted` of all files whose signs
+        fit `vector` best."""
+        entries = sum(stop - start for start, stop in asked)
+        if not entries:
+            return [_joined([]) for _ in files]
+        pieces = [
+            _Piece(at, file.codes, first, min(first + PIECE - BLOCK, stop))
+            for at, (file, (start, stop)) in enumerate(zip(files.values(), asked, strict=True))
+            for first in range(start, stop, PIECE - BLOCK)
+        ]
+        shares = [max(_SHARES * wanted * (piece.stop - piece.start) // entries, _LEAST) for piece in pieces]
+        found = self._best_of(list(zip(pieces, shares, strict=True)), vector)
+        products = np.concatenate([products for products, _ in found])
+        bound = np.partition(products, -wanted)[-wanted] if len(products) > wanted else -np.inf
+        # Where even the last one is within the bound, there may be more.
+        more = [i for i, (products, _) in enumerate(found) if len(products) == shares[i] and products.min() >= bound]
+        for i, again in zip(more, self._best_of([(pieces[i], wanted) for i in more], vector), strict=True):
+            found[i] = again
+        of_file: list[list[_Found]] = [[] for _ in files]
+        for piece, each in zip(pieces, found, strict=True):
+            of_file[piece.file].append(each)
+        return [_joined(each) for each in of_file]
 
-    def _each(self, files: list[VectorFile], scan: Callable[[VectorFile], _Scan]) -> list[_Scan]:
-        threads = min(self._threads, len(files), sum(file.rows for file in files) // _ROWS_A_THREAD)
+    def _best_of(self, asked: Sequence[tuple[_Piece, int]], vector: NDArray[np.float32]) -> list[_Found]:
+        """The best entries of each piece, as many as are asked for."""
+        rows = sum(piece.stop - piece.start for piece, _ in asked)
+        threads = min(self._threads, len(asked), rows // _ROWS_A_THREAD)
         if threads < 2:
-            return [scan(file) for file in files]
+            return _scan(asked, vector)
+        size = -(-len(asked) // threads)
+        parts = [asked[first : first + size] for first in range(0, len(asked), size)]
         with ThreadPoolExecutor(threads) as pool:  # of this query only: a pool does not outlive a fork
-            return list(pool.map(scan, files))
+            return list(chain.from_iterable(pool.map(partial(_scan, vector=vector), parts)))
 
     def vectors_of(self, model: str, hits: Sequence[Hit]) -> NDArray[np.float32]:
         """See the Protocol. Reads the ids of each slice of a hit once for each of its hits: for few hits only."""
@@ -315,164 +316,98 @@ def _entries(paths: Sequence[Path], dimension: int) -> int:
     return held // entry_bytes(dimension)
 
 
-def _radius(files: Sequence[VectorFile], query: NDArray[np.uint8], wanted: int) -> int:
-    """A Hamming distance that most likely is beyond those of the nearest `wanted` entries, and of few more."""
-    rows = sum(file.rows for file in files)
-    if rows < 4 * wanted:
-        return 8 * query.size + 1
-    sample = np.concatenate([file.sampled for file in files])
-    distances = np.bitwise_count(sample ^ code_words(query)).sum(axis=1, dtype=np.int32)
-    # Three standard deviations more than are wanted: a quarter more where the sample holds the fewest of them.
-    expected = wanted * len(sample) / rows
-    place = min(int(expected + 3 * expected**0.5) + 2, len(sample) - 1)
-    return int(np.partition(distances, place)[place]) + 1
-
-
-def _within(file: VectorFile, query: NDArray[np.uint8], radius: int) -> _Scan:
-    """Distances and rows of the codes nearer to the query's than `radius`; unlike a search for k, as fast for any."""
-    import faiss
-
-    # One query is scanned by one thread anyway; others would only spin, for seconds where the cores are busy.
-    faiss.omp_set_num_threads(1)
-    found = faiss.RangeSearchResult(1)
-    scan = cast("Callable[..., None]", faiss.hamming_range_search)  # pyright: ignore[reportAttributeAccessIssue]
-    scan(faiss.swig_ptr(query), faiss.swig_ptr(file.codes), 1, file.rows, radius, query.size, found)
-    count = int(faiss.rev_swig_ptr(found.lims, 2)[1])
-    if not count:
-        return np.empty(0, np.int32), np.empty(0, np.int64)
-    # Copies: what the result holds goes with it.
-    return faiss.rev_swig_ptr(found.distances, count).astype(np.int32), faiss.rev_swig_ptr(found.labels, count).copy()
-
-
-def _nearest_of_kind(file: VectorFile, query: NDArray[np.uint8], wanted: int, kind: str) -> _Scan:
-    """Hamming distances and rows of the entries of `kind` whose codes are nearest to the query's, at least `wanted`."""
-    distances, rows = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
-    code = file.kinds.index(kind) if kind in file.kinds else None
-    for start in range(0, file.rows if code is not None else 0, _MASK_ROWS):
-        chosen = np.flatnonzero(file.kind_codes[start : start + _MASK_ROWS] == code) + start
-        if chosen.size:
-            near, of_chosen = _scan(query, file.codes[chosen], wanted)
-            distances.append(near)
-            rows.append(chosen[of_chosen])
-    return np.concatenate(distances), np.concatenate(rows)
-
-
-def _scan(query: NDArray[np.uint8], codes: NDArray[np.uint8], wanted: int) -> _Scan:
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    # Counting the distances, as there are few different ones, beats a heap.
-    distances, rows = faiss.knn_hamming(query, codes, min(wanted, len(codes)), variant="mc")
-    return distances[0], rows[0]
-
-
-@lru_cache(maxsize=8)
-def _sign_patterns(code_bytes: int) -> NDArray[np.float32]:
-    """What each value of each byte of a code stands for, eight signs; as FAISS's product quantizer holds centroids."""
-    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-    return np.tile(2 * bits.astype(np.float32) - 1, (code_bytes, 1)).ravel()
-
-
-def _estimated(
-    vector: NDArray[np.float32], codes: NDArray[np.uint8], wanted: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Products of `vector` itself with the signs in `codes`, the largest `wanted`, and their rows, in rows' order.
-
-    Only one side is rounded to signs, so the error is half that of a Hamming distance (asymmetric distance, Jegou et
-    al. 2011); bytes of a code are looked up in a table made for the query.
-    """
-    import faiss
-
-    width = codes.shape[1]
-    query = np.zeros((1, 8 * width), np.float32)
-    query[0, : vector.size] = np.nan_to_num(vector)
-    faiss.omp_set_num_threads(1)
-    index: Any = faiss.IndexPQ(8 * width, width, 8, faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(_sign_patterns(width), index.pq.centroids)
-    index.is_trained = True
-    faiss.copy_array_to_vector(codes.ravel(), index.codes)
-    index.ntotal = len(codes)
-    products, rows = index.search(query, min(wanted, len(codes)))
-    order = np.argsort(rows[0])
-    return products[0][order], rows[0][order]
-
-
 @dataclass(frozen=True, slots=True)
-class _Near:
-    """What a scan of some slices found: rows of the file of each slice, and the codes of all of them in that order."""
+class _Piece:
+    """Entries of the file that is the `file`th of those that are searched."""
 
-    files: Mapping[str, VectorFile]
-    rows: Sequence[NDArray[np.int64]]
+    file: int
     codes: NDArray[np.uint8]
+    start: int
+    stop: int
 
 
-def _nearest(files: Mapping[str, VectorFile], scans: Sequence[_Scan], wanted: int) -> _Near:
-    """The `wanted` nearest entries of what the scans of `files` found."""
-    # Distances fit 16 bits, which numpy sorts by digits.
-    distances = np.concatenate([np.empty(0, np.uint16), *(near.astype(np.uint16) for near, _ in scans)])
-    chosen = np.sort(np.argsort(distances, kind="stable")[:wanted])
-    starts = np.cumsum([0, *(len(rows) for _, rows in scans)])
-    bounds = np.searchsorted(chosen, starts)
-    mine = [rows[chosen[bounds[i] : bounds[i + 1]] - starts[i]] for i, (_, rows) in enumerate(scans)]
-    return _Near(
-        files, mine, np.concatenate([file.codes[rows] for file, rows in zip(files.values(), mine, strict=True)])
-    )
+def _scan(asked: Sequence[tuple[_Piece, int]], vector: NDArray[np.float32]) -> list[_Found]:
+    scan = SignScan(vector)
+    return [scan.best(piece.codes, piece.start, piece.stop, wanted) for piece, wanted in asked]
+
+
+def _all(rows: tuple[int, int]) -> _Found:
+    """Every entry, where there are so few that none has to be chosen."""
+    return np.zeros(rows[1] - rows[0], np.float32), np.arange(*rows)
+
+
+def _joined(found: Sequence[_Found]) -> _Found:
+    """Entries of the pieces of one file, in the order of its rows."""
+    products = np.concatenate([np.empty(0, np.float32), *(products for products, _ in found)])
+    rows = np.concatenate([np.empty(0, np.int64), *(rows for _, rows in found)])
+    order = np.argsort(rows)
+    return products[order], rows[order]
 
 
 class _Nearest:
-    """The `wanted` entries over all slices whose signs fit the query best, of those that scans found; scored exactly.
+    """The `wanted` entries over all slices whose signs fit the query best, with their vectors.
 
-    Entries of as many slices as are mapped at once are compared before they are scored; what got in then needs no
-    mapped file any more.
+    Entries of as many slices as are mapped at once are compared before their vectors are read; what got in then needs
+    no mapped file any more.
     """
 
-    def __init__(self, vector: NDArray[np.float32], wanted: int) -> None:
-        self._vector = vector
+    def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._slices: list[str] = []
-        self._estimates = np.empty(0, np.float32)
+        self._products = np.empty(0, np.float32)
         self._of_slice = np.empty(0, np.int64)
         self._ids = np.empty((0, ID_BYTES), np.uint8)
-        self._scores = np.empty(0, np.float32)
+        self._vectors: NDArray[np.float16] | None = None
 
-    def add(self, near: _Near) -> None:
-        """Let in the best of what a scan found; the first come stays among equals."""
-        if not len(near.codes):
-            return
-        products, kept = _estimated(self._vector, near.codes, self._wanted)
-        held = len(self._estimates)
-        estimates = np.concatenate([self._estimates, products])
-        best = np.sort(np.argsort(-estimates, kind="stable")[: self._wanted])
-        self._estimates = estimates[best]
-        kept = kept[best[best >= held] - held]
-        self._score(near.files, near.rows, best[best < held], kept)
-
-    def _score(
-        self,
-        slices: Mapping[str, VectorFile],
-        mine: Sequence[NDArray[np.int64]],
-        stay: NDArray[np.int64],
-        kept: NDArray[np.int64],
-    ) -> None:
-        """Keep the entries at the places `stay`, and score those that are at the places `kept` of all rows `mine`."""
-        of_slice, ids, scores = [self._of_slice[stay]], [self._ids[stay]], [self._scores[stay]]
-        starts = np.cumsum([0, *map(len, mine)])
-        bounds = np.searchsorted(kept, starts)
-        for i, (slice_key, file) in enumerate(slices.items()):
-            rows = mine[i][kept[bounds[i] : bounds[i + 1]] - starts[i]]
-            of_slice.append(np.full(len(rows), len(self._slices)))
-            ids.append(file.ids[rows])
-            scores.append(file.vectors[rows].astype(np.float32) @ self._vector)
+    def add(self, files: Mapping[str, VectorFile], chosen: Iterable[_Found]) -> None:
+        """Let in the best of what was chosen of each of `files`; the first come stays among equals."""
+        found = list(chosen)
+        products = np.concatenate([self._products, *(products for products, _ in found)])
+        best = np.sort(np.argsort(-products, kind="stable")[: self._wanted])
+        stay = best[best < len(self._products)]
+        of_slice, ids = [self._of_slice[stay]], [self._ids[stay]]
+        vectors = [] if self._vectors is None else [self._vectors[stay]]
+        start = len(self._products)
+        self._products = products[best]
+        for (slice_key, file), (_, rows) in zip(files.items(), found, strict=True):
+            stop = start + len(rows)
+            first, last = np.searchsorted(best, (start, stop))
+            let_in = rows[best[first:last] - start]
+            of_slice.append(np.full(len(let_in), len(self._slices)))
+            ids.append(file.ids[let_in])
+            vectors.append(file.vectors[let_in])
             self._slices.append(slice_key)
-        self._of_slice, self._ids, self._scores = np.concatenate(of_slice), np.concatenate(ids), np.concatenate(scores)
+            start = stop
+        self._of_slice, self._ids, self._vectors = (
+            np.concatenate(of_slice),
+            np.concatenate(ids),
+            np.concatenate(vectors),
+        )
 
-    def best(self, limit: int) -> list[Hit]:
-        """The `limit` most similar ones, ties by chunk id."""
-        # A vector that is no number is similar to nothing.
-        scores = np.round(np.nan_to_num(self._scores, nan=-1.0), _DECIMALS)
+    def best(self, vector: NDArray[np.float32], limit: int) -> list[Hit]:
+        """The `limit` most similar ones to a vector, ties by chunk id."""
+        scores = self._scores(vector)
         # Few are ordered by their ids: those that are as similar as the last one, or more.
         first = max(len(scores) - limit, 0)
         near = np.flatnonzero(scores >= np.partition(scores, first)[first]) if len(scores) else np.empty(0, np.int64)
         halves = self._ids[near].view(">u8")
         order = near[np.lexsort((halves[:, 1], halves[:, 0], -scores[near]))[:limit]]
         return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]
+
+    def _scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Products of a vector with all, rounded; numpy would take twice as long to make float32 of them first."""
+        import faiss
+
+        scores = np.full(len(self._products), -1.0, np.float32)
+        if self._vectors is not None and len(scores):
+            faiss.omp_set_num_threads(1)
+            exact: Any = faiss.IndexScalarQuantizer(
+                vector.size, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            )
+            faiss.copy_array_to_vector(self._vectors.view(np.uint8).ravel(), exact.codes)
+            exact.is_trained, exact.ntotal = True, len(scores)
+            found: tuple[NDArray[np.float32], NDArray[np.int64]] = exact.search(vector[None], len(scores))
+            products, rows = found[0][0], found[1][0]
+            # What is no number is similar to nothing, and is not among the found.
+            scores[rows[rows >= 0]] = products[rows >= 0]
+        return np.round(scores, _DECIMALS)

@@ -1,10 +1,11 @@
 """The file that holds the vectors of one slice under one model: its layout, how it is written and mapped.
 
-    magic | float16 vectors | chunk ids (16 bytes) | kind codes (1) | binary codes | JSON footer | its length | magic
+    magic | float16 vectors | chunk ids (16 bytes) | codes (a bit a dimension) | JSON footer | its length | magic
 
-Each array starts at a multiple of 64 bytes and lies as FAISS and numpy read it, so that a reader maps the file and
-copies nothing. The footer comes last because only then are the counts known: a writer streams the vectors and spools
-the small arrays (8% of the bytes). What is searched, and how, belongs to `faiss_codes`.
+Each array starts at a multiple of 64 bytes and lies as FAISS and numpy read it, so that a reader maps the file. Entries
+of one kind lie together: what is asked of one kind reads that and no more. The footer comes last because only then are
+the counts known: a writer streams the vectors of the first kind, and spools the ids and those of other kinds. What is
+searched, and how, belongs to `faiss_codes`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate, pairwise
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -24,15 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_assets.errors import IndexDownError
+from mesh_assets.indexes.sign_codes import BLOCK, PIECE, code_bytes, packed
 
 # The digit is the version of the layout: another one is another magic, and the slice is written anew.
-MAGIC = b"MESHVEC1"
+MAGIC = b"MESHVEC2"
 ID_BYTES = 16
 _ALIGNMENT = 64
 _TAIL = struct.Struct("<I8s")  # length of the footer, magic
 _COPY_BYTES = 1 << 20
-# How far the nearest codes are is estimated from these: as little as they are, they are read for each query.
-SAMPLED_ONE_OF = 50
 
 Batch = tuple[Sequence[str], Sequence[str], NDArray[np.float16]]
 
@@ -41,80 +42,82 @@ Batch = tuple[Sequence[str], Sequence[str], NDArray[np.float16]]
 class VectorFile:
     """A mapped file of `rows` entries. Its arrays are views of the file; a replaced file stays readable.
 
-    `vectors` has shape (rows, dimension), `codes` (rows, bytes of a code), `ids` (rows, 16), `kind_codes` (rows,);
-    `kinds` names the kinds by code.
+    Entries of one kind lie together: `kinds` tells where those of each begin and end. `vectors` has shape (rows,
+    dimension), `ids` (rows, 16); `codes` (blocks, bytes of a block) are those of `sign_codes`.
     """
 
     model: str
     rows: int
     dimension: int
-    kinds: tuple[str, ...]
+    kinds: dict[str, tuple[int, int]]
     vectors: NDArray[np.float16]
     ids: NDArray[np.uint8]
-    kind_codes: NDArray[np.uint8]
     codes: NDArray[np.uint8]
-
-    @cached_property
-    def sampled(self) -> NDArray[np.uint64]:
-        """Every fiftieth code, as `code_words`. A copy: far apart in the file they take a page each to read."""
-        return code_words(self.codes[::SAMPLED_ONE_OF])
-
-
-def code_words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """`codes` as numbers of 64 bits, shape (rows, numbers), the last one filled up with zeros."""
-    return np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8))).view(np.uint64)
-
-
-def binary_codes(vectors: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The signs of `vectors` as bits, shape (rows, bytes): their Hamming distance follows the angle.
-
-    Random-hyperplane hashing with the axes as hyperplanes (Charikar 2002).
-    """
-    return np.packbits(vectors > 0, axis=1)
-
-
-def _widths(dimension: int) -> tuple[int, int, int, int]:
-    """Bytes of an entry in each array: its vector, id, kind and code."""
-    return 2 * dimension, ID_BYTES, 1, -(-dimension // 8)
 
 
 def entry_bytes(dimension: int) -> int:
     """Bytes of a file for each of its entries."""
-    return sum(_widths(dimension))
+    return 2 * dimension + ID_BYTES + code_bytes(dimension)
 
 
 def write_vectors(path: Path, model: str, batches: Iterable[Batch]) -> int:
     """Write `batches` to the new file `path`; the number of entries. Whoever calls makes it durable and visible."""
-    with path.open("wb") as file:
+    with path.open("w+b") as file:
         return _write(file, model, batches)
 
 
 def _write(file: BinaryIO, model: str, batches: Iterable[Batch]) -> int:
-    rows, dimension = 0, 0
-    kinds: dict[str, int] = {}
+    dimension, rows = 0, dict[str, int]()
     with ExitStack() as stack:
         folder = Path(file.name).parent
-        ids, kind_codes, codes = (stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(3))
+        # Of each kind: its vectors, those of the first one where they are to stay, and its ids.
+        spools: dict[str, tuple[BinaryIO, BinaryIO]] = {}
         file.write(MAGIC)
-        offsets = [_align(file)]
-        for chunk_ids, names, vectors in batches:
-            if not len(chunk_ids):
-                continue
-            dimension = vectors.shape[1]
-            file.write(np.ascontiguousarray(vectors, np.float16).data)
-            ids.write(bytes.fromhex("".join(chunk_ids)))
-            kind_codes.write(bytes(kinds.setdefault(name, len(kinds)) for name in names))
-            codes.write(binary_codes(vectors).data)
-            rows += len(chunk_ids)
-        for spool in (ids, kind_codes, codes):
-            offsets.append(_align(file))
-            spool.seek(0)
-            shutil.copyfileobj(spool, file, _COPY_BYTES)
-    footer = json.dumps(
-        {"model": model, "rows": rows, "dimension": dimension, "kinds": list(kinds), "offsets": offsets}
-    ).encode()
+        start = _align(file)
+        for chunk_ids, kinds, vectors in batches:
+            dimension = vectors.shape[1] if len(chunk_ids) else dimension
+            for kind, chosen in _by_kind(kinds).items():
+                if kind not in spools:
+                    ids = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+                    apart = stack.enter_context(tempfile.TemporaryFile(dir=folder)) if spools else file
+                    spools[kind] = (apart, ids)
+                of_kind, ids = spools[kind]
+                of_kind.write(np.ascontiguousarray(vectors[chosen], np.float16).data)
+                ids.write(bytes.fromhex("".join(chunk_ids[row] for row in chosen)))
+                rows[kind] = rows.get(kind, 0) + len(chosen)
+        for apart, _ in list(spools.values())[1:]:
+            _append(file, apart)
+        offsets = [start, _align(file)]
+        for _, ids in spools.values():
+            _append(file, ids)
+        offsets.append(_align(file))
+    _append_codes(file, start, sum(rows.values()), dimension)
+    footer = json.dumps({"model": model, "dimension": dimension, "kinds": rows, "offsets": offsets}).encode()
     file.write(footer + _TAIL.pack(len(footer), MAGIC))
-    return rows
+    return sum(rows.values())
+
+
+def _by_kind(kinds: Sequence[str]) -> dict[str, list[int]]:
+    """The rows of each kind, kinds in the order of their first row."""
+    found: dict[str, list[int]] = {}
+    for row, kind in enumerate(kinds):
+        found.setdefault(kind, []).append(row)
+    return found
+
+
+def _append(file: BinaryIO, spool: BinaryIO) -> None:
+    spool.seek(0)
+    shutil.copyfileobj(spool, file, _COPY_BYTES)
+
+
+def _append_codes(file: BinaryIO, start: int, rows: int, dimension: int) -> None:
+    """Append the codes of the vectors that are in the file from `start` on."""
+    for first in range(0, rows, PIECE):
+        count = min(PIECE, rows - first)
+        file.seek(start + first * 2 * dimension)
+        vectors = np.frombuffer(file.read(count * 2 * dimension), np.float16).reshape(count, dimension)
+        file.seek(0, SEEK_END)
+        file.write(packed(vectors).data)
 
 
 def _align(file: BinaryIO) -> int:
@@ -142,20 +145,21 @@ def _parsed(mapped: NDArray[np.uint8]) -> VectorFile:
     if magic != MAGIC or mapped[: len(MAGIC)].tobytes() != MAGIC or stop < 0:
         raise ValueError("it does not start and end as a vector file of this version")
     footer = cast("dict[str, object]", json.loads(mapped[stop : stop + length].tobytes()))
-    rows, dimension = cast("int", footer["rows"]), cast("int", footer["dimension"])
-    widths = _widths(dimension)
+    dimension, of_kind = cast("int", footer["dimension"]), cast("dict[str, int]", footer["kinds"])
+    ends = [0, *accumulate(of_kind.values())]
+    rows = ends[-1]
+    shapes = ((rows, 2 * dimension), (rows, ID_BYTES), (-(-rows // BLOCK), BLOCK * code_bytes(dimension)))
     arrays: list[NDArray[np.uint8]] = []
-    for offset, width in zip(cast("list[int]", footer["offsets"]), widths, strict=True):
-        if offset + rows * width > stop:
+    for offset, shape in zip(cast("list[int]", footer["offsets"]), shapes, strict=True):
+        if offset + shape[0] * shape[1] > stop:
             raise ValueError("it is shorter than its footer says")
-        arrays.append(mapped[offset : offset + rows * width].reshape(rows, width))
+        arrays.append(mapped[offset : offset + shape[0] * shape[1]].reshape(shape))
     return VectorFile(
         model=cast("str", footer["model"]),
         rows=rows,
         dimension=dimension,
-        kinds=tuple(cast("list[str]", footer["kinds"])),
+        kinds=dict(zip(of_kind, pairwise(ends), strict=True)),
         vectors=arrays[0].view(np.float16),
         ids=arrays[1],
-        kind_codes=arrays[2].reshape(-1),
-        codes=arrays[3],
+        codes=arrays[2],
     )

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from mesh_assets.errors import IndexDownError
-from mesh_assets.indexes import faiss_codes, vector_file
+from mesh_assets.indexes import faiss_codes
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
-from mesh_assets.indexes.vector_file import binary_codes
 from mesh_assets_tests.indexes.test_vector_contract import MODEL, Batch, batch, found, ids, unit, vectors
 
 
@@ -64,7 +63,7 @@ def test_a_truncated_file_is_named_with_what_to_do(tmp_path: Path, length: int) 
     assert len(found(index, vectors(1)[0])) == 9
 
 
-@pytest.mark.parametrize("content", [b"x" * 4096, b"MESHVEC1" + b"\0" * 200 + b"\xff\xff\xff\x7fMESHVEC1"])
+@pytest.mark.parametrize("content", [b"x" * 4096, b"MESHVEC2" + b"\0" * 200 + b"\xff\xff\xff\x7fMESHVEC2"])
 def test_a_foreign_file_is_named(tmp_path: Path, content: bytes) -> None:
     index = FaissVectorIndex(tmp_path)
     index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
@@ -171,7 +170,6 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
-from mesh_assets.indexes.vector_file import binary_codes
 def batches():
     for part in range(100):
         if part == 3:
@@ -215,7 +213,6 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from mesh_assets.indexes.faiss_codes import FaissVectorIndex
-from mesh_assets.indexes.vector_file import binary_codes
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
 index = FaissVectorIndex(Path(sys.argv[1]))
 for row in (0, 150, 299):
@@ -251,12 +248,13 @@ def test_however_entries_are_divided_into_slices_the_same_are_found(tmp_path: Pa
 
 
 @pytest.mark.parametrize("of_kind", [False, True])
-@pytest.mark.parametrize("one_of", [7, 430])
-def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_of: int, of_kind: bool
+@pytest.mark.parametrize("pieces", ["whole", "small"])
+def test_where_the_nearest_lie_together_they_are_found_in_any_pieces_and_by_more_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: str, of_kind: bool
 ) -> None:
     monkeypatch.setattr(faiss_codes, "_CANDIDATES", 40)
-    # The nearest ones lie together at the end, where a sample hardly sees them.
+    monkeypatch.setattr(faiss_codes, "_LEAST", 1)
+    # The nearest ones lie together at the end: more than the share of one piece.
     near = unit(vectors(1, seed=1) + 0.05 * vectors(300, seed=2))
     values = np.concatenate([vectors(4000), near]).astype(np.float16)
     for part, start in enumerate(range(0, 4300, 430)):
@@ -270,9 +268,25 @@ def test_a_poor_estimate_of_how_far_to_look_and_more_threads_change_nothing(
     usual = ask(FaissVectorIndex(tmp_path))
     assert len(usual) == 10
     assert set(usual) <= set(ids(300, 4000))
-    monkeypatch.setattr(vector_file, "SAMPLED_ONE_OF", one_of)
+    if pieces == "small":
+        monkeypatch.setattr(faiss_codes, "PIECE", 96)
     monkeypatch.setattr(faiss_codes, "_ROWS_A_THREAD", 1)
     assert ask(FaissVectorIndex(tmp_path, threads=3)) == usual
+
+
+def test_of_one_kind_among_others_the_same_are_found_as_where_it_is_alone(tmp_path: Path) -> None:
+    values = vectors(6000, dimension=48)
+    kinds = [("text", "code", "log")[(row * row) % 7 % 3] for row in range(6000)]
+    mixed, alone = FaissVectorIndex(tmp_path / "mixed"), FaissVectorIndex(tmp_path / "alone")
+    for part in range(2):
+        rows = range(part * 3000, (part + 1) * 3000)
+        everything = (ids(3000, rows[0]), [kinds[row] for row in rows], values[rows].astype(np.float16))
+        mixed.replace_slice(f"a.{part:06d}", MODEL, [everything])
+        of_kind = [row for row in rows if kinds[row] == "code"]
+        chosen = ([ids(1, row)[0] for row in of_kind], ["code"] * len(of_kind), values[of_kind].astype(np.float16))
+        alone.replace_slice(f"a.{part:06d}", MODEL, [chosen])
+    for query in vectors(5, seed=1, dimension=48):
+        assert found(mixed, query, kind="code") == found(alone, query)
 
 
 def test_among_entries_that_lie_close_together_the_nearest_are_found(tmp_path: Path) -> None:
@@ -290,13 +304,3 @@ def test_among_entries_that_lie_close_together_the_nearest_are_found(tmp_path: P
         exact = np.argsort(-(values @ query), kind="stable")[:10]
         recalled += len({ids(1, int(row))[0] for row in exact} & set(found(FaissVectorIndex(tmp_path), query)))
     assert recalled / 300 >= 0.98
-
-
-@pytest.mark.parametrize("dimension", [384, 20])
-def test_entries_whose_signs_fit_the_query_best_are_chosen(dimension: int) -> None:
-    values, query = vectors(500, 3, dimension), vectors(1, 4, dimension)[0]
-    products, rows = faiss_codes._estimated(query, binary_codes(values), 40)  # pyright: ignore[reportPrivateUsage]
-    expected = np.where(values > 0, 1, -1) @ query
-    # Bits that fill the last byte belong to no dimension.
-    assert rows.tolist() == sorted(np.argsort(-expected, kind="stable")[:40])
-    np.testing.assert_allclose(products, expected[rows], atol=1e-4)
