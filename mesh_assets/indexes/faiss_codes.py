@@ -46,7 +46,7 @@ _SHARES, _LEAST = 2, 64
 _MAPPED_FILES = 128
 # A thread is worth its start where it scans so many codes, which takes a millisecond.
 _ROWS_A_THREAD = 100_000
-# Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie whatever order BLAS sums in.
+# Cosines of float16 vectors agree to three digits; rounding makes equal vectors tie, whatever order sums are in.
 _DECIMALS = 6
 _SUFFIX = ".vectors"
 

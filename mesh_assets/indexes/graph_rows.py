@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mesh_assets.indexes.graph_file import GraphWriter
-from mesh_assets.indexes.lake_sql import streamed
+from mesh_assets.indexes.lake_sql import gathered, streamed
 from mesh_assets.indexes.protocol import GraphIndex, Stored
 from mesh_assets.schemas.graph import EDGES, VERTICES
 from mesh_assets.schemas.outcome import AttachedRows
@@ -100,7 +102,7 @@ ORDER BY vertex_id
 """  # noqa: S608  # all of it is ours
 
 # A symbol is defined by what is around it: `A` of `A.b`, where the file has one, else by the file.
-_EDGES = f"""
+_USED = f"""
 WITH {_NAMED},
 outer_symbols AS (
     SELECT path, symbol, any_value(symbol_id) AS symbol_id FROM symbols WHERE symbol != '' GROUP BY path, symbol
@@ -114,45 +116,45 @@ placed AS (
 used AS (
     SELECT *, CASE WHEN symbol = '' THEN {_FILE} ELSE symbol_id END AS user_id FROM placed
 )
-SELECT {_FILE} AS source, chunk_id AS target, 'contains' AS type, 1.0::DOUBLE AS weight, NULL AS written FROM chunk_sets
-UNION ALL
+"""  # noqa: S608
+
+# Each gives source, target, type, weight and what is written there.
+_EDGES = f"""
+SELECT {_FILE}, chunk_id, 'contains', 1.0, NULL FROM chunk_sets
+;
 SELECT chunk_id, symbol_id, 'contains', 1.0, NULL FROM symbols WHERE symbol != ''
-UNION ALL
+;
 SELECT {_FILE}, {_COLUMN}, 'contains', 1.0, NULL FROM table_columns
-UNION ALL
+;
 SELECT {_FILE}, series_id, 'contains', points, NULL FROM series
-UNION ALL
+;
 SELECT {vertex_sql("file", "$dataset", "log")}, template_id, 'contains', events, NULL FROM log_templates
-UNION ALL
+;
 SELECT coalesce(outer_id, {_FILE}), symbol_id, 'defines', 1.0, NULL FROM placed WHERE symbol != ''
-UNION ALL
+;
 SELECT user_id, {name_key("written")}, 'calls', 1.0, written FROM (SELECT user_id, unnest(calls) AS written FROM used)
-UNION ALL
+;
 SELECT user_id, {name_key("written")}, 'imports', 1.0, written
 FROM (SELECT user_id, unnest(imports) AS written FROM used)
-UNION ALL
+;
 SELECT symbol_id, {name_key("written")}, 'related', 1.0, written
 FROM (SELECT symbol_id, unnest(bases) AS written FROM symbols WHERE symbol != '')
-UNION ALL
+;
 SELECT chunk_id, {_ENTITY}, 'mentions', times, NULL FROM named
-UNION ALL
+;
 SELECT chunk_id, template_id, 'mentions', count(*), NULL FROM log_events WHERE template_id IS NOT NULL GROUP BY ALL
-UNION ALL
+;
 SELECT insight_id, chunk_id, 'mentions', 1.0, NULL
 FROM (SELECT insight_id, unnest(evidence, max_depth := 2) FROM happened) cited JOIN chunk_sets USING (path)
 WHERE cited.byte_start < chunk_sets.byte_stop AND cited.byte_stop > chunk_sets.byte_start
-UNION ALL
+;
 SELECT before, chunk_id, 'follows', 1.0, NULL FROM (
     SELECT chunk_id, lag(chunk_id) OVER (PARTITION BY path ORDER BY extent_start, byte_start) AS before FROM chunk_sets
 ) WHERE before IS NOT NULL
-UNION ALL
+;
 SELECT chunk_id, other_id, 'related', score, array_to_string(shared, ', ') FROM chunk_relations
-"""  # noqa: S608
-
-_ORDERED_EDGES = f"""
-SELECT source, target, type, $dataset AS dataset, $slice AS slice, sum(weight) AS weight, min(written) AS written
-FROM ({_EDGES}) GROUP BY source, target, type ORDER BY source, type, target
-"""  # noqa: S608
+""".split(";")  # noqa: S608
+_EDGE_COLUMNS = {"source": "VARCHAR", "target": "VARCHAR", "type": "VARCHAR", "weight": "DOUBLE", "written": "VARCHAR"}
 
 
 def graph_batches(
@@ -193,8 +195,39 @@ def vertex_batches(tables: Mapping[str, Path], *, dataset: str, slice_key: str) 
 
 def edge_batches(tables: Mapping[str, Path], *, dataset: str, slice_key: str) -> Iterator[pa.RecordBatch]:
     """Batches of `EDGES`, by source, each edge once. `tables` by `TABLES`."""
-    for edges in streamed(_ORDERED_EDGES, tables, {"dataset": dataset, "slice": slice_key}):
-        yield EDGES.cast(edges)
+    queries = [f"{_USED} {query}" for query in _EDGES]
+    found = gathered(
+        queries, tables, {"dataset": dataset}, columns=_EDGE_COLUMNS, order="source, type, target, written"
+    )
+    held: pa.RecordBatch | None = None
+    for batch in found:
+        edges = _each_once(pa.Table.from_batches([batch] if held is None else [held, batch]))
+        # The last one may go on in the next batch.
+        held = edges.slice(edges.num_rows - 1)
+        yield _edges(edges.slice(0, edges.num_rows - 1), dataset, slice_key)
+    if held is not None:
+        yield _edges(held, dataset, slice_key)
+
+
+def _each_once(ordered: pa.Table) -> pa.RecordBatch:
+    """Rows with one source, type and target become one: the sum of their weights, the first of what is written."""
+    (batch,) = ordered.combine_chunks().to_batches()
+    is_new = np.ones(batch.num_rows, np.bool_)
+    is_new[1:] = False
+    for name in ("source", "type", "target"):
+        column = cast("pa.StringArray", batch.column(name))
+        is_new[1:] |= np.asarray(pc.call_function("not_equal", [column.slice(1), column.slice(0, len(column) - 1)]))
+    starts = np.flatnonzero(is_new)
+    weights = np.add.reduceat(cast("Any", batch.column("weight")).to_numpy(), starts)
+    place = batch.schema.get_field_index("weight")
+    return batch.take(pa.array(starts, pa.int64())).set_column(place, "weight", pa.array(weights))
+
+
+def _edges(found: pa.RecordBatch, dataset: str, slice_key: str) -> pa.RecordBatch:
+    place = found.schema.get_field_index("type") + 1
+    for name, value in (("slice", slice_key), ("dataset", dataset)):
+        found = found.add_column(place, name, pa.repeat(value, found.num_rows))
+    return EDGES.cast(found)
 
 
 def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,29 @@ def streamed(query: str, tables: Mapping[str, Path], parameters: Mapping[str, ob
         yield from connection.sql(query, params=dict(parameters)).to_arrow_reader(BATCH_ROWS)
 
 
+def gathered(
+    queries: Sequence[str],
+    tables: Mapping[str, Path],
+    parameters: Mapping[str, object],
+    *,
+    columns: Mapping[str, str],
+    order: str,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of all `queries` in one order; `columns` are what each gives, with their types in SQL.
+
+    One query is answered after the other: as parts of one, what each holds is held at once, more than the limit for a
+    slice of a million chunks.
+    """
+    with connected({called: [path] for called, path in tables.items()}) as connection:
+        connection.execute(f"CREATE TABLE found ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+        for query in queries:
+            connection.execute(
+                f"INSERT INTO found {query}",
+                {name: value for name, value in parameters.items() if f"${name}" in query},
+            )
+        yield from connection.sql(f"FROM found ORDER BY {order}").to_arrow_reader(BATCH_ROWS)
+
+
 @contextmanager
 def connected(tables: Mapping[str, Sequence[Path]], *, memory: str = MEMORY) -> Generator[duckdb.DuckDBPyConnection]:
     """A database of its own with a view for each of `tables` over its files, at least one each.

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from mesh_assets.embeddings.fake_encoder import FakeEncoder
+from mesh_assets.indexes import graph_rows, lake_sql
 from mesh_assets.search.graph import Graph, Vertex, way
 from mesh_assets.search.timeline import Timeline, Window
 from mesh_assets.storage.duckdb_query import lake_connection
@@ -30,6 +32,8 @@ class Till:
 
     def sell(self, what):
         self.check(what)
+        log.sold(what)
+        bus.sold(what)
         return take(what)
 
     def check(self, what):
@@ -108,6 +112,35 @@ def test_who_calls_whom_is_known_over_files(graph: Graph) -> None:
     assert names(graph, till, "imports", out=True) == {"take"}
     assert names(graph, till, "defines", out=True) == {"Till"}
     assert names(graph, one(graph, "Till"), "defines", out=True) == {"Till.sell", "Till.check"}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_edges_are_the_same_in_batches_of_any_size(
+    location: Location, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    key = "shop.000000"
+    tables = {name: location.lake.path(name, key) for name in graph_rows.TABLES}
+
+    def edges() -> list[dict[str, Any]]:
+        batches = graph_rows.edge_batches(tables, dataset="shop", slice_key=key)
+        return [row for batch in batches for row in batch.to_pylist()]
+
+    whole = edges()
+    ends = [(edge["source"], edge["type"], edge["target"]) for edge in whole]
+    assert ends == sorted(set(ends))
+    assert max(edge["weight"] for edge in whole) > 1
+    monkeypatch.setattr(lake_sql, "BATCH_ROWS", rows)
+    assert edges() == whole
+
+
+def test_calls_of_one_name_are_one_edge_of_their_weights_together(location: Location) -> None:
+    edges = graph_rows.edge_batches(
+        {name: location.lake.path(name, "shop.000000") for name in graph_rows.TABLES},
+        dataset="shop",
+        slice_key="shop.000000",
+    )
+    sold = [row for batch in edges for row in batch.to_pylist() if row["written"] in ("log.sold", "bus.sold")]
+    assert [(row["type"], row["weight"], row["written"]) for row in sold] == [("calls", 2.0, "bus.sold")]
 
 
 def test_a_way_leads_over_calls(graph: Graph) -> None:
