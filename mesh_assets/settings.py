@@ -23,6 +23,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
 # Where no server of an index is set, the embedded engine serves.
 NO_SERVER = "off"
+_DEPTHS = ("surface", "deep", "expert", "research")
 _ENV_FILE = PROJECT_ROOT / ".env"
 SHIPPED_NODES = PROJECT_ROOT / "mesh_assets" / "defaults" / "mesh.yaml"
 OWN_NODES = PROJECT_ROOT / "mesh.yaml"
@@ -167,7 +168,6 @@ class Settings(BaseSettings):
     techniques: Annotated[
         str,
         Field(
-            pattern=r"^(off|(surface|deep|expert|research)( (surface|deep|expert|research))*)$",
             description="Depths at which a case is answered by a research technique, several calls within its budget: "
             "`expert research`; `off` for one call always.",
         ),
@@ -217,6 +217,14 @@ class Settings(BaseSettings):
     def _none_is_off(cls, url: str) -> str:
         return url.strip() or NO_SERVER
 
+    @field_validator("techniques")
+    @classmethod
+    def _depths_or_off(cls, techniques: str) -> str:
+        named = techniques.split()
+        if named != ["off"] and (not named or set(named) - set(_DEPTHS)):
+            raise ValueError(f"it is {techniques!r}; give some of {' '.join(_DEPTHS)} with blanks between, or off")
+        return techniques
+
     @field_validator("hours")
     @classmethod
     def _readable(cls, hours: str) -> str:
@@ -261,7 +269,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(f"MESH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(
+            f"MESH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise SettingsError(
             f"The settings cannot be used: {faults}.", remedy="Correct them in the environment or in `.env`."
         ) from error

@@ -12,6 +12,7 @@ from mesh_assets.cli.backfill_requests import address_of_running, start_backfill
 from mesh_assets.cli.console import console, print_json, safe
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.cli.status import present_settings
+from mesh_assets.insights.wording import plural
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.backfills import Backfill, record
 from mesh_assets.storage.lake import Lake
@@ -45,11 +46,12 @@ def backfill(
         page = f"{url}/runs/b/{started}" if started else None
         print_json({"dataset": key, "slices": slices, "reasons": reasons, "backfill": started, "url": page})
         return
+    asked = f"{plural(len(slices), 'slice')} and the report are asked for"
     for why, number in Counter(reasons.values()).most_common():
         console.print(f"{number:,} × {escape(safe(why))}")
     if not slices:
         console.print(f"Every slice of {escape(key)} is up to date: there is nothing to do.")
     elif started:
-        console.print(f"{len(slices):,} slices and the report are asked for: {url}/runs/b/{started}", soft_wrap=True)
+        console.print(f"{asked}: {url}/runs/b/{started}", soft_wrap=True)
     else:
-        console.print(f"{len(slices):,} slices and the report are asked for at the next `mesh up`: it is down now.")
+        console.print(f"{asked} at the next `mesh up`: it is down now.")

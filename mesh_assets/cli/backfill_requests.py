@@ -10,6 +10,7 @@ from typing import Any, cast
 from mesh_assets.cli.home import use_dagster_home
 from mesh_assets.cli.services import graphql
 from mesh_assets.errors import ServiceError
+from mesh_assets.insights.wording import plural
 from mesh_assets.settings import Settings
 from mesh_assets.stages import ASSETS, SLICE_ASSETS
 from mesh_assets.storage.backfills import Backfill, ranges, recorded
@@ -74,9 +75,10 @@ def _parameters(backfill: Backfill) -> dict[str, object]:
         tags[FORCE_TAG] = "true"
     if backfill.can_wait:
         tags[CAN_WAIT_TAG] = "true"
+    by_force = ", by force" if backfill.force else ""
     return {
         "title": f"mesh backfill {backfill.dataset}"[:100],
-        "description": f"{len(backfill.slices):,} slices and the report" + (", by force" if backfill.force else ""),
+        "description": f"{plural(len(backfill.slices), 'slice')} and the report{by_force}",
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
         "partitionsByAssets": [
             {"assetKey": {"path": [asset]}, "partitions": partitions} for asset, partitions in by_asset.items()

@@ -58,14 +58,14 @@ class Events:
         if len(files) < 2 and not pages:
             return None
         start = min(_start(insight) for insight in group)
+        places = plural(len(files), "file") + (f" and {plural(len(pages), 'page')}" if pages else "")
         sentences = [f"{first.statement.rstrip('.')}."]
         sentences += [f"At the same time: {insight.statement.rstrip('.')}." for insight in rest]
         sentences += [f"{_called(page)} is about the same: it names {_listed(shared)}." for page, shared in pages]
         return Insight(
             kind="mixed",
             type="event",
-            title=f"{plural(len(group), 'finding')} in {plural(len(files), 'file')} and {plural(len(pages), 'page')}"
-            f" around {start:%Y-%m-%d %H:%M}",
+            title=f"{plural(len(group), 'finding')} in {places} around {start:%Y-%m-%d %H:%M}",
             statement=" ".join(sentences),
             score=min(1.0, first.score + 0.02 * (len(files) - 1 + len(pages))),
             value={"findings": len(group), "files": len(files), "pages": len(pages)},

@@ -30,6 +30,8 @@ from mesh_assets.chunks.tokens import PARTS, TokenMeter
 from mesh_assets.errors import FormatError, SourceError
 from mesh_assets.schemas.rejects import Reject
 
+_NO_LETTERS = "If it shows pictures of text, run it through a text recognition (OCR) and drop the result."
+_NO_CELLS = "None of its cells holds any: save it with some, or take it out of the drop."
 # Where a piece ends (character), and its context with the tokens of that.
 _Cut = tuple[int, tuple[str, int]]
 
@@ -66,7 +68,7 @@ class DocumentChunker:
             raise FormatError(
                 "no text in it",
                 f"{source.path} was read to its end as {source.format}, and holds no text.",
-                remedy="If it shows pictures of text, run it through a text recognition (OCR) and drop the result.",
+                remedy=_NO_CELLS if source.format == "ipynb" else _NO_LETTERS,
             )
         for attachment in attachments:
             yield from member_parts(source, attachment.name, attachment.data, chunk_tokens=chunk_tokens)
