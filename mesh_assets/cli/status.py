@@ -69,14 +69,7 @@ def status(
         console.print("`mesh up` is not running: nothing is read until it is, or `dagster dev`.", style="yellow")
     if found:
         console.print(status_table(found, states.counts, left))
-        for dataset in found:
-            if dataset.changing:
-                rest = f"they are read once they did not for {settings.quiet_seconds:g} s"
-                many = plural(dataset.changing, "file changes", "files change")
-                console.print(f"[dim]{escape(dataset.dataset)}: {many} still: {rest}[/]", soft_wrap=True)
-            if dataset.reference:
-                place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
-                console.print(f"[dim]{place}[/]", soft_wrap=True)
+        _say_reading(found, settings)
         for failed in states.failed:
             where = f"{failed.slice}, {failed.step}" if failed.step else failed.slice
             console.print(f"[bold red]{escape(where)}[/]: {escape(safe(failed.why))}", soft_wrap=True)
@@ -85,6 +78,18 @@ def status(
             console.print(escape(safe(said)), soft_wrap=True)
     else:
         console.print(_empty(settings))
+
+
+def _say_reading(found: list[DatasetStatus], settings: Settings) -> None:
+    """Where datasets are read from, and what is not read yet because it still changes."""
+    for dataset in found:
+        if dataset.changing:
+            rest = f"they are read once they did not for {settings.quiet_seconds:g} s"
+            many = plural(dataset.changing, "file changes", "files change")
+            console.print(f"[dim]{escape(dataset.dataset)}: {many} still: {rest}[/]", soft_wrap=True)
+        if dataset.reference:
+            place = escape(safe(f"{dataset.dataset} is by reference: {dataset.reference}"))
+            console.print(f"[dim]{place}[/]", soft_wrap=True)
 
 
 def _say_stale(found: list[DatasetStatus], settings: Settings) -> None:
