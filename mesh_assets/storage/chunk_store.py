@@ -29,6 +29,8 @@ from mesh_assets.storage.lake import Lake, LakeTable, opened
 # Each column costs some 30 microseconds of a hit; what the key of the slice says is not read.
 _TOLD_BY_KEY = ("dataset", "slice")
 _COLUMNS = [field.name for field in fields(ChunkRow) if field.name not in _TOLD_BY_KEY]
+# Often the same, or nothing, in a whole row group: its statistics say so in a tenth of the time of reading.
+_OFTEN_SAME = ("kind", "symbol", "context", "source_hash", "place", "time_start", "time_stop")
 # Each holds a descriptor, its footer (about 1 MB for 50,000 chunks) and 12 bytes a chunk; a process may have 256
 # descriptors (macOS) by default, and the vector index holds up to half of these.
 _OPEN_TABLES = 64
@@ -82,13 +84,17 @@ class LakeChunks:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """An open table: `halves` are the first halves of its ids, sorted, `order` their rows, `starts` of row groups."""
+    """An open table: `halves` are the first halves of its ids, sorted, `order` their rows, `starts` of row groups.
+
+    `often_same` are the places of those columns.
+    """
 
     file: pq.ParquetFile
     identity: tuple[int, int, int] | None
     halves: NDArray[np.uint64]
     order: NDArray[np.int32]
     starts: list[int]
+    often_same: dict[str, int]
 
     def rows(self, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The rows of those `ids` that are here, with `_COLUMNS`."""
@@ -104,11 +110,28 @@ class _Table:
         for row in sorted(rows):
             by_group.setdefault(bisect_right(self.starts, row) - 1, []).append(row)
         for group, held in by_group.items():
-            table = self.file.read_row_group(group, columns=_COLUMNS, use_threads=False)
+            same = self._same(group)
+            names = [name for name in _COLUMNS if name not in same]
+            columns = self.file.read_row_group(group, columns=names, use_threads=False).columns
             for row in held:
-                (found,) = table.slice(row - self.starts[group], 1).to_pylist()
+                values = (column[row - self.starts[group]].as_py() for column in columns)
+                found = same | dict(zip(names, values, strict=True))
                 if found["chunk_id"] in asked:
                     yield found
+
+    def _same(self, group: int) -> dict[str, Any]:
+        """Columns that have one value in all rows of a row group, with it."""
+        metadata = self.file.metadata.row_group(group)
+        same: dict[str, Any] = {}
+        for name, index in self.often_same.items():
+            told = metadata.column(index).statistics
+            if told is None or told.null_count is None:
+                continue
+            if told.null_count == metadata.num_rows:
+                same[name] = None
+            elif not told.null_count and told.has_min_max and isinstance(told.min, str) and told.min == told.max:
+                same[name] = told.min
+        return same
 
 
 def _open(path: Path) -> _Table | None:
@@ -126,7 +149,9 @@ def _open(path: Path) -> _Table | None:
     ids = file.read(["chunk_id"], use_threads=False).column("chunk_id").combine_chunks()
     halves = _halves("".join(cast("list[str]", ids.to_pylist())))
     order = np.argsort(halves).astype(np.int32)
-    return _Table(file, identity, halves[order], order, [0, *accumulate(sizes[:-1])] if sizes else [])
+    starts = [0, *accumulate(sizes[:-1])] if sizes else []
+    often_same = {name: metadata.schema.names.index(name) for name in _OFTEN_SAME}
+    return _Table(file, identity, halves[order], order, starts, often_same)
 
 
 def _halves(ids: str) -> NDArray[np.uint64]:

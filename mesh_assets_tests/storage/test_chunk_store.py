@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mesh_assets.errors import CorruptTableError
 from mesh_assets.schemas.chunks import CHUNKS
 from mesh_assets.schemas.outcome import Outcome, Produced
+from mesh_assets.search.protocol import ChunkRow
 from mesh_assets.storage import chunk_store
 from mesh_assets.storage.chunk_store import LakeChunks
 from mesh_assets.storage.lake import Lake
@@ -56,6 +61,39 @@ def test_rows_come_from_every_row_group_and_unknown_ids_are_left_out(
     wanted = {KEY: [499, 0, 250, 251, 777], OTHER: [510, 0], "d.000002": [1], "d.000003": [2]}
     assert texts(chunks, wanted) == {n: f"text {n}" for n in (499, 0, 250, 251, 510)}
     assert chunks.fetch({KEY: ["", "no id", chunk_id(3).upper() + "x"]}) == {}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "kind": st.sampled_from(["text", "code"]),
+                "symbol": st.none() | st.sampled_from(["", "a", "é"]),
+                "context": st.sampled_from(["", "Title"]),
+                "place": st.none() | st.just("page 1"),
+                "source_hash": st.sampled_from(["0" * 32, "1" * 32]),
+                "time_start": st.none() | st.just(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)),
+                "time_stop": st.none() | st.just(datetime(1969, 1, 2, tzinfo=UTC)),
+            }
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_rows_are_those_of_the_table_whatever_is_the_same_in_a_row_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: list[dict[str, object]]
+) -> None:
+    monkeypatch.setattr("mesh_assets.storage.lake._SMALL_ROW_GROUP_BYTES", 1024)
+    lake = Lake(tmp_path)
+    made = [row(number, "text", KEY) | values for number, values in enumerate(drawn)]
+    produced = Produced([CHUNKS.batch(made)], Outcome(total=len(made), done=len(made)), "input")
+    lake.publish("chunk_sets", KEY, produced, version="1", run_id="run")
+    found = LakeChunks(lake).fetch({KEY: [chunk_id(number) for number in range(len(made))]})
+    names = [field.name for field in fields(ChunkRow)]
+    assert {each.chunk_id: asdict(each) for each in found.values()} == {
+        each["chunk_id"]: {name: each[name] for name in names} for each in lake.read("chunk_sets", KEY).rows()
+    }
 
 
 def test_a_replaced_slice_is_read_as_it_is_now_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
