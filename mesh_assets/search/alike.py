@@ -12,7 +12,8 @@ from mesh_assets.indexes.words import all_words
 _RESEMBLANCE = 0.9
 _RUN = 3
 
-_Run = tuple[tuple[str, ...], int]
+# The words, and where they come again how often they came before.
+_Run = tuple[str, ...] | tuple[tuple[str, ...], int]
 _Runs = frozenset[_Run]
 
 
@@ -47,9 +48,6 @@ class Alike:
 def _runs(text: str) -> _Runs:
     """The runs of three words, each with how often it came before: what is repeated counts as often."""
     words = all_words(text) or [text.strip()]
-    seen: Counter[tuple[str, ...]] = Counter()
-    runs: list[_Run] = []
-    for run in zip(*(words[start:] for start in range(min(_RUN, len(words)))), strict=False):
-        runs.append((run, seen[run]))
-        seen[run] += 1
-    return frozenset(runs)
+    counted = Counter(zip(*(words[start:] for start in range(min(_RUN, len(words)))), strict=False))
+    again = ((run, before) for run, times in counted.items() if times > 1 for before in range(1, times))
+    return frozenset[_Run](counted).union(again)
