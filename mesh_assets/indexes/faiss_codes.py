@@ -149,7 +149,9 @@ class FaissVectorIndex:
         wanted = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit, entries // _ENTRIES_PER_CANDIDATE)
         nearest = _Nearest(wanted)
         for files in self._mapped_files(paths, model, vector.size):
-            asked = [file.kinds.get(where.kind, (0, 0)) if where.kind else (0, file.rows) for file in files.values()]
+            asked = [
+                (0, file.rows) if where.kind is None else file.kinds.get(where.kind, (0, 0)) for file in files.values()
+            ]
             is_many = entries > wanted
             nearest.add(files, self._scanned(files, asked, vector, wanted) if is_many else map(_all, asked))
             del files  # before the next ones are mapped
@@ -181,21 +183,24 @@ class FaissVectorIndex:
         """Of each file, in the rows that are asked for, entries among which are the `wanted` of all files whose signs
         fit `vector` best."""
         entries = sum(stop - start for start, stop in asked)
-        if not entries:
-            return [_joined([]) for _ in files]
+        if not entries or not np.nan_to_num(vector).any():
+            # A query that says nothing is as near to one as to another.
+            return [_all((start, min(stop, start + wanted))) for start, stop in asked]
         pieces = [
             _Piece(at, file.codes, first, min(first + PIECE - BLOCK, stop))
             for at, (file, (start, stop)) in enumerate(zip(files.values(), asked, strict=True))
             for first in range(start, stop, PIECE - BLOCK)
         ]
-        shares = [max(_SHARES * wanted * (piece.stop - piece.start) // entries, _LEAST) for piece in pieces]
-        found = self._best_of(list(zip(pieces, shares, strict=True)), vector)
-        products = np.concatenate([products for products, _ in found])
-        bound = np.partition(products, -wanted)[-wanted] if len(products) > wanted else -np.inf
-        # Where even the last one is within the bound, there may be more.
-        more = [i for i, (products, _) in enumerate(found) if len(products) == shares[i] and products.min() >= bound]
-        for i, again in zip(more, self._best_of([(pieces[i], wanted) for i in more], vector), strict=True):
-            found[i] = again
+        sizes = [piece.stop - piece.start for piece in pieces]
+        counts = [max(_SHARES * wanted * size // entries, _LEAST) for size in sizes]
+        found = self._best_of(list(zip(pieces, counts, strict=True)), vector)
+        # Where even the last one is within the bound, there may be more; first for all that are wanted, and where so
+        # many are equal, for all there are.
+        while more := _unfinished(found, counts, sizes, wanted):
+            for i in more:
+                counts[i] = wanted if counts[i] < wanted else sizes[i]
+            for i, again in zip(more, self._best_of([(pieces[i], counts[i]) for i in more], vector), strict=True):
+                found[i] = again
         of_file: list[list[_Found]] = [[] for _ in files]
         for piece, each in zip(pieces, found, strict=True):
             of_file[piece.file].append(each)
@@ -336,6 +341,15 @@ def _all(rows: tuple[int, int]) -> _Found:
     return np.zeros(rows[1] - rows[0], np.float32), np.arange(*rows)
 
 
+def _unfinished(found: Sequence[_Found], counts: Sequence[int], sizes: Sequence[int], wanted: int) -> list[int]:
+    """The places of pieces that may hold more of the `wanted` best than the `counts` that they were asked for."""
+    products = np.concatenate([products for products, _ in found])
+    bound = np.partition(products, -wanted)[-wanted] if len(products) > wanted else -np.inf
+    return [
+        i for i, (products, _) in enumerate(found) if len(products) == counts[i] < sizes[i] and products.min() >= bound
+    ]
+
+
 def _joined(found: Sequence[_Found]) -> _Found:
     """Entries of the pieces of one file, in the order of its rows."""
     products = np.concatenate([np.empty(0, np.float32), *(products for products, _ in found)])
@@ -360,36 +374,40 @@ class _Nearest:
         self._vectors: NDArray[np.float16] | None = None
 
     def add(self, files: Mapping[str, VectorFile], chosen: Iterable[_Found]) -> None:
-        """Let in the best of what was chosen of each of `files`; the first come stays among equals."""
+        """Let in the best of what was chosen of each of `files`, of equal ones those of the least ids."""
         found = list(chosen)
         products = np.concatenate([self._products, *(products for products, _ in found)])
-        best = np.sort(np.argsort(-products, kind="stable")[: self._wanted])
-        stay = best[best < len(self._products)]
-        of_slice, ids = [self._of_slice[stay]], [self._ids[stay]]
-        vectors = [] if self._vectors is None else [self._vectors[stay]]
-        start = len(self._products)
-        self._products = products[best]
-        for (slice_key, file), (_, rows) in zip(files.items(), found, strict=True):
-            stop = start + len(rows)
-            first, last = np.searchsorted(best, (start, stop))
-            let_in = rows[best[first:last] - start]
-            of_slice.append(np.full(len(let_in), len(self._slices)))
-            ids.append(file.ids[let_in])
-            vectors.append(file.vectors[let_in])
-            self._slices.append(slice_key)
-            start = stop
-        self._of_slice, self._ids, self._vectors = (
-            np.concatenate(of_slice),
-            np.concatenate(ids),
-            np.concatenate(vectors),
-        )
+        counts = [len(rows) for _, rows in found]
+        numbers = np.arange(len(self._slices), len(self._slices) + len(files))
+        of_slice = np.concatenate([self._of_slice, np.repeat(numbers, counts)])
+        new = [file.ids[rows] for file, (_, rows) in zip(files.values(), found, strict=True)]
+        ids = np.concatenate([self._ids, *new])
+        best = self._best(products, ids)
+        starts = np.cumsum([len(self._products), *counts])
+        bounds = np.searchsorted(best, starts)
+        vectors = [] if self._vectors is None else [self._vectors[best[: bounds[0]]]]
+        for i, (file, (_, rows)) in enumerate(zip(files.values(), found, strict=True)):
+            vectors.append(file.vectors[rows[best[bounds[i] : bounds[i + 1]] - starts[i]]])
+        self._slices += files
+        self._products, self._of_slice, self._ids = products[best], of_slice[best], ids[best]
+        self._vectors = np.concatenate(vectors)
+
+    def _best(self, products: NDArray[np.float32], ids: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The places of the `wanted` largest products, in order."""
+        if len(products) <= self._wanted:
+            return np.arange(len(products))
+        near = np.flatnonzero(products >= np.partition(products, -self._wanted)[-self._wanted])
+        halves = ids[near].view(">u8")
+        return np.sort(near[np.lexsort((halves[:, 1], halves[:, 0], -products[near]))[: self._wanted]])
 
     def best(self, vector: NDArray[np.float32], limit: int) -> list[Hit]:
         """The `limit` most similar ones to a vector, ties by chunk id."""
+        if limit < 1 or not len(self._products):
+            return []
         scores = self._scores(vector)
         # Few are ordered by their ids: those that are as similar as the last one, or more.
         first = max(len(scores) - limit, 0)
-        near = np.flatnonzero(scores >= np.partition(scores, first)[first]) if len(scores) else np.empty(0, np.int64)
+        near = np.flatnonzero(scores >= np.partition(scores, first)[first])
         halves = self._ids[near].view(">u8")
         order = near[np.lexsort((halves[:, 1], halves[:, 0], -scores[near]))[:limit]]
         return [Hit(self._ids[i].tobytes().hex(), self._slices[self._of_slice[i]], float(scores[i])) for i in order]

@@ -200,7 +200,7 @@ def edge_batches(tables: Mapping[str, Path], *, dataset: str, slice_key: str) ->
         queries, tables, {"dataset": dataset}, columns=_EDGE_COLUMNS, order="source, type, target, written"
     )
     held: pa.RecordBatch | None = None
-    for batch in found:
+    for batch in (batch for batch in found if batch.num_rows):
         edges = _each_once(pa.Table.from_batches([batch] if held is None else [held, batch]))
         # The last one may go on in the next batch.
         held = edges.slice(edges.num_rows - 1)

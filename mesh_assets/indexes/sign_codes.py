@@ -67,8 +67,8 @@ class SignScan:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Products of the query with the signs of the entries `start` to `stop`, the largest `wanted`, and their rows.
 
-        At most `PIECE` entries less a block. Products are rounded to a thousandth of what signs can make of the
-        query, in every piece alike; of equal ones some are chosen.
+        At most `PIECE` entries less a block. Products are rounded, in every piece alike: each of the sums of
+        four numbers to a 255th of what the widest of them spans. Of equal products some are chosen.
         """
         import faiss
 

@@ -55,6 +55,10 @@ class VectorFile:
     codes: NDArray[np.uint8]
 
 
+class _OtherLayoutError(Exception):
+    """The file is whole, and of another version of the layout."""
+
+
 def entry_bytes(dimension: int) -> int:
     """Bytes of a file for each of its entries."""
     return 2 * dimension + ID_BYTES + code_bytes(dimension)
@@ -75,6 +79,8 @@ def _write(file: BinaryIO, model: str, batches: Iterable[Batch]) -> int:
         file.write(MAGIC)
         start = _align(file)
         for chunk_ids, kinds, vectors in batches:
+            if dimension and len(chunk_ids) and vectors.shape[1] != dimension:
+                raise ValueError(f"vectors of {dimension} and of {vectors.shape[1]} dimensions in one slice")
             dimension = vectors.shape[1] if len(chunk_ids) else dimension
             for kind, chosen in _by_kind(kinds).items():
                 if kind not in spools:
@@ -132,7 +138,12 @@ def map_vectors(path: Path) -> VectorFile:
             # Plain arrays: each view of numpy's own class costs some twenty times as much.
             mapped = np.memmap(file, np.uint8, mode="r").view(np.ndarray)
         return _parsed(mapped)
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except _OtherLayoutError:
+        raise IndexDownError(
+            f"The vector file {path} was written by another version of the mesh.",
+            remedy=f"`mesh backfill {path.parent.name} --stale` makes this one and others like it again.",
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise IndexDownError(
             f"The vector file {path} is damaged: {error}.",
             remedy="Delete it and materialize `vector_index` for that slice: it is rebuilt from the lake.",
@@ -142,6 +153,8 @@ def map_vectors(path: Path) -> VectorFile:
 def _parsed(mapped: NDArray[np.uint8]) -> VectorFile:
     length, magic = _TAIL.unpack(mapped[-_TAIL.size :].tobytes())
     stop = mapped.size - _TAIL.size - length
+    if magic != MAGIC and magic[:-1] == MAGIC[:-1]:
+        raise _OtherLayoutError
     if magic != MAGIC or mapped[: len(MAGIC)].tobytes() != MAGIC or stop < 0:
         raise ValueError("it does not start and end as a vector file of this version")
     footer = cast("dict[str, object]", json.loads(mapped[stop : stop + length].tobytes()))

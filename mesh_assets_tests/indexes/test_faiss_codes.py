@@ -274,6 +274,52 @@ def test_where_the_nearest_lie_together_they_are_found_in_any_pieces_and_by_more
     assert ask(FaissVectorIndex(tmp_path, threads=3)) == usual
 
 
+@pytest.mark.parametrize("different", [1, 60])
+def test_equal_entries_of_several_kinds_come_by_their_ids_however_they_are_divided(
+    tmp_path: Path, different: int
+) -> None:
+    some = vectors(different, dimension=64).astype(np.float16)
+    kinds = ["text", "code", "log"] * 1000
+    answers: set[tuple[str, ...]] = set()
+    for parts in (1, 2, 10):
+        index = FaissVectorIndex(tmp_path / str(parts))
+        for number, rows in enumerate(np.array_split(np.arange(3000), parts)):
+            entries = (ids(len(rows), int(rows[0])), [kinds[row] for row in rows], some[rows % different])
+            index.replace_slice(f"a.{number:06d}", MODEL, [entries])
+        answers.add(tuple(found(index, some[0].astype(np.float32))))
+    assert answers == {tuple(ids(1, row * different)[0] for row in range(10))}
+
+
+@pytest.mark.parametrize("said", [0.0, np.nan])
+def test_a_query_that_says_nothing_finds_as_many_and_costs_no_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: float
+) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(3000))])
+    monkeypatch.setattr(faiss_codes, "SignScan", None)
+    assert len(found(index, np.full(64, said, np.float32))) == 10
+    assert index.search(MODEL, np.zeros(64, np.float32), limit=0) == []
+
+
+def test_a_file_of_a_former_layout_is_no_damage(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    index.replace_slice("a.000001", MODEL, [batch(vectors(9))])
+    file = only_file(tmp_path)
+    file.write_bytes(file.read_bytes().replace(b"MESHVEC2", b"MESHVEC1"))
+    with pytest.raises(IndexDownError, match="another version") as caught:
+        found(index, vectors(1)[0])
+    assert "mesh backfill a --stale" in caught.value.remedy
+    assert index.held("a.000001", MODEL) is None
+
+
+def test_vectors_of_two_lengths_in_one_slice_are_refused(tmp_path: Path) -> None:
+    index = FaissVectorIndex(tmp_path)
+    parts = [batch(vectors(3)), batch(vectors(3, dimension=8), 3)]
+    with pytest.raises(ValueError, match="64 and of 8 dimensions"):
+        index.replace_slice("a.000001", MODEL, parts)
+    assert index.held("a.000001", MODEL) is None
+
+
 def test_of_one_kind_among_others_the_same_are_found_as_where_it_is_alone(tmp_path: Path) -> None:
     values = vectors(6000, dimension=48)
     kinds = [("text", "code", "log")[(row * row) % 7 % 3] for row in range(6000)]
