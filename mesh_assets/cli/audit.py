@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, print_json, safe
+from mesh_assets.cli.console import console, print_json, safe, safe_lines
 from mesh_assets.errors import SettingsError
 from mesh_assets.resources.call_log import connect_call_log
 from mesh_assets.resources.sent_log import Departure
@@ -59,7 +59,7 @@ def show(name: Annotated[str, typer.Argument(metavar="ID", help="Id of a request
     if content is None:
         raise SettingsError("Its bytes were forgotten with their dataset.", remedy="Nothing brings them back.")
     if sys.stdout.isatty():
-        console.print(escape(safe(content.decode("utf-8", "replace"))), soft_wrap=True)
+        console.print(escape(safe_lines(content.decode("utf-8", "replace"))), soft_wrap=True)
     else:
         sys.stdout.buffer.write(content)
 

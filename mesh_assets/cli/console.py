@@ -14,7 +14,12 @@ errors = Console(stderr=True, highlight=False)
 
 
 def safe(text: str) -> str:
-    """`text` without control characters other than newline and tab, so that it cannot steer a terminal."""
+    """`text` on one line and without control characters: it can neither steer a terminal nor forge a line of it."""
+    return safe_lines(text).replace("\n", "\ufffd")
+
+
+def safe_lines(text: str) -> str:
+    """The same for a text that may have several lines, as an answer or a value has."""
     return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
 
 

@@ -45,7 +45,7 @@ def demo(
         console.print(f"{copied} sample files dropped into {settings.drops}; the sensor looks every ten seconds.")
         wait_until_done(settings, services, SAMPLE_DATASETS)
         console.print(f"\nDone after {duration(timedelta(seconds=round(time.monotonic() - started)))}.")
-        _say_where(settings, services)
+        _say_where(settings, None if once else services)
         if not once:
             console.print("\nThe UI keeps running. Ctrl-C ends it.")
             serve(services)
@@ -100,9 +100,12 @@ def _check_failures(found: list[DatasetStatus], counts: dict[str, dict[str, int]
         )
 
 
-def _say_where(settings: Settings, services: Services) -> None:
-    console.print(f"UI        {services.url}/asset-groups")
-    if services.search_url:
+def _say_where(settings: Settings, services: Services | None) -> None:
+    if services is None:
+        console.print("`mesh up` opens the UI and the search page.")
+    else:
+        console.print(f"UI        {services.url}/asset-groups")
+    if services is not None and services.search_url:
         console.print(f"search    {services.search_url}")
     for dataset in SAMPLE_DATASETS:
         path = Path(settings.state, "reports", dataset, "index.html")

@@ -30,8 +30,10 @@ from mesh_assets.intake.drop_area import DropArea
 from mesh_assets.machine import concurrent_runs, cores, memory_bytes, run_threads
 from mesh_assets.mesh.costs import usd
 from mesh_assets.mesh.nodes import nodes_on
+from mesh_assets.resources.encoder import connect_encoder
 from mesh_assets.resources.ledger import connect_ledger
 from mesh_assets.resources.nodes import node_states
+from mesh_assets.resources.server_url import ServerUrl
 from mesh_assets.settings import NO_SERVER, PROJECT_ROOT, Settings, load_settings
 from mesh_assets.storage.lake import Lake
 from mesh_assets.storage.pace import held
@@ -104,6 +106,16 @@ def _models(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "local models", "warn", what, "Name a folder of a model, or one in the cache of Hugging Face."
             )
+    try:
+        _ = connect_encoder(settings).model
+    except MeshError as error:
+        yield Finding("local models", "wrong", error.message, error.remedy)
+    for name in ("qdrant_url", "elasticsearch_url", "neo4j_url"):
+        url = str(getattr(settings, name))
+        try:
+            ServerUrl.parse(f"MESH_{name.upper()}", "http://none" if url == NO_SERVER else url)
+        except MeshError as error:
+            yield Finding("servers", "wrong", error.message, error.remedy)
     try:
         states = node_states(settings)
     except MeshError as error:

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, print_json, safe
+from mesh_assets.cli.console import console, print_json, safe, safe_lines
 from mesh_assets.cli.datasets import known_dataset
 from mesh_assets.errors import MissingUpstreamError, SettingsError
 from mesh_assets.mesh.costs import usd
@@ -98,12 +98,13 @@ def _print_answer(answer: Answer, *, json: bool) -> None:
         print_json(answer)
         return
     head = f"{answer['case_id']} at {answer['depth']}, {answer['brief']}, by {answer['node'] or 'no node'}"
-    console.print(f"[bold]{escape(safe(head))}[/]\n\n{escape(safe(answer['text']))}", soft_wrap=True)
+    console.print(f"[bold]{escape(safe(head))}[/]\n\n{escape(safe_lines(answer['text']))}", soft_wrap=True)
     for claim in answer["claims"]:
-        console.print(f"\n- {escape(safe(claim['statement']))}", soft_wrap=True)
+        console.print(f"\n- {escape(safe_lines(claim['statement']))}", soft_wrap=True)
         for row in claim["citations"]:
             cited = Citation(**row)
-            console.print(f"    [dim]{escape(safe(str(cited)))}[/]\n    {escape(safe(cited.quote))}", soft_wrap=True)
+            console.print(f"    [dim]{escape(safe(str(cited)))}[/]", soft_wrap=True)
+            console.print(f"    {escape(safe_lines(cited.quote))}", soft_wrap=True)
     if answer["trace"]:
         console.print(f"\nBy {answer['technique'] or 'one call, after a technique that gave no answer'}:")
     for step in answer["trace"] or ():

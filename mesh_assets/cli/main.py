@@ -32,7 +32,7 @@ from mesh_assets.cli import (
     timeline,
     up,
 )
-from mesh_assets.cli.console import errors, safe
+from mesh_assets.cli.console import errors, safe_lines
 from mesh_assets.errors import MeshError
 
 verbs = typer.Typer(
@@ -76,5 +76,6 @@ def app() -> None:
     try:
         verbs()
     except MeshError as error:
-        errors.print(f"[bold red]{escape(safe(error.message))}[/]\n{escape(safe(error.remedy))}", soft_wrap=True)
+        errors.print(f"[bold red]{escape(safe_lines(error.message))}[/]", soft_wrap=True)
+        errors.print(escape(safe_lines(error.remedy)), soft_wrap=True)
         sys.exit(1)

@@ -93,6 +93,9 @@ def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> FailedSlice:
         event = record.event_log_entry.dagster_event
         if event is not None:
             data = event.step_failure_data
+            if data.error and data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                why = "The mesh was stopped while it was at work; it is started again by itself."
+                return FailedSlice(run.tags[PARTITION_TAG], run.run_id, event.step_key or "", why)
             told = data.user_failure_data.description if data.user_failure_data else None
             plain = data.error.message.strip().splitlines()[:1] if data.error else []
             why = told or " ".join(plain) or "It did not say why."

@@ -98,7 +98,8 @@ def _plain(hit: SearchHit) -> dict[str, object]:
 
 def _print_hits(hits: list[SearchHit], offset: int) -> None:
     if not hits:
-        console.print("Nothing found. `mesh status` shows what was read so far.")
+        past = "These were all: an earlier --page has them." if offset else "`mesh status` shows what was read so far."
+        console.print(f"Nothing {'more' if offset else 'found'}. {past}")
     for rank, hit in enumerate(hits, offset + 1):
         symbol = f" · {hit.symbol}" if hit.symbol else ""
         where = f", {hit.citation.place}" if hit.citation.place else f":{hit.line_start}"

@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mesh_assets.cli.console import console, errors, print_json, safe
+from mesh_assets.cli.console import console, errors, print_json, safe, safe_lines
 from mesh_assets.errors import SettingsError
 from mesh_assets.settings import load_settings
 from mesh_assets.storage.duckdb_files import views_database
@@ -92,7 +92,7 @@ def _print_records(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]])
         block.add_column(style="dim", no_wrap=True)
         block.add_column(overflow="fold")
         for name, value in zip(columns, row, strict=True):
-            block.add_row(escape(safe(name)), escape(safe(shorten(_of_cell(value), _CELL))))
+            block.add_row(escape(safe(name)), escape(safe_lines(shorten(_of_cell(value), _CELL))))
         console.print(block, "")
 
 
@@ -132,7 +132,7 @@ def _table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> Table:
         is_number = bool(numbers) and all(isinstance(value, int | float | Decimal) for value in numbers)
         table.add_column(escape(safe(name)), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(safe(shorten(_of_cell(value), _CELL))) for value in row))
+        table.add_row(*(escape(safe_lines(shorten(_of_cell(value), _CELL))) for value in row))
     return table
 
 
@@ -153,7 +153,7 @@ def _of_csv(value: object) -> str:
     """A value as CSV has it: exactly as it is in a file or pipe, made safe where it would steer a terminal."""
     simple = plain(value)
     text = "" if simple is None else json_format.dumps(simple) if isinstance(simple, dict | list) else str(simple)
-    return safe(text) if sys.stdout.isatty() else text
+    return safe_lines(text) if sys.stdout.isatty() else text
 
 
 def _print_tables(connection: duckdb.DuckDBPyConnection, path: Path, *, json: bool) -> None:

@@ -37,6 +37,14 @@ from mesh_assets.storage.run_times import pace_of
 from mesh_assets.storage.status import DatasetStatus, statuses
 from mesh_assets.wording import duration, size
 
+_COLUMNS = (
+    *("dataset", "files", "size", "slices done", "running", "queued", "failed"),
+    *("chunks", "rejects", "rate", "left", "report"),
+)
+# Characters that all of these take; in fewer there are only some.
+_WIDE = 120
+_NARROW = ("dataset", "slices done", "running", "failed", "left", "report")
+
 
 def status(
     about: Annotated[str, typer.Argument(help="A dataset, or what `mesh ingest` called its processing id.")] = "",
@@ -146,10 +154,10 @@ def _seconds(left: Span | None) -> dict[str, float | None]:
     }
 
 
-def time_left(left: Span) -> str:
-    """`about 20 min (15 min to 30 min)`."""
+def time_left(left: Span, *, in_short: bool = False) -> str:
+    """`about 20 min (15 min to 30 min)`, or without the span."""
     likely, low, high = (duration(timedelta(seconds=round(each))) for each in (left.likely, left.low, left.high))
-    return f"about {likely} ({low} to {high})"
+    return f"about {likely}" + ("" if in_short else f" ({low} to {high})")
 
 
 def run_counts(found: list[DatasetStatus]) -> dict[str, dict[str, int]]:
@@ -160,27 +168,26 @@ def run_counts(found: list[DatasetStatus]) -> dict[str, dict[str, int]]:
 def status_table(
     found: list[DatasetStatus], runs: dict[str, dict[str, int]], times: Mapping[str, Span | None]
 ) -> Table:
-    """The table that `mesh status` and `mesh demo` show."""
+    """The table that `mesh status` and `mesh demo` show; in a narrow terminal without what is a detail."""
+    wide = console.width >= _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("dataset", "files", "size", "slices done", "running", "queued", "failed", "chunks", "rejects"):
-        table.add_column(name, justify="left" if name == "dataset" else "right")
-    table.add_column("rate", justify="right")
-    table.add_column("left", justify="right")
-    table.add_column("report")
+    for name in _COLUMNS if wide else _NARROW:
+        is_text = name in ("dataset", "report")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold" if is_text else "ellipsis")
     for dataset in found:
         left = times[dataset.dataset]
         rate = dataset.bytes_per_second
-        counts = runs[dataset.dataset]
-        table.add_row(
-            escape(dataset.dataset),
-            f"{dataset.files:,}",
-            size(dataset.bytes),
-            f"{dataset.finished:,} of {dataset.slices:,}",
-            *(f"{counts[state]:,}" if counts[state] else "" for state in ("running", "queued", "failed")),
-            f"{dataset.chunks:,}",
-            f"{dataset.rejects:,}",
-            f"{size(rate)}/s" if rate else "",
-            time_left(left) if left and left.likely else "",
-            "ready" if dataset.done else escape(safe(dataset.problem)),
-        )
+        cells = {state: f"{number:,}" if number else "" for state, number in runs[dataset.dataset].items()}
+        cells |= {
+            "dataset": escape(dataset.dataset),
+            "files": f"{dataset.files:,}",
+            "size": size(dataset.bytes),
+            "slices done": f"{dataset.finished:,} of {dataset.slices:,}",
+            "chunks": f"{dataset.chunks:,}",
+            "rejects": f"{dataset.rejects:,}",
+            "rate": f"{size(rate)}/s" if rate else "",
+            "left": time_left(left, in_short=not wide) if left and left.likely else "",
+            "report": "ready" if dataset.done else escape(safe(dataset.problem)),
+        }
+        table.add_row(*(cells[name] for name in (_COLUMNS if wide else _NARROW)))
     return table

@@ -25,7 +25,7 @@ class ServerUrl:
         if not named:
             # What is wrong may be the password: it is not repeated.
             raise SettingsError(
-                f"{setting} names no server.", remedy="Set it as `http://127.0.0.1:9200`, with scheme and port."
+                f"{setting} names no server.", remedy="Set it with scheme and port, as `http://127.0.0.1:PORT`."
             )
         address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         return cls(address, unquote(parts.username or ""), unquote(parts.password or ""))

@@ -168,7 +168,13 @@ def _with_term(query: Query, field: str, value: str, *, is_excluded: bool) -> Qu
             other = "before" if field == "after" else "after"
             raise QueryError(f"-{field}: says nothing.", remedy=f"Write {other}: instead.")
         moment = moment_of(value, f"{field}:")
-        return replace(query, after=moment) if field == "after" else replace(query, before=moment)
+        query = replace(query, after=moment) if field == "after" else replace(query, before=moment)
+        if query.after and query.before and query.after >= query.before:
+            raise QueryError(
+                f"Nothing is after {query.after:%Y-%m-%d %H:%M:%S} and before {query.before:%Y-%m-%d %H:%M:%S}.",
+                remedy="Give `before:` a later moment than `after:`.",
+            )
+        return query
     if field == "kind" and value not in KINDS:
         raise QueryError(f"There is no kind {value!r}.", remedy=f"Kinds are {', '.join(KINDS)}.")
     if len(query.terms) >= _MOST_TERMS:

@@ -39,6 +39,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_SEARCHED_BY = {"q", "mode", "limit", "offset", *FIELDS}
 # Reports bring their own style and pictures, and no script.
 _REPORT_POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -77,6 +78,10 @@ class _Calls:
 
     async def search(self, request: Request) -> Response:
         asked = request.query_params
+        if unknown := sorted(set(asked) - _SEARCHED_BY):
+            raise QueryError(
+                f"There is no parameter {unknown[0]!r}.", remedy=f"Parameters are {', '.join(sorted(_SEARCHED_BY))}."
+            )
         return await _answer(
             lambda: self._answers.search(
                 asked.get("q", ""),

@@ -47,6 +47,16 @@ def test_models_that_are_named_and_not_there_are_told(location: Location, monkey
     assert found["nodes", "warn"] == "MESH_SUMMARY_NODE=nobody writes no summary: mesh.yaml has no such node"
 
 
+def test_settings_that_nothing_can_be_searched_with_are_told(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESH_EMBEDDING_MODEL", "nonsense")
+    monkeypatch.setenv("MESH_QDRANT_URL", "foo")
+    found = _findings(location, expect=1)
+    assert "no embedding model 'nonsense'" in found["local models", "wrong"]
+    assert found["servers", "wrong"] == "MESH_QDRANT_URL names no server."
+
+
 def test_faults_are_found_where_they_are(location: Location) -> None:
     (location.settings.drops / "notes").mkdir()
     (location.settings.drops / "notes" / "a.md").write_text("# A\n\nA lantern.\n")

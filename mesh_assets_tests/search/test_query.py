@@ -93,7 +93,17 @@ def test_what_has_no_time_is_neither_after_nor_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["author:me", "kind:books", "after:noon", "path:", "-after:2015-01-01", "-/x/", "/" + "a" * 2000 + "/"]
+    "text",
+    [
+        "author:me",
+        "kind:books",
+        "after:noon",
+        "path:",
+        "-after:2015-01-01",
+        "after:2015-01-02 before:2015-01-02",
+        "-/x/",
+        "/" + "a" * 2000 + "/",
+    ],
 )
 def test_what_is_no_query_says_what_to_do(text: str) -> None:
     if text == "path:":

@@ -82,6 +82,8 @@ def test_what_is_wrong_with_a_call_is_said(client: TestClient) -> None:
         ("/api/search", {"q": "(", "mode": "regex"}),
         ("/api/search", {"q": "x", "mode": "magic"}),
         ("/api/search", {"q": "x", "offset": "1000"}),
+        ("/api/search", {"query": "x"}),
+        ("/api/search", {"q": "x", "after": "2026-01-02", "before": "2026-01-01"}),
         ("/api/around", {"chunk": "x"}),
         ("/api/around", {"chunk": "x", "slice": "shop.000000"}),
         ("/api/around", {"chunk": "x", "slice": "../../etc"}),
@@ -164,6 +166,7 @@ def test_a_person_searches_by_keyboard_and_hostile_content_runs_nothing(location
         page.locator("#query").fill("author:me")
         page.get_by_role("button", name="Search").click()
         expect(page.locator("#said")).to_contain_text("no field")
+        expect(page.locator("#hits li")).to_have_count(0)  # those of the query before are no answer
         assert page.evaluate("window.pwned") is None
         page.get_by_text("Report of shop").click()
         expect(page.get_by_role("heading").first).to_be_visible()

@@ -141,6 +141,7 @@ def test_the_commands_show_hits_facets_pages_and_surroundings(
     printed = command(location, "search", "lantern study", "--limit", "3").stdout
     assert "by dataset: lab 30" in printed and "--page 2" in printed
     assert "4. " in command(location, "search", "lantern study", "--limit", "3", "--page", "2").stdout
+    assert "Nothing more." in command(location, "search", "lantern study", "--page", "40").stdout
     assert "shop.log" in command(location, "search", "--regex", "went +out").stdout
     assert "no field" in command(location, "search", "author:me", expect=1).stderr
     cited = str(mesh.search("lantern symbol:take").hits[0].citation)

@@ -103,7 +103,9 @@ function show() {
   const pages = Math.max(1, Math.ceil(hits.length / PER_PAGE));
   page = Math.min(page, pages - 1);
   const count = hits.length === 1 ? "1 hit" : `${hits.length} hits`;
-  $("said").textContent = [hits.length ? `${count}${offset ? ` from the ${offset + 1}th on` : found.more ? ", the best" : ""}.` : "Nothing found.", ...found.notes].join(" ");
+  const some = `${count}${offset ? ` from hit ${offset + 1} on` : found.more ? ", the best" : ""}.`;
+  const said = found.failed ? [] : [hits.length ? some : "Nothing found."];
+  $("said").textContent = [...said, ...found.notes].join(" ");
   $("page").textContent = `${page + 1} of ${pages}`;
   $("previous").disabled = page === 0 && offset === 0;
   $("next").disabled = page >= pages - 1 && !found.more;
@@ -248,8 +250,9 @@ async function search(from = 0) {
     if (turn !== asked) return;
     found = got;
   } catch (error) {
-    if (turn === asked) $("said").textContent = error.message;
-    return;
+    if (turn !== asked) return;
+    // What was found before is no answer to this.
+    found = { failed: true, hits: [], words: [], notes: [error.message], datasets: {}, kinds: {}, folders: {}, more: false };
   }
   offset = from;
   page = 0;
