@@ -26,20 +26,18 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-from blake3 import blake3
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.planted_incidents import ACCEPTED, KINDS, TUNED, UNSEEN, Log, Planted, prefix, stamped
-from mesh_assets.chunks.protocol import Source
+from benchmarks.taken_in import source_of
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.insights.known_templates import Room
 from mesh_assets.insights.log_incidents import template_text
@@ -66,19 +64,7 @@ _STEPS = (0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 1.5)
 def chunks_of(name: str, lines: Sequence[str], mtime_ns: int) -> list[pa.RecordBatch]:
     """The chunks of a log of these lines."""
     content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-    source = Source(
-        dataset="benchmark",
-        path=f"{name}.log",
-        kind="log",
-        format="plain",
-        encoding="utf-8",
-        language=None,
-        start=0,
-        stop=len(content),
-        content_hash=blake3(content).hexdigest(length=16),
-        mtime_ns=mtime_ns,
-        open=lambda: BytesIO(content),
-    )
+    source = replace(source_of(f"{name}.log", content, mtime_ns=mtime_ns), kind="log", format="plain", encoding="utf-8")
     made = chunk_batches([source], slice_key=_KEY, chunk_tokens=256, outcome=Outcome())
     table = pa.Table.from_batches(list(made), CHUNKS.schema).combine_chunks()
     return table.to_batches(max_chunksize=BATCH_ROWS)

@@ -22,8 +22,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -33,7 +32,8 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mesh_assets.chunks.protocol import Source
+from taken_in import source_of
+
 from mesh_assets.chunks.stage import chunk_batches
 from mesh_assets.insights.log_layout import LogLayout
 from mesh_assets.insights.log_tables import BATCH_ROWS, log_batches
@@ -113,19 +113,8 @@ def mine_as_written(lines: Sequence[str], *, raw: bool) -> tuple[Sequence[Hashab
     """What the tables `log_events` and `log_templates` say of raw lines, read and cut into chunks as any drop."""
     del raw
     content = "".join(f"{line}\n" for line in lines).encode()
-    source = Source(
-        dataset="benchmark",
-        path="some.log",
-        kind="log",
-        format="plain",
-        encoding="utf-8",
-        language=None,
-        start=0,
-        stop=len(content),
-        content_hash="0" * 32,
-        mtime_ns=1_767_225_600 * 10**9,
-        open=lambda: BytesIO(content),
-    )
+    mtime_ns = 1_767_225_600 * 10**9
+    source = replace(source_of("some.log", content, mtime_ns=mtime_ns), kind="log", format="plain", encoding="utf-8")
     made = chunk_batches([source], slice_key="benchmark.000001", chunk_tokens=256, outcome=Outcome())
     chunks = pa.Table.from_batches(list(made), CHUNKS.schema).combine_chunks().to_batches(max_chunksize=BATCH_ROWS)
     attached = AttachedRows()
