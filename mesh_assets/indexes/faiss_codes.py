@@ -337,7 +337,7 @@ def _scan(asked: Sequence[tuple[_Piece, int]], vector: NDArray[np.float32]) -> l
 
 
 def _all(rows: tuple[int, int]) -> _Found:
-    """Every entry, where there are so few that none has to be chosen."""
+    """These entries as they are, where they are few, or a query says nothing of them."""
     return np.zeros(rows[1] - rows[0], np.float32), np.arange(*rows)
 
 
